@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * SCOW_AUTO(scow_engine) *engine = NULL;  gives its reference back when it goes out of scope.
+ * Needs a compiler with __attribute__((cleanup)): gcc or clang. Nothing else includes this header.
+ */
+#ifndef SCOW_CLEANUP_H
+#define SCOW_CLEANUP_H
+
+#include <scow/scow.h>
+
+#define SCOW_AUTO(type) __attribute__((cleanup(type##_auto_unref))) type
+
+#define SCOW_DEFINE_AUTO(type) \
+	static inline void type##_auto_unref(type **handle) \
+	{ \
+		(void) type##_unref(*handle); \
+	}
+
+SCOW_DEFINE_AUTO(scow_error)
+SCOW_DEFINE_AUTO(scow_cancel)
+SCOW_DEFINE_AUTO(scow_iter)
+SCOW_DEFINE_AUTO(scow_engine)
+SCOW_DEFINE_AUTO(scow_engine_options)
+SCOW_DEFINE_AUTO(scow_image)
+SCOW_DEFINE_AUTO(scow_load_options)
+SCOW_DEFINE_AUTO(scow_pull_options)
+SCOW_DEFINE_AUTO(scow_io)
+SCOW_DEFINE_AUTO(scow_process)
+SCOW_DEFINE_AUTO(scow_container)
+SCOW_DEFINE_AUTO(scow_container_config)
+
+#endif

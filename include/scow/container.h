@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Containers: describe, create, start, stop, remove.
+ *
+ * A scow_container_config describes one. Its setters return nothing and copy what they are given; the
+ * first bad value (or want of memory) is kept, and scow_container_create() reports it by the setter's name.
+ *
+ * A started container is owned by the program that started it: it is that program's child, no
+ * supervisor stands between, and it ends when the program ends, however that dies.
+ *
+ * Threads: containers may be used from any thread, concurrently. A config: one thread at a time; it
+ * may be used for any number of containers.
+ */
+#ifndef SCOW_CONTAINER_H
+#define SCOW_CONTAINER_H
+
+#include <scow/image.h>
+#include <scow/process.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct scow_container scow_container;
+typedef struct scow_container_config scow_container_config;
+
+/* ---- describing ---- */
+
+/** scow_container_config_new() - Docker's defaults. Returns: owned, or NULL without memory. Since: 0.1. */
+SCOW_API scow_container_config *scow_container_config_new(void);
+
+/** scow_container_config_unref() - free it; NULL is allowed. Returns: NULL. Since: 0.1. */
+SCOW_API scow_container_config *scow_container_config_unref(scow_container_config *config);
+
+/** scow_container_config_set_name() - "[a-zA-Z0-9][a-zA-Z0-9_.-]+"; without it one is made up. Since: 0.1. */
+SCOW_API void scow_container_config_set_name(scow_container_config *config, const char *name);
+
+/** scow_container_config_set_ephemeral() - 1: it is removed when it exits or its last handle goes (`--rm`). Since: 0.1. */
+SCOW_API void scow_container_config_set_ephemeral(scow_container_config *config, int ephemeral);
+
+/** scow_container_config_set_command() - its arguments, NULL-terminated, in place of the image's CMD. Since: 0.1. */
+SCOW_API void scow_container_config_set_command(scow_container_config *config, const char *const *command);
+
+/** scow_container_config_set_entrypoint() - in place of the image's ENTRYPOINT, whose CMD then goes too; { "", NULL } resets it. Since: 0.1. */
+SCOW_API void scow_container_config_set_entrypoint(scow_container_config *config, const char *const *entrypoint);
+
+/** scow_container_config_set_env() - one variable; @value NULL removes the image's. Since: 0.1. */
+SCOW_API void scow_container_config_set_env(scow_container_config *config, const char *name, const char *value);
+
+/** scow_container_config_set_workdir() - absolute, made if missing. Since: 0.1. */
+SCOW_API void scow_container_config_set_workdir(scow_container_config *config, const char *path);
+
+/** scow_container_config_set_user() - "name", "uid", "user:group"; resolved in the container's own passwd and group. Since: 0.1. */
+SCOW_API void scow_container_config_set_user(scow_container_config *config, const char *user);
+
+/** scow_container_config_add_group() - a supplementary group, by name or number (`--group-add`). Since: 0.1. */
+SCOW_API void scow_container_config_add_group(scow_container_config *config, const char *group);
+
+/** scow_container_config_set_hostname() - default: the first 12 digits of its id. Since: 0.1. */
+SCOW_API void scow_container_config_set_hostname(scow_container_config *config, const char *hostname);
+
+/** scow_container_config_set_domainname() - the NIS domain name. Since: 0.1. See: setdomainname(2). */
+SCOW_API void scow_container_config_set_domainname(scow_container_config *config, const char *domainname);
+
+/** scow_container_config_add_label() - metadata; a label of the image by the same name is overridden. Since: 0.1. */
+SCOW_API void scow_container_config_add_label(scow_container_config *config, const char *name, const char *value);
+
+/** scow_container_config_set_tty() - 1: it gets a terminal of its own. Since: 0.1. */
+SCOW_API void scow_container_config_set_tty(scow_container_config *config, int tty);
+
+/** scow_container_config_set_open_stdin() - 1: stdin stays open for scow_process_write() (`-i`). Since: 0.1. */
+SCOW_API void scow_container_config_set_open_stdin(scow_container_config *config, int open);
+
+/** scow_container_config_set_stop_signal() - "SIGTERM", "TERM" or "15": what stop sends first. Since: 0.1. */
+SCOW_API void scow_container_config_set_stop_signal(scow_container_config *config, const char *signal);
+
+/** scow_container_config_set_stop_timeout_ms() - how long stop waits before SIGKILL; default 10000, -1 for ever. Since: 0.1. */
+SCOW_API void scow_container_config_set_stop_timeout_ms(scow_container_config *config, int timeout_ms);
+
+/** scow_container_config_set_init() - 1: PID 1 is a small init that reaps orphans and forwards signals. Since: 0.1. */
+SCOW_API void scow_container_config_set_init(scow_container_config *config, int init);
+
+/* ---- file systems ---- */
+
+/** scow_container_config_set_read_only() - 1: its root cannot be written. Since: 0.1. */
+SCOW_API void scow_container_config_set_read_only(scow_container_config *config, int read_only);
+
+/** scow_container_config_add_tmpfs() - @options as "size=64m,mode=1777,exec"; NULL for noexec,nosuid,nodev. Since: 0.1. */
+SCOW_API void scow_container_config_add_tmpfs(scow_container_config *config, const char *target, const char *options);
+
+/**
+ * scow_container_config_add_bind() - a file or directory of the host
+ * @source:  absolute; must exist, unless @options has "create" (then a directory is made, as `-v` does)
+ * @target:  absolute in the container; made if missing
+ * @options: comma-separated: ro, rw, rprivate|private|rshared|shared|rslave|slave, bind-nonrecursive,
+ *           ro-nonrecursive, noexec, nosuid, nodev, create, z, Z. NULL for rw,rprivate. ro is recursive.
+ * Since: 0.1.  See: mount_setattr(2).
+ */
+SCOW_API void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options);
+
+/** scow_container_config_set_shm_bytes() - size of /dev/shm; default 64 MiB. Since: 0.1. */
+SCOW_API void scow_container_config_set_shm_bytes(scow_container_config *config, uint64_t bytes);
+
+/* ---- resources: a limit that cannot be applied makes the start fail; it is never dropped ---- */
+
+/** scow_container_config_set_memory_bytes() - hard limit; swap is limited to as much again unless set. Since: 0.1. */
+SCOW_API void scow_container_config_set_memory_bytes(scow_container_config *config, uint64_t bytes);
+
+/** scow_container_config_set_memory_swap_bytes() - memory and swap together; -1 for no limit. Since: 0.1. */
+SCOW_API void scow_container_config_set_memory_swap_bytes(scow_container_config *config, int64_t bytes);
+
+/** scow_container_config_set_memory_reservation_bytes() - soft limit. Since: 0.1. */
+SCOW_API void scow_container_config_set_memory_reservation_bytes(scow_container_config *config, uint64_t bytes);
+
+/** scow_container_config_set_cpu_millis() - thousandths of a CPU: 1500 is `--cpus 1.5`. Since: 0.1. */
+SCOW_API void scow_container_config_set_cpu_millis(scow_container_config *config, uint64_t millis);
+
+/** scow_container_config_set_cpu_shares() - relative weight, 2 to 262144; 1024 is the usual one. Since: 0.1. */
+SCOW_API void scow_container_config_set_cpu_shares(scow_container_config *config, uint64_t shares);
+
+/** scow_container_config_set_cpuset() - the CPUs and memory nodes it may use, as "0-2,4"; either may be NULL. Since: 0.1. */
+SCOW_API void scow_container_config_set_cpuset(scow_container_config *config, const char *cpus, const char *memory_nodes);
+
+/** scow_container_config_set_pids_max() - how many processes and threads; -1 for no limit. Since: 0.1. */
+SCOW_API void scow_container_config_set_pids_max(scow_container_config *config, int64_t pids);
+
+/** scow_container_config_set_io_weight() - 10 to 1000; 0 for the default. Since: 0.1. */
+SCOW_API void scow_container_config_set_io_weight(scow_container_config *config, unsigned int weight);
+
+typedef enum scow_io_limit { SCOW_IO_READ_BPS = 0, SCOW_IO_WRITE_BPS = 1, SCOW_IO_READ_IOPS = 2, SCOW_IO_WRITE_IOPS = 3 } scow_io_limit;
+
+/** scow_container_config_add_io_limit() - @device: a block device of the host; @rate: bytes or operations a second. Since: 0.1. */
+SCOW_API void scow_container_config_add_io_limit(scow_container_config *config, scow_io_limit kind, const char *device, uint64_t rate);
+
+/** scow_container_config_add_ulimit() - @name: "nofile", "nproc", ...; -1 for unlimited. Since: 0.1. See: setrlimit(2). */
+SCOW_API void scow_container_config_add_ulimit(scow_container_config *config, const char *name, int64_t soft, int64_t hard);
+
+/** scow_container_config_set_oom_score_adj() - -1000 to 1000. Since: 0.1. See: proc(5). */
+SCOW_API void scow_container_config_set_oom_score_adj(scow_container_config *config, int score);
+
+/** scow_container_config_set_cgroup_parent() - cgroup path under which its own is made; default: the caller's own. Since: 0.1. */
+SCOW_API void scow_container_config_set_cgroup_parent(scow_container_config *config, const char *path);
+
+/* ---- security ---- */
+
+/** scow_container_config_add_capability() - "NET_ADMIN", "CAP_NET_ADMIN" or "ALL". Since: 0.1. See: capabilities(7). */
+SCOW_API void scow_container_config_add_capability(scow_container_config *config, const char *capability);
+
+/** scow_container_config_drop_capability() - the same; drops win over the default set, adds over "ALL" dropped. Since: 0.1. */
+SCOW_API void scow_container_config_drop_capability(scow_container_config *config, const char *capability);
+
+/** scow_container_config_set_seccomp() - a profile in Docker's JSON format, "unconfined", or NULL for the default one. Since: 0.1. See: seccomp(2). */
+SCOW_API void scow_container_config_set_seccomp(scow_container_config *config, const char *profile);
+
+/** scow_container_config_set_no_new_privileges() - 1: set-uid programs and file capabilities do nothing. Since: 0.1. */
+SCOW_API void scow_container_config_set_no_new_privileges(scow_container_config *config, int on);
+
+/** scow_container_config_set_unmasked_paths() - 1: nothing of /proc and /sys is hidden or read-only (`systempaths=unconfined`). Since: 0.1. */
+SCOW_API void scow_container_config_set_unmasked_paths(scow_container_config *config, int on);
+
+/** scow_container_config_set_privileged() - 1: all capabilities and devices, no seccomp, no masks. Since: 0.1. */
+SCOW_API void scow_container_config_set_privileged(scow_container_config *config, int privileged);
+
+/** scow_container_config_add_device() - a device node of the host; @target NULL: same path; @access "rwm" or less, NULL: all. Since: 0.1. */
+SCOW_API void scow_container_config_add_device(scow_container_config *config, const char *source, const char *target, const char *access);
+
+/** scow_container_config_add_device_rule() - "c 1:3 rwm", "b 8:* r", as Docker's --device-cgroup-rule. Since: 0.1. */
+SCOW_API void scow_container_config_add_device_rule(scow_container_config *config, const char *rule);
+
+/** scow_container_config_set_sysctl() - one of a namespace of its own, as "net.ipv4.ip_forward". Since: 0.1. */
+SCOW_API void scow_container_config_set_sysctl(scow_container_config *config, const char *name, const char *value);
+
+typedef enum scow_namespace {
+	SCOW_NAMESPACE_PID = 0, SCOW_NAMESPACE_NETWORK = 1, SCOW_NAMESPACE_IPC = 2, SCOW_NAMESPACE_UTS = 3,
+	SCOW_NAMESPACE_CGROUP = 4, SCOW_NAMESPACE_USER = 5, SCOW_NAMESPACE_TIME = 6
+} scow_namespace;
+
+/**
+ * scow_container_config_set_namespace() - where one of its namespaces comes from
+ * @mode: "private" (of its own), "host", "container:NAME" (shared with a running container) or
+ *        "path:/proc/..." (an open one). For the network: "none" is a private one with only `lo`;
+ *        "bridge" is reserved.
+ *
+ * Default: private for all but user (host for root, private for a plain user) and time (host); network: "none".
+ * Since: 0.1.  See: namespaces(7).
+ */
+SCOW_API void scow_container_config_set_namespace(scow_container_config *config, scow_namespace kind, const char *mode);
+
+/**
+ * scow_container_config_from_json() - settings from a document
+ * @json: an object with the fields of Docker's container-create request (Hostname, Env, Cmd, HostConfig, ...)
+ * @out:  owned
+ *
+ * Returns: 0, SCOW_E_INVALID (the path of the bad field is in the message), SCOW_E_UNSUPPORTED (a field
+ * that this version cannot honour), SCOW_E_NO_MEMORY.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_config_from_json(const char *json, scow_container_config **out, scow_error **error);
+
+/** scow_container_config_to_json() - the reverse. @out: owned, scow_free(). Returns: 0, or the config's kept error. Since: 0.1. */
+SCOW_API int scow_container_config_to_json(const scow_container_config *config, char **out, scow_error **error);
+
+/* ---- living ---- */
+
+typedef enum scow_container_state {
+	SCOW_CONTAINER_CREATED = 0, SCOW_CONTAINER_RUNNING = 1, SCOW_CONTAINER_PAUSED = 2, SCOW_CONTAINER_RESTARTING = 3,
+	SCOW_CONTAINER_REMOVING = 4, SCOW_CONTAINER_EXITED = 5, SCOW_CONTAINER_DEAD = 6
+} scow_container_state;
+
+/**
+ * scow_container_create() - make a container of an image, without starting it
+ * @image:  borrowed; the container keeps it in use
+ * @config: borrowed; NULL for the image's own settings
+ * @out:    owned by the caller, scow_container_unref()
+ *
+ * Returns: 0, SCOW_E_INVALID (config: the setter is named; no command), SCOW_E_EXISTS (name),
+ * SCOW_E_NOT_FOUND (the image was removed), SCOW_E_UNSUPPORTED, SCOW_E_NO_SPACE, SCOW_E_NO_MEMORY.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_create(scow_engine *engine, scow_image *image, const scow_container_config *config,
+				   scow_container **out, scow_error **error);
+
+/** scow_container_get() - by name, id, or unique prefix of an id. @out: owned. Returns: 0, SCOW_E_NOT_FOUND, SCOW_E_INVALID (ambiguous). Since: 0.1. */
+SCOW_API int scow_container_get(scow_engine *engine, const char *name, scow_container **out, scow_error **error);
+
+typedef enum scow_list_flags { SCOW_LIST_ALL = 1 /* also those that do not run */ } scow_list_flags;
+
+/** scow_container_list() - newest first; @flags: SCOW_LIST_ALL or 0; @out: owned. Returns: 0, SCOW_E_CORRUPT, SCOW_E_NO_MEMORY. Since: 0.1. */
+SCOW_API int scow_container_list(scow_engine *engine, unsigned int flags, scow_iter **out, scow_error **error);
+
+/** scow_container_ref() - take another reference. Returns: @container. Threads: any. Since: 0.1. */
+SCOW_API scow_container *scow_container_ref(scow_container *container);
+
+/** scow_container_unref() - give one back; NULL is allowed. An ephemeral one that this process created goes with its last handle. Returns: NULL. Since: 0.1. */
+SCOW_API scow_container *scow_container_unref(scow_container *container);
+
+/**
+ * scow_container_start() - run its program
+ * @io:  borrowed, NULL for nothing; see io.h
+ * @out: the process; owned by the caller, scow_process_unref()
+ *
+ * Returns when the program was executed, or could not be.
+ *
+ * Returns: 0, SCOW_E_COMMAND_NOT_FOUND, SCOW_E_NOT_EXECUTABLE, SCOW_E_STATE (it runs, or is being removed),
+ * SCOW_E_UNSUPPORTED (a limit or feature that this host cannot give), SCOW_E_INVALID (io; user; mounts),
+ * SCOW_E_NOT_FOUND (a bind source), SCOW_E_DENIED, SCOW_E_NO_SPACE, SCOW_E_FAILED: scow_error_step() says where.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error);
+
+/**
+ * scow_container_run() - create, start, wait and, if ephemeral, remove
+ * @io:      borrowed, may be NULL
+ * @process: may be NULL; else the finished process, with its output and receipt; owned
+ *
+ * Returns: 0 or more: the exit code (128 + signal for a signal); or a negative status of create, start or wait.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_run(scow_engine *engine, scow_image *image, const scow_container_config *config, const scow_io *io,
+				scow_process **process, scow_error **error);
+
+/**
+ * scow_container_wait() - until it does not run, whoever started it
+ * @timeout_ms: -1 for ever
+ * @exit_code:  may be NULL
+ *
+ * Returns: 0, SCOW_E_TIMEOUT, SCOW_E_NOT_FOUND (removed meanwhile).  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_wait(scow_container *container, int timeout_ms, int *exit_code, scow_error **error);
+
+/** scow_container_kill() - send its PID 1 a signal. Returns: 0, SCOW_E_STATE (does not run), SCOW_E_INVALID, SCOW_E_DENIED. Threads: any. Since: 0.1. */
+SCOW_API int scow_container_kill(scow_container *container, int signal, scow_error **error);
+
+/**
+ * scow_container_stop() - its stop signal, then SIGKILL
+ * @timeout_ms: in between; -1 for ever, -2 for the container's own (10 s by default), 0 kills at once
+ *
+ * Returns: 0 (also if it did not run), SCOW_E_TIMEOUT (not even SIGKILL ended it), SCOW_E_DENIED.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_stop(scow_container *container, int timeout_ms, scow_error **error);
+
+/**
+ * scow_container_remove() - take away the container and what it wrote
+ * @flags: SCOW_REMOVE_FORCE kills it first; SCOW_REMOVE_VOLUMES
+ *
+ * Returns: 0, SCOW_E_STATE (it runs, and no force), SCOW_E_NOT_FOUND (gone already).  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_remove(scow_container *container, unsigned int flags, scow_error **error);
+
+/** scow_container_id() - 64 hex digits. Returns: borrowed, as long as @container. Since: 0.1. */
+SCOW_API const char *scow_container_id(const scow_container *container);
+
+/** scow_container_name() - without a slash. Returns: borrowed. Since: 0.1. */
+SCOW_API const char *scow_container_name(const scow_container *container);
+
+/** scow_container_image_name() - the reference it was made of, short form, or the image's id. Returns: borrowed. Since: 0.1. */
+SCOW_API const char *scow_container_image_name(const scow_container *container);
+
+/** scow_container_image_id() - the image's id. Returns: borrowed. Since: 0.1. */
+SCOW_API const char *scow_container_image_id(const scow_container *container);
+
+/** scow_container_command() - entrypoint and command as one line, for tables. Returns: borrowed. Since: 0.1. */
+SCOW_API const char *scow_container_command(const scow_container *container);
+
+/** scow_container_state_now() - asks the store. Returns: a scow_container_state, SCOW_E_NOT_FOUND once removed, or another status. Since: 0.1. */
+SCOW_API int scow_container_state_now(scow_container *container, scow_error **error);
+
+/** scow_container_pid() - its PID 1 as this host sees it; 0 if it does not run, or a status. Since: 0.1. */
+SCOW_API int scow_container_pid(scow_container *container, scow_error **error);
+
+/** scow_container_created() - seconds since 1970. Since: 0.1. */
+SCOW_API int64_t scow_container_created(const scow_container *container);
+
+/** scow_container_status_text() - "Up 5 seconds", "Exited (0) 2 minutes ago", as `docker ps` says it. Returns: borrowed, until the next call. Since: 0.1. */
+SCOW_API const char *scow_container_status_text(scow_container *container);
+
+/** scow_container_inspect_json() - everything, in the shape of `docker inspect` (one object). @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
+SCOW_API int scow_container_inspect_json(scow_container *container, char **out, scow_error **error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* At open: containers whose owner is dead. Ephemeral ones are removed, others become exited (137), their cgroups go. */
+#pragma once
+
+#include "engine/engine.h"
+
+int container_sweep(scow_engine *engine, scow_error **error) _must_check_;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The context that every noun holds.
+ *
+ * Locks, in the order in which they may be taken:
+ * 1. engine->lock: handle tables, lazily made descriptors. Never held across a callback, a spawn, or I/O on the network.
+ * 2. db->lock (store/db.h): one SQLite connection. Held for one transaction.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <scow/engine.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "engine/facts.h"
+
+struct db;
+
+struct scow_engine {
+	atomic_uint refs;
+	pid_t pid;              /* who opened it: after a fork only unref is allowed */
+	char *root;             /* absolute path */
+	int root_fd;            /* O_PATH would not do: it is fsynced */
+	int layers_fd;          /* ROOT/layers: one directory a layer */
+	int blobs_fd;           /* ROOT/blobs/sha256 (ROOT is an OCI image layout) */
+	int containers_fd;      /* ROOT/containers: one directory a container */
+	int tmp_fd;             /* ROOT/tmp: half-made things; swept */
+	struct facts facts;
+	struct db *db;
+	scow_log_fn log;
+	void *log_data;
+	pthread_mutex_t lock;
+	int helper_fd;          /* sealed memfd of scow-init, made on first use; engine/helper.h */
+	int guard_fd;           /* engine/guard.h: control socket, or -1 before the first owned container */
+	int owner_fd;           /* locked ROOT/owners/<owner_id>, or -1: store/lock.h */
+	char owner_id[33];
+	struct cgroup_base *cgroup_base; /* runtime/cgroup.h: probed on first use */
+	void (*cgroup_base_free)(struct cgroup_base *);
+};
+
+DEFINE_CLEANUP(scow_engine *, scow_engine_unref)
+
+/* Every public entry calls this first: SCOW_E_STATE in a forked child, SCOW_E_INVALID for NULL. */
+int engine_check(scow_engine *engine, scow_error **error) _must_check_;
+void engine_log(scow_engine *engine, int level, const char *format, ...) _printf_(3, 4);

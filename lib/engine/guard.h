@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard: what ends owned containers when their owner dies, however it dies.
+ *
+ * One scow-init process per engine that has started an owned container (about 50 KiB; no libc). It
+ * holds a pidfd of each, and the other end of a socket whose end of file is our death; then it kills
+ * them all, and exits. PR_SET_PDEATHSIG will not do: it fires when the *thread* that cloned ends.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+/* Hands a process to the guard; must be done before the process is told to go on. @key: non-zero, unique per engine. */
+int guard_add(scow_engine *engine, uint64_t key, int pidfd, scow_error **error) _must_check_;
+/* Takes it back, after its exit. */
+void guard_drop(scow_engine *engine, uint64_t key);
+/* Closes the socket and reaps the guard: engine's end. */
+void guard_done(scow_engine *engine);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Layers: unpacked once by chain id, shared by all images that stand on them.
+ *
+ * 1. A layer is unpacked under ROOT/tmp, renamed to ROOT/layers/<24 hex of the chain id>, then recorded.
+ * 2. Two who want one layer take its work lock: the second finds it done.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "archive/unpack.h"
+#include "base/digest.h"
+#include "base/str.h"
+#include "image/manifest.h"
+
+/* sha256(parent + " " + diff_id), or diff_id for the lowest (@parent NULL). */
+int layer_chain_id(const char *parent, const char *diff_id, char out[DIGEST_STRING], scow_error **error) _must_check_;
+/* 1 present, 0 not, or a status. */
+int layer_exists(scow_engine *engine, const char *chain_id, scow_error **error);
+
+/*
+ * The pipeline, in push style, for pull and load alike: compressed bytes go in; digest, inflate, diff id and unpack
+ * run on threads of its own (all signals blocked, joined by finish or abort).
+ */
+struct layer_sink;
+struct layer_sink_options {
+	const char *blob_digest;   /* expected "sha256:..." of the compressed bytes, or NULL (docker-archive: not known) */
+	uint64_t blob_size;        /* expected, or UINT64_MAX */
+	const char *diff_id;       /* expected */
+	enum codec_kind codec;     /* or found from the first bytes when @sniff */
+	bool sniff;
+};
+int layer_sink_open(scow_engine *engine, const struct layer_sink_options *options, struct layer_sink **out, scow_error **error) _must_check_;
+/* Blocks while the pipeline is full (bounded memory: at most 4 MiB in flight). Returns the pipeline's failure early if it has one. */
+int layer_sink_write(struct layer_sink *sink, const void *data, size_t size, scow_error **error) _must_check_;
+/*
+ * Declares the end, waits for the pipeline, checks size, digest and diff id. The unpacked tree is then in ROOT/tmp,
+ * to be published once its parent is there.
+ */
+int layer_sink_finish(struct layer_sink *sink, scow_error **error) _must_check_;
+/* Moves it into place under its chain id and records it. Outcome 1: somebody else had published it; ours is deleted. Frees the sink. */
+int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, const char *blob_digest, scow_error **error) _must_check_;
+/* Stops the threads, deletes what there is, frees the sink. NULL is allowed. */
+void layer_sink_abort(struct layer_sink *sink);
+DEFINE_CLEANUP(struct layer_sink *, layer_sink_abort)
+
+/* Names of the layer directories from the top to the lowest: what overlay wants as lowerdir. @out: NULL-terminated, strv_free(). */
+int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size_t *count, scow_error **error) _must_check_;
+/* Deletes layers that no image and no container stands on, then blobs of no image. Inside no transaction. */
+int layer_collect(scow_engine *engine, scow_error **error) _must_check_;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One interface over cgroup v1, hybrid and v2. A container's cgroup is a child of the calling process's
+ * own (v1: in each hierarchy; v2: of the nearest one that may have children), so that a limit on the
+ * host program holds for its containers too; or of the parent that the config names.
+ *
+ * A limit that was asked for and cannot be applied is an error that names the controller and why.
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "runtime/spec.h"
+
+enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
+
+/* What was found on this host; made once per engine. */
+struct cgroup_base;
+int cgroup_base_get(scow_engine *engine, const struct cgroup_base **out, scow_error **error) _must_check_;
+enum cgroup_mode cgroup_base_mode(const struct cgroup_base *base);
+/* "memory,cpu,pids" and, for each controller that cannot be used, why: for info. Adds to @object. */
+struct cJSON;
+int cgroup_base_describe(const struct cgroup_base *base, struct cJSON *object, scow_error **error) _must_check_;
+
+struct cgroup; /* one container's */
+
+/*
+ * Makes it with its limits. A rootless engine without delegation gets a cgroup that is nothing (no error) if
+ * @resources asks for nothing.
+ */
+int cgroup_create(scow_engine *engine, const char *parent, const char *name, const struct spec_resources *resources, struct cgroup **out,
+		  scow_error **error) _must_check_;
+/* The same cgroup in a process that did not make it: to kill, read or remove. Missing is not an error. */
+int cgroup_open(scow_engine *engine, const char *parent, const char *name, struct cgroup **out, scow_error **error) _must_check_;
+void cgroup_free(struct cgroup *cgroup); /* the handle only */
+DEFINE_CLEANUP(struct cgroup *, cgroup_free)
+
+int cgroup_into_fd(const struct cgroup *cgroup);                       /* v2: for CLONE_INTO_CGROUP; else -1 */
+const int *cgroup_join_fds(const struct cgroup *cgroup, size_t *count); /* v1: cgroup.procs files, open for writing */
+void cgroup_close_join_fds(struct cgroup *cgroup);                      /* after the spawn */
+
+struct cgroup_usage {
+	uint64_t cpu_user_us, cpu_system_us, memory_peak_bytes, pids_peak, io_read_bytes, io_write_bytes, oom_kills;
+};
+int cgroup_read_usage(struct cgroup *cgroup, struct cgroup_usage *out);
+/* Kills every process in it, also those that left PID 1's tree: cgroup.kill, or freeze, kill, thaw. */
+int cgroup_kill(struct cgroup *cgroup, scow_error **error);
+int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);
+/* Removes it; a cgroup that is still busy is retried for up to a second. Missing is success. */
+int cgroup_remove(struct cgroup *cgroup, scow_error **error);
+/* For SPEC_MOUNT_CGROUP and the cgroup namespace: nothing more is needed than the mode. */

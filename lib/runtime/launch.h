@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a spec to a running program. The one way in for start; exec will be the other.
+ *
+ * Order: pipes and socket -> clone with all new namespaces (one clone3, straight into the cgroup) and exec of
+ * scow-init as the container's PID 1 -> guard_add -> id maps -> the plan is sent -> scow-init works through it
+ * and executes the program; the report socket's end of file means that it runs.
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "runtime/cgroup.h"
+#include "runtime/spec.h"
+
+struct launch {
+	/* in */
+	const struct spec *spec;
+	struct cgroup *cgroup;    /* may be NULL */
+	int fds[3];               /* become 0, 1, 2; borrowed; unused with a terminal */
+	uint64_t guard_key;       /* 0: not owned, no guard */
+	/* out */
+	pid_t pid;
+	int pidfd;                /* owned by the caller after success */
+	int terminal_fd;          /* master, owned; -1 without */
+};
+
+/*
+ * On failure everything that was started is killed and reaped, and the error carries scow-init's step, system call and errno:
+ * SCOW_E_COMMAND_NOT_FOUND / SCOW_E_NOT_EXECUTABLE from the program's own exec.
+ */
+int launch_start(scow_engine *engine, struct launch *launch, scow_error **error) _must_check_;

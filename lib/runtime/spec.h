@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The OCI runtime document as a struct: what container/create.c builds, and what an OCI bundle's
+ * config.json will be read into. runtime/plan.c compiles it for scow-init. Everything lives in its arena.
+ * See: runtime-spec config.md and config-linux.md.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+
+enum spec_ns { SPEC_NS_PID, SPEC_NS_NETWORK, SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_MOUNT, SPEC_NS_CGROUP, SPEC_NS_USER, SPEC_NS_TIME, SPEC_NS_COUNT };
+enum spec_ns_mode { SPEC_NS_HOST, SPEC_NS_NEW, SPEC_NS_JOIN };
+
+struct spec_namespace {
+	enum spec_ns_mode mode;
+	const char *path; /* JOIN: /proc/PID/ns/KIND or a bind mount of one */
+};
+
+enum spec_mount_kind {
+	SPEC_MOUNT_FS,      /* a new file system of @type with @data, flags MS_* */
+	SPEC_MOUNT_BIND,    /* @source of the host */
+	SPEC_MOUNT_CGROUP   /* the container's view of the cgroup file systems, per host mode */
+};
+
+struct spec_mount {
+	enum spec_mount_kind kind;
+	const char *type, *source, *target, *data; /* target absolute, inside the root */
+	unsigned long flags;        /* MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_REC|MS_NOATIME|... */
+	unsigned long propagation;  /* MS_PRIVATE|MS_REC and so on; 0: rprivate */
+	bool recursive_read_only;   /* binds: mount_setattr(AT_RECURSIVE, RDONLY) */
+	bool create_source;         /* binds: make a directory where nothing is (-v) */
+	bool optional;              /* a file system that this kernel or user cannot have is skipped (mqueue) */
+};
+
+struct spec_device {
+	const char *path;      /* inside */
+	char type;             /* 'c' or 'b' */
+	unsigned int major, minor;
+	mode_t mode;
+	uint32_t uid, gid;
+	const char *bind_source; /* rootless: bound from the host instead of made */
+};
+
+struct spec_device_rule {
+	bool allow;
+	char type;             /* 'a', 'c', 'b' */
+	int64_t major, minor;  /* -1: any */
+	bool read, write, mknod;
+};
+
+struct spec_rlimit {
+	int resource; /* RLIMIT_* */
+	uint64_t soft, hard;
+	bool best_effort; /* a default that may be cut to what this process can give; else EPERM is an error */
+};
+
+struct spec_io_limit {
+	unsigned int kind; /* scow_io_limit */
+	unsigned int major, minor;
+	uint64_t rate;
+};
+
+/* A field that was not asked for is 0 (or NULL); has_* where 0 means something. */
+struct spec_resources {
+	uint64_t memory_bytes, memory_reservation_bytes;
+	int64_t memory_swap_bytes; bool has_memory_swap; /* memory and swap; -1 unlimited */
+	uint64_t cpu_quota_us, cpu_period_us, cpu_shares;
+	const char *cpuset_cpus, *cpuset_mems;
+	int64_t pids_max; bool has_pids_max; /* -1 unlimited */
+	unsigned int io_weight;
+	struct spec_io_limit *io_limits; size_t n_io_limits;
+	struct spec_device_rule *device_rules; size_t n_device_rules; /* in order, last match wins; first is usually deny all */
+	bool devices_unrestricted; /* privileged */
+};
+
+struct spec_sysctl {
+	const char *name, *value; /* "net.ipv4.ip_forward" */
+};
+
+struct spec {
+	struct arena arena;
+	const char *id;                    /* container id, for messages */
+	const char *hostname, *domainname;
+
+	/* root */
+	int layers_fd;                     /* borrowed: directory the lower names are relative to; -1: @root_path */
+	char **lowers; size_t n_lowers;    /* top first */
+	int container_fd;                  /* borrowed: directory that holds "diff" and "work"; -1: read-only root without an upper */
+	bool overlay_volatile;             /* throw-away: no sync at unmount */
+	const char *root_path;             /* a plain directory, where layers_fd is -1 */
+	bool read_only_root;
+	unsigned long root_propagation;    /* 0: MS_PRIVATE|MS_REC */
+
+	struct spec_mount *mounts; size_t n_mounts; /* in order; the builder has sorted them by depth */
+	struct spec_device *devices; size_t n_devices;
+	bool default_dev_links;            /* /dev/fd, stdin, stdout, stderr, core, ptmx, console when there is a terminal */
+	const char *const *masked_paths; size_t n_masked_paths;
+	const char *const *readonly_paths; size_t n_readonly_paths;
+	struct spec_sysctl *sysctls; size_t n_sysctls;
+	/* small files written into the root before the program runs: /etc/hostname, hosts, resolv.conf. Bound from ROOT/containers/ID. */
+
+	struct spec_namespace namespaces[SPEC_NS_COUNT];
+
+	/* process */
+	char **args; size_t n_args;        /* NULL-terminated */
+	char **env; size_t n_env;          /* "NAME=value"; scow-init adds HOME where it is missing */
+	const char *cwd;
+	bool make_cwd;                     /* made root:root 0755 where missing */
+	const char *user;                  /* "", "name", "uid", "user:group": resolved by scow-init in the root's passwd and group */
+	char **groups; size_t n_groups;    /* supplementary, names or numbers */
+	bool terminal;
+	unsigned int rows, columns;
+	uint64_t cap_bounding, cap_ambient;/* for root also permitted and effective; another user gets only ambient. Inheritable is always empty */
+	bool no_new_privileges;
+	struct spec_rlimit *rlimits; size_t n_rlimits;
+	int oom_score_adj; bool has_oom_score_adj;
+	int umask; bool has_umask;
+	bool init;                         /* scow-init stays as PID 1: forwards signals, reaps */
+	const struct sock_filter *seccomp; size_t n_seccomp; /* BPF, or none */
+	unsigned int seccomp_flags;
+
+	const char *cgroup_name;           /* "scow-<id>" */
+	const char *cgroup_parent;         /* NULL: the engine's base */
+	struct spec_resources resources;
+};
+
+void spec_done(struct spec *spec);
+/* Docker's default set of mounts, devices, masked and read-only paths: appended to @spec. */
+int spec_add_defaults(struct spec *spec, bool rootless, uint64_t shm_bytes, scow_error **error) _must_check_;
