@@ -34,6 +34,8 @@ struct layer_sink_options {
 int layer_sink_open(scow_engine *engine, const struct layer_sink_options *options, struct layer_sink **out, scow_error **error) _must_check_;
 /* Blocks while the pipeline is full (bounded memory: at most 4 MiB in flight). Returns the pipeline's failure early if it has one. */
 int layer_sink_write(struct layer_sink *sink, const void *data, size_t size, scow_error **error) _must_check_;
+/* How many bytes layer_sink_write would take now without blocking (SIZE_MAX once the pipeline has failed: the write reports it). */
+size_t layer_sink_room(struct layer_sink *sink);
 /*
  * Declares the end, waits for the pipeline, checks size, digest and diff id. The unpacked tree is then in ROOT/tmp,
  * to be published once its parent is there.
