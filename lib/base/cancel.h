@@ -7,6 +7,7 @@
 #include <scow/cancel.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 
 DEFINE_CLEANUP(scow_cancel *, scow_cancel_unref)
 

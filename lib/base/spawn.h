@@ -24,7 +24,7 @@ struct spawn {
 	const char *path;          /* absolute */
 	char *const *argv;
 	char *const *envp;         /* NULL: empty */
-	const struct spawn_fd *fds;/* everything else is closed; 0, 1 and 2 not listed become /dev/null-less closed */
+	const struct spawn_fd *fds;/* everything else is closed in the child, 0 to 2 included */
 	size_t n_fds;
 	uint64_t clone_flags;      /* CLONE_NEW* to be born in, without CLONE_NEWTIME */
 	int cgroup_fd;             /* v2: CLONE_INTO_CGROUP, or -1 */

@@ -23,6 +23,7 @@ struct db;
 
 struct scow_engine {
 	atomic_uint refs;
+	void (*close)(scow_engine *engine); /* system/open.c: at the last reference */
 	pid_t pid;              /* who opened it: after a fork only unref is allowed */
 	char *root;             /* absolute path */
 	int root_fd;            /* O_PATH would not do: it is fsynced */
