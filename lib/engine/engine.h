@@ -42,6 +42,7 @@ struct scow_engine {
 	char owner_id[33];
 	struct cgroup_base *cgroup_base; /* runtime/cgroup.h: probed on first use */
 	void (*cgroup_base_free)(struct cgroup_base *);
+	struct running *running; /* container/start.c: what this engine started and has not seen the end of; under lock */
 };
 
 DEFINE_CLEANUP(scow_engine *, scow_engine_unref)

@@ -59,7 +59,8 @@ CREATE TABLE containers (
 	top_layer  TEXT,                    -- what its root stands on
 	config     TEXT NOT NULL,           -- JSON, container/config.h
 	state      INTEGER NOT NULL,        -- scow_container_state
-	owner      TEXT,                    -- ROOT/owners/<owner> of the process it belongs to, while created by or running in it
+	owner      TEXT,                    -- ROOT/owners/<owner> of the process that has it in hand: an ephemeral one's creator, who
+	                                    -- starts or runs it, who removes it. NULL: nobody, nothing to sweep when a process dies
 	ephemeral  INTEGER NOT NULL DEFAULT 0,
 	boot_id    TEXT NOT NULL DEFAULT '',-- of the last start
 	pid        INTEGER NOT NULL DEFAULT 0,
