@@ -47,6 +47,9 @@ static inline void manifest_donep(struct manifest *m)
 /* "linux/arm64/v8" or "arm64"; NULL: the host's. SCOW_E_INVALID. Normalised as containerd/platforms does. */
 int platform_parse(const char *text, struct platform *out, scow_error **error) _must_check_;
 void platform_format(const struct platform *platform, char *out, size_t size);
+void platform_normalise(struct platform *platform);
+/* How well an image for @offered runs on @wanted: 0 best, more is worse, -1 not at all. */
+int platform_rank(const struct platform *wanted, const struct platform *offered);
 /* The best manifest of an index for @wanted (variants fall back downwards); SCOW_E_UNSUPPORTED lists what there is. */
 int manifest_choose(const struct manifest *index, const struct platform *wanted, const struct descriptor **out, scow_error **error) _must_check_;
 /* What a layer's media type says of its compression; false for foreign or unknown ones. */
