@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the scow command share. It uses the public headers, libc, and cJSON to look into documents.
+ *
+ * It is a short-lived program, so memory from keep_*() lives until it exits, and want of memory ends it.
+ */
+#pragma once
+
+#include <scow/cleanup.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct cJSON;
+struct cli;
+
+/* Exit codes as Docker's: what the engine could not do, apart from what the container's program returned. */
+enum { EXIT_ENGINE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
+
+/* ---- text.c ---- */
+struct list {
+	const char **items; /* NULL-terminated, or NULL while empty */
+	size_t count;
+};
+
+void *keep_alloc(size_t size);
+char *keep_text(const char *text);
+char *keep_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The part before @separator, and in @rest the one after it (NULL: there is none). */
+char *keep_split(const char *text, char separator, const char **rest);
+void list_add(struct list *list, const char *item);
+bool starts_with(const char *text, const char *prefix);
+/* Sizes as Docker reads them: "64m", "1.5g", "10kb"; -1 passes. False if it is none. */
+bool parse_bytes(const char *text, int64_t *bytes);
+bool parse_number(const char *text, int64_t *number);
+/* "1.5": @scale-ths of one. False if it is no number, or finer than that. */
+bool parse_decimal(const char *text, unsigned int scale, uint64_t *value);
+/* A whole file, NUL-terminated; NULL and errno. "-" is no special name. */
+char *read_whole(const char *path, size_t *size);
+/* @text fit for @stream: on a terminal, control characters are shown as escapes. Line ends stay if @lines. */
+const char *printable(const char *text, FILE *stream, bool lines);
+
+/* ---- options.c: a command line against a table ---- */
+enum option_kind {
+	OPTION_SWITCH, /* bool */
+	OPTION_TEXT,   /* const char *, the last one wins */
+	OPTION_LIST,   /* struct list, every one is kept */
+	OPTION_NUMBER, /* struct number */
+	OPTION_BYTES,  /* struct number */
+	OPTION_LATER,  /* Docker has it, this version does not: says so */
+};
+struct number {
+	int64_t value;
+	bool set;
+};
+struct option {
+	const char *name; /* NULL ends a table */
+	char letter;      /* 0: none */
+	enum option_kind kind;
+	const char *argument; /* its name in the help; with OPTION_LATER, NULL for a switch */
+	const char *help;
+	size_t offset; /* of its value in the command's own struct */
+};
+struct command {
+	const char *name;    /* NULL ends a table */
+	const char *aliases; /* "image ls, image list", or NULL */
+	const char *usage;   /* what follows the name */
+	const char *summary;
+	const struct option *options; /* or NULL */
+	size_t size;                  /* of its struct */
+	int min, max;                 /* how many arguments; -1: any number */
+	bool options_first;           /* they end at the first argument, which may be another program's command line */
+	int (*run)(struct cli *cli, void *options, int argc, char **argv);
+};
+
+/* Fills @into. Moves the arguments to the front of argv and sets *argc. 0, 1 for --help, or -1 with the reason on stderr. */
+int options_parse(const struct option *table, void *into, int *argc, char **argv, bool options_first);
+void options_print_help(const struct option *table);
+
+/* ---- main.c ---- */
+struct cli {
+	const char *root; /* NULL: the default */
+	bool debug;
+	const struct command *command;
+	scow_engine *engine; /* once opened */
+};
+
+extern const struct command container_commands[], run_commands[], image_commands[], system_commands[];
+
+/* Opens the engine on first use; NULL after printing why not. */
+scow_engine *cli_engine(struct cli *cli);
+/* Prints the error and its hint, and forgets it. */
+void complain_error(scow_error **error);
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As complain(), and "Run 'scow run --help' for more information". Returns EXIT_ENGINE. */
+int complain_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_help(struct cli *cli, const char *name);
+
+/* ---- run_options.c ---- */
+struct run_options {
+	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
+	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *network, *hostname, *domainname;
+	const char *ipc, *pid, *uts, *userns, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
+	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
+	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
+	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
+};
+extern const struct option run_option_table[];
+/* What the flags and the command line after the image say. NULL after printing what is wrong. */
+scow_container_config *run_config(struct cli *cli, const struct run_options *options, char **command);
+
+/* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
+bool mounts_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- attach.c: our terminal and signals, while a container runs ---- */
+struct attachment {
+	bool tty, interactive, proxy;
+	int signal_fd;
+	int ended_by; /* the signal that ends us; the caller dies of it after it has cleaned up */
+};
+/* Sets up @io and holds signals back until attach_wait(). False after printing what is wrong, with *code set. */
+bool attach_prepare(struct attachment *attachment, scow_io *io, int *code);
+/* Until the process has ended. Its exit code, or a negative status. */
+int attach_wait(struct attachment *attachment, scow_process *process, scow_error **error);
+
+/* ---- progress.c ---- */
+/* Pulls with progress on @out (NULL: silent). NULL after printing why not. */
+scow_image *pull_with_progress(struct cli *cli, const char *reference, const char *platform, bool insecure, FILE *out);
+/* An image of the store as `run` wants it: pulled if the policy says so. NULL after printing why not. */
+scow_image *obtain_image(struct cli *cli, const char *reference, const struct run_options *options);
+
+/* ---- template.c: the part of Go's templates that people use with docker ---- */
+/* Renders @template over @value. NULL, with *problem set, if it is malformed or names a field that is not there. */
+char *template_render(const char *template, const struct cJSON *value, const char **problem);
+/* JSON with four spaces of indentation, numbers untouched. */
+char *json_indent(const char *json);
+
+/* ---- table.c: lists in the shape of Docker's ---- */
+struct column {
+	const char *field, *title;
+};
+struct table {
+	const char *format;          /* the user's --format, or NULL */
+	const char *standard;        /* else this template, as a table */
+	const struct column *titles; /* ends with a NULL field */
+	struct list rows;            /* rendered, columns apart by tabs */
+	bool aligned, failed;
+};
+/* Whether the rows will show this field: some cost more than others. */
+bool table_wants(const struct table *table, const char *field);
+/* Takes @row: an object of the fields. */
+void table_add(struct table *table, struct cJSON *row);
+/* Prints all of it. An exit code. */
+int table_print(struct table *table);
+void row_text(struct cJSON *row, const char *field, const char *value);
+const char *human_size(uint64_t bytes);
+const char *human_since(int64_t seconds);
+const char *local_time(int64_t seconds);
+/* "sha256:0123..." or hex: its first 12 digits, or the whole. */
+const char *short_id(const char *id, bool whole);

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Containers that exist: ps, inspect, stop, kill, wait, rm. */
+#include "cli.h"
+
+#include <cjson/cJSON.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Does one thing to each container named, and goes on after a failure. */
+static int for_each(struct cli *cli, int argc, char **argv, bool print_name,
+		    int (*act)(scow_container *container, void *data, scow_error **error), void *data)
+{
+	int code = 0;
+
+	if (!cli_engine(cli))
+		return 1;
+	for (int i = 0; i < argc; i++) {
+		SCOW_AUTO(scow_container) *container = NULL;
+		SCOW_AUTO(scow_error) *error = NULL;
+
+		if (scow_container_get(cli->engine, argv[i], &container, &error) < 0 || act(container, data, &error) < 0) {
+			complain_error(&error);
+			code = 1;
+		} else if (print_name) {
+			printf("%s\n", argv[i]);
+		}
+	}
+	return code;
+}
+
+/* ---- kill ---- */
+
+struct signal_options {
+	const char *signal;
+	struct number seconds;
+};
+
+static const char *const signal_names[] = {
+	[SIGHUP] = "HUP",       [SIGINT] = "INT",   [SIGQUIT] = "QUIT",   [SIGILL] = "ILL",   [SIGTRAP] = "TRAP", [SIGABRT] = "ABRT",
+	[SIGBUS] = "BUS",       [SIGFPE] = "FPE",   [SIGKILL] = "KILL",   [SIGUSR1] = "USR1", [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+	[SIGPIPE] = "PIPE",     [SIGALRM] = "ALRM", [SIGTERM] = "TERM",   [SIGCHLD] = "CHLD", [SIGCONT] = "CONT", [SIGSTOP] = "STOP",
+	[SIGTSTP] = "TSTP",     [SIGTTIN] = "TTIN", [SIGTTOU] = "TTOU",   [SIGURG] = "URG",   [SIGXCPU] = "XCPU", [SIGXFSZ] = "XFSZ",
+	[SIGVTALRM] = "VTALRM", [SIGPROF] = "PROF", [SIGWINCH] = "WINCH", [SIGIO] = "IO",     [SIGPWR] = "PWR",   [SIGSYS] = "SYS",
+};
+
+/* "KILL", "SIGKILL", "9". 0: none of them. */
+static int signal_number(const char *text)
+{
+	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	int64_t number;
+
+	if (parse_number(text, &number))
+		return number > 0 && number <= SIGRTMAX ? (int) number : 0;
+	for (int i = 1; i < (int) (sizeof signal_names / sizeof *signal_names); i++)
+		if (signal_names[i] && strcasecmp(signal_names[i], name) == 0)
+			return i;
+	if (strncasecmp(name, "RTMIN+", 6) == 0 && parse_number(name + 6, &number) && number >= 0 && number <= SIGRTMAX - SIGRTMIN)
+		return SIGRTMIN + (int) number;
+	return 0;
+}
+
+static const struct option kill_table[] = {
+	{ "signal", 's', OPTION_TEXT, "string", "Signal to send; KILL by default", offsetof(struct signal_options, signal) },
+	{ NULL },
+};
+
+static int kill_one(scow_container *container, void *data, scow_error **error)
+{
+	return scow_container_kill(container, *(int *) data, error);
+}
+
+static int kill_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	struct signal_options *options = target;
+	int number = options->signal ? signal_number(options->signal) : SIGKILL;
+
+	if (!number) {
+		complain("invalid signal: %s", options->signal);
+		return 1;
+	}
+	return for_each(cli, argc, argv, true, kill_one, &number);
+}
+
+/* ---- stop ---- */
+
+static const struct option stop_table[] = {
+	{ "timeout", 't', OPTION_NUMBER, "int", "Seconds to wait before killing; -1 for ever", offsetof(struct signal_options, seconds) },
+	{ "time", 0, OPTION_NUMBER, "int", NULL, offsetof(struct signal_options, seconds) },
+	{ NULL },
+};
+
+static int stop_one(scow_container *container, void *data, scow_error **error)
+{
+	const struct number *seconds = data;
+
+	return scow_container_stop(container, !seconds->set ? -2 : seconds->value < 0 ? -1 : (int) seconds->value * 1000, error);
+}
+
+static int stop(struct cli *cli, void *target, int argc, char **argv)
+{
+	struct signal_options *options = target;
+
+	return for_each(cli, argc, argv, true, stop_one, &options->seconds);
+}
+
+/* ---- wait ---- */
+
+static int wait_one(scow_container *container, void *data, scow_error **error)
+{
+	int code = 0, r = scow_container_wait(container, -1, &code, error);
+
+	(void) data;
+	if (r == 0)
+		printf("%d\n", code);
+	fflush(stdout);
+	return r;
+}
+
+static int wait_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	return for_each(cli, argc, argv, false, wait_one, NULL);
+}
+
+/* ---- rm ---- */
+
+struct remove_options {
+	bool force, volumes;
+};
+static const struct option remove_table[] = {
+	{ "force", 'f', OPTION_SWITCH, NULL, "Kill it first if it runs", offsetof(struct remove_options, force) },
+	{ "volumes", 'v', OPTION_SWITCH, NULL, "Remove its anonymous volumes too", offsetof(struct remove_options, volumes) },
+	{ NULL },
+};
+
+static int remove_one(scow_container *container, void *data, scow_error **error)
+{
+	const struct remove_options *options = data;
+
+	return scow_container_remove(container, (options->force ? SCOW_REMOVE_FORCE : 0u) | (options->volumes ? SCOW_REMOVE_VOLUMES : 0u),
+				     error);
+}
+
+static int remove_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	return for_each(cli, argc, argv, true, remove_one, target);
+}
+
+/* ---- ps ---- */
+
+struct ps_options {
+	bool all, quiet, whole, latest;
+	struct number last;
+	const char *format;
+};
+static const struct option ps_table[] = {
+	{ "all", 'a', OPTION_SWITCH, NULL, "Show all containers, not only those that run", offsetof(struct ps_options, all) },
+	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template", offsetof(struct ps_options, format) },
+	{ "last", 'n', OPTION_NUMBER, "int", "Show the last n created, in any state", offsetof(struct ps_options, last) },
+	{ "latest", 'l', OPTION_SWITCH, NULL, "Show the latest created, in any state", offsetof(struct ps_options, latest) },
+	{ "no-trunc", 0, OPTION_SWITCH, NULL, "Show ids and commands whole", offsetof(struct ps_options, whole) },
+	{ "quiet", 'q', OPTION_SWITCH, NULL, "Show ids only", offsetof(struct ps_options, quiet) },
+	{ NULL },
+};
+static const struct column ps_columns[] = {
+	{ "ID", "CONTAINER ID" },      { "Image", "IMAGE" },   { "Command", "COMMAND" }, { "RunningFor", "CREATED" },
+	{ "CreatedAt", "CREATED AT" }, { "Status", "STATUS" }, { "State", "STATE" },     { "Ports", "PORTS" },
+	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { NULL, NULL },
+};
+
+static const char *command_text(const scow_container *container, bool whole)
+{
+	const char *command = scow_container_command(container);
+
+	if (!whole && strlen(command) > 20)
+		return keep_format("\"%.19s\xe2\x80\xa6\"", command);
+	return keep_format("\"%s\"", command);
+}
+
+/* "a=1,b=2", which only inspect knows. */
+static const char *labels_text(scow_container *container)
+{
+	const char *text = "";
+	char *document = NULL;
+	const cJSON *label;
+	cJSON *json;
+
+	if (scow_container_inspect_json(container, &document, NULL) < 0)
+		return text;
+	json = cJSON_Parse(document);
+	scow_free(document);
+	cJSON_ArrayForEach(label, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "Config"),
+								   "Labels")) if (cJSON_IsString(label)) text =
+		keep_format("%s%s%s=%s", text, *text ? "," : "", label->string, label->valuestring);
+	cJSON_Delete(json);
+	return text;
+}
+
+static cJSON *ps_row(scow_container *container, const struct table *table, bool whole)
+{
+	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
+	int state = scow_container_state_now(container, NULL);
+	cJSON *row;
+
+	/* Removed since the list was made. */
+	if (state < 0 || state > SCOW_CONTAINER_DEAD)
+		return NULL;
+	row = cJSON_CreateObject();
+	row_text(row, "ID", short_id(scow_container_id(container), whole));
+	row_text(row, "Image", scow_container_image_name(container));
+	row_text(row, "Command", command_text(container, whole));
+	row_text(row, "CreatedAt", local_time(scow_container_created(container)));
+	row_text(row, "RunningFor", human_since(scow_container_created(container)));
+	row_text(row, "Status", scow_container_status_text(container));
+	row_text(row, "State", states[state]);
+	row_text(row, "Ports", "");
+	row_text(row, "Names", scow_container_name(container));
+	row_text(row, "Labels", table_wants(table, "Labels") ? labels_text(container) : "");
+	return row;
+}
+
+static int ps(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	struct ps_options *options = target;
+	struct table table = {
+		.format = options->quiet && !options->format ? "{{.ID}}" : options->format,
+		.standard = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
+		.titles = ps_columns,
+	};
+	int64_t left = options->latest ? 1 : options->last.set ? options->last.value : -1;
+	scow_container *container;
+
+	(void) argc;
+	(void) argv;
+	if (!cli_engine(cli))
+		return 1;
+	if (scow_container_list(cli->engine, options->all || left >= 0 ? SCOW_LIST_ALL : 0, &iter, &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	while (left != 0 && (container = scow_iter_next_container(iter))) {
+		cJSON *row = ps_row(container, &table, options->whole);
+
+		if (row) {
+			table_add(&table, row);
+			left -= left > 0;
+		}
+	}
+	return table_print(&table);
+}
+
+/* ---- inspect ---- */
+
+struct inspect_options {
+	const char *format, *type;
+};
+static const struct option inspect_table[] = {
+	{ "format", 'f', OPTION_TEXT, "string", "\"json\" or a Go template, as {{.State.ExitCode}}",
+	  offsetof(struct inspect_options, format) },
+	{ "type", 0, OPTION_TEXT, "string", "Look only for this (container|image)", offsetof(struct inspect_options, type) },
+	{ NULL },
+};
+
+/* The document of a container or else an image by that name; NULL after telling why there is none. */
+static char *inspect_one(struct cli *cli, const char *name, const char *type)
+{
+	SCOW_AUTO(scow_container) *container = NULL;
+	SCOW_AUTO(scow_image) *image = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	char *json = NULL;
+	int r = SCOW_E_NOT_FOUND;
+
+	if (!type || strcmp(type, "container") == 0) {
+		r = scow_container_get(cli->engine, name, &container, &error);
+		if (r == 0)
+			r = scow_container_inspect_json(container, &json, &error);
+	}
+	if (r == SCOW_E_NOT_FOUND && (!type || strcmp(type, "image") == 0)) {
+		error = scow_error_unref(error);
+		r = scow_image_get(cli->engine, name, &image, &error);
+		if (r == 0)
+			r = scow_image_inspect_json(image, &json, &error);
+	}
+	if (r < 0 && !type && (r == SCOW_E_NOT_FOUND || r == SCOW_E_INVALID))
+		complain("no such object: %s", name);
+	else if (r < 0)
+		complain_error(&error);
+	return r < 0 ? NULL : json;
+}
+
+static bool print_template(const char *format, const char *document)
+{
+	const char *problem = NULL;
+	cJSON *json = cJSON_Parse(document);
+	char *text = template_render(strcmp(format, "json") == 0 ? "{{json .}}" : format, json, &problem);
+
+	if (text)
+		puts(printable(text, stdout, true));
+	else
+		complain("--format: %s", problem);
+	cJSON_Delete(json);
+	return text;
+}
+
+static int inspect_all(struct cli *cli, const char *format, const char *type, int argc, char **argv)
+{
+	const char *all = "[";
+	int code = 0;
+
+	if (!cli_engine(cli))
+		return 1;
+	for (int i = 0; i < argc; i++) {
+		char *document = inspect_one(cli, argv[i], type);
+
+		if (!document)
+			code = 1;
+		else if (format)
+			code = print_template(format, document) ? code : 1;
+		else
+			all = keep_format("%s%s%s", all, all[1] ? "," : "", document);
+		scow_free(document);
+	}
+	if (!format)
+		puts(printable(json_indent(keep_format("%s]", all)), stdout, true));
+	return code;
+}
+
+static int inspect(struct cli *cli, void *target, int argc, char **argv)
+{
+	struct inspect_options *options = target;
+
+	if (options->type && strcmp(options->type, "container") != 0 && strcmp(options->type, "image") != 0)
+		return complain_usage(cli, "'%s' is not a valid value for --type: container or image", options->type);
+	return inspect_all(cli, options->format, options->type, argc, argv);
+}
+
+static int inspect_image(struct cli *cli, void *target, int argc, char **argv)
+{
+	return inspect_all(cli, ((struct inspect_options *) target)->format, "image", argc, argv);
+}
+
+static int inspect_container(struct cli *cli, void *target, int argc, char **argv)
+{
+	return inspect_all(cli, ((struct inspect_options *) target)->format, "container", argc, argv);
+}
+
+const struct command container_commands[] = {
+	{ "stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers", stop_table,
+	  sizeof(struct signal_options), 1, -1, false, stop },
+	{ "kill", "container kill", "[OPTIONS] CONTAINER [CONTAINER...]", "Kill running containers", kill_table,
+	  sizeof(struct signal_options), 1, -1, false, kill_all },
+	{ "wait", "container wait", "CONTAINER [CONTAINER...]", "Wait until containers stop, then print their exit codes", NULL, 0, 1, -1,
+	  false, wait_all },
+	{ "rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", remove_table,
+	  sizeof(struct remove_options), 1, -1, false, remove_all },
+	{ "ps", "container ls, container list, container ps", "[OPTIONS]", "List containers", ps_table, sizeof(struct ps_options), 0, 0,
+	  false, ps },
+	{ "inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers or images", inspect_table,
+	  sizeof(struct inspect_options), 1, -1, false, inspect },
+	{ "container inspect", NULL, "[OPTIONS] CONTAINER [CONTAINER...]", "Show everything about containers", inspect_table,
+	  sizeof(struct inspect_options), 1, -1, false, inspect_container },
+	{ "image inspect", NULL, "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images", inspect_table,
+	  sizeof(struct inspect_options), 1, -1, false, inspect_image },
+	{ NULL },
+};

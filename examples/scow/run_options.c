@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The flags of run and create, with docker's names and meanings, and the container they describe.
+ *
+ * Only what needs taking apart is looked at here; whether a value makes sense is the library's to say.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct run_options, field)
+#define LATER(name, letter, argument, hint)                                                                                                \
+	{                                                                                                                                  \
+		name, letter, OPTION_LATER, argument, hint, 0                                                                              \
+	}
+
+static const char no_networks[] = "networks come in a later version: use --network none, host or container:NAME";
+
+const struct option run_option_table[] = {
+	{ "blkio-weight", 0, OPTION_NUMBER, "uint16", "Block IO weight, 10 to 1000", AT(blkio_weight) },
+	{ "cap-add", 0, OPTION_LIST, "list", "Add Linux capabilities", AT(cap_add) },
+	{ "cap-drop", 0, OPTION_LIST, "list", "Drop Linux capabilities", AT(cap_drop) },
+	{ "cgroup-parent", 0, OPTION_TEXT, "string", "Parent cgroup for the container", AT(cgroup_parent) },
+	{ "cgroupns", 0, OPTION_TEXT, "string", "Cgroup namespace (host|private)", AT(cgroupns) },
+	{ "cidfile", 0, OPTION_TEXT, "string", "Write the container's id to this file", AT(cidfile) },
+	{ "cpu-shares", 'c', OPTION_NUMBER, "int", "CPU shares (relative weight)", AT(cpu_shares) },
+	{ "cpus", 0, OPTION_TEXT, "decimal", "Number of CPUs", AT(cpus) },
+	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
+	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
+	LATER("detach", 'd', NULL, "a container lives as long as the command that runs it: put 'scow run' itself in the background"),
+	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
+	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
+	{ "device-read-bps", 0, OPTION_LIST, "list", "Limit the read rate, bytes per second, from a device", AT(read_bps) },
+	{ "device-read-iops", 0, OPTION_LIST, "list", "Limit the read rate, operations per second, from a device", AT(read_iops) },
+	{ "device-write-bps", 0, OPTION_LIST, "list", "Limit the write rate, bytes per second, to a device", AT(write_bps) },
+	{ "device-write-iops", 0, OPTION_LIST, "list", "Limit the write rate, operations per second, to a device", AT(write_iops) },
+	{ "domainname", 0, OPTION_TEXT, "string", "Container NIS domain name", AT(domainname) },
+	{ "entrypoint", 0, OPTION_TEXT, "string", "Run this in place of the image's ENTRYPOINT", AT(entrypoint) },
+	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
+	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
+	{ "group-add", 0, OPTION_LIST, "list", "Add additional groups to join", AT(groups) },
+	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
+	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
+	{ "insecure", 0, OPTION_SWITCH, NULL, "Pull over plain HTTP or unverified TLS if need be", AT(insecure) },
+	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
+	{ "ipc", 0, OPTION_TEXT, "string", "IPC namespace (host|private|container:NAME)", AT(ipc) },
+	{ "label", 'l', OPTION_LIST, "list", "Set metadata on the container", AT(labels) },
+	{ "label-file", 0, OPTION_LIST, "list", "Read in a file of labels", AT(label_files) },
+	{ "memory", 'm', OPTION_BYTES, "bytes", "Memory limit", AT(memory) },
+	{ "memory-reservation", 0, OPTION_BYTES, "bytes", "Memory soft limit", AT(memory_reservation) },
+	{ "memory-swap", 0, OPTION_BYTES, "bytes", "Memory and swap together; -1 for unlimited swap", AT(memory_swap) },
+	{ "mount", 0, OPTION_LIST, "mount", "Attach a file system (type=bind or tmpfs)", AT(mounts) },
+	{ "name", 0, OPTION_TEXT, "string", "Assign a name to the container", AT(name) },
+	{ "network", 0, OPTION_TEXT, "network", "Network (none|host|container:NAME); none by default", AT(network) },
+	{ "net", 0, OPTION_TEXT, "network", NULL, AT(network) },
+	{ "oom-score-adj", 0, OPTION_NUMBER, "int", "Tune the host's OOM preferences (-1000 to 1000)", AT(oom_score_adj) },
+	{ "pid", 0, OPTION_TEXT, "string", "PID namespace (host|container:NAME)", AT(pid) },
+	{ "pids-limit", 0, OPTION_NUMBER, "int", "Limit of processes and threads; -1 for none", AT(pids) },
+	{ "platform", 0, OPTION_TEXT, "string", "Take the image for this platform (linux/arm64)", AT(platform) },
+	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities and devices, nothing masked", AT(privileged) },
+	{ "pull", 0, OPTION_TEXT, "string", "Pull the image before running (always|missing|never)", AT(pull) },
+	{ "quiet", 'q', OPTION_SWITCH, NULL, "No pull progress", AT(quiet) },
+	{ "read-only", 0, OPTION_SWITCH, NULL, "Mount the container's root read-only", AT(read_only) },
+	{ "rm", 0, OPTION_SWITCH, NULL, "Remove the container when it exits", AT(rm) },
+	{ "security-opt", 0, OPTION_LIST, "list", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined", AT(security) },
+	{ "shm-size", 0, OPTION_BYTES, "bytes", "Size of /dev/shm", AT(shm_size) },
+	{ "sig-proxy", 0, OPTION_TEXT, "bool", "Pass signals on to the process; true by default, not with -it", AT(sig_proxy) },
+	{ "stop-signal", 0, OPTION_TEXT, "string", "Signal that stops the container", AT(stop_signal) },
+	{ "stop-timeout", 0, OPTION_NUMBER, "int", "Seconds to wait after it before killing", AT(stop_timeout) },
+	{ "sysctl", 0, OPTION_LIST, "map", "Sysctl options (NAME=VALUE)", AT(sysctls) },
+	{ "tmpfs", 0, OPTION_LIST, "list", "Mount a tmpfs directory (TARGET[:OPTIONS])", AT(tmpfs) },
+	{ "tty", 't', OPTION_SWITCH, NULL, "Give it a terminal", AT(tty) },
+	{ "ulimit", 0, OPTION_LIST, "ulimit", "Ulimit options (NAME=SOFT[:HARD])", AT(ulimits) },
+	{ "user", 'u', OPTION_TEXT, "string", "User name or number (NAME|UID[:GROUP|GID])", AT(user) },
+	{ "userns", 0, OPTION_TEXT, "string", "User namespace (host|private)", AT(userns) },
+	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
+	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
+	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
+	LATER("add-host", 0, "list", no_networks),
+	LATER("dns", 0, "list", no_networks),
+	LATER("expose", 0, "list", no_networks),
+	LATER("ip", 0, "string", no_networks),
+	LATER("network-alias", 0, "list", no_networks),
+	LATER("publish", 'p', "list", no_networks),
+	LATER("publish-all", 'P', NULL, no_networks),
+	LATER("attach", 'a', "list", NULL),
+	LATER("detach-keys", 0, "string", NULL),
+	LATER("health-cmd", 0, "string", NULL),
+	LATER("log-driver", 0, "string", NULL),
+	LATER("log-opt", 0, "list", NULL),
+	LATER("memory-swappiness", 0, "int", NULL),
+	LATER("restart", 0, "string", NULL),
+	LATER("volumes-from", 0, "list", NULL),
+	{ NULL },
+};
+
+static bool bad(const char *flag, const char *value, const char *why)
+{
+	complain("invalid argument \"%s\" for \"--%s\" flag: %s", value, flag, why);
+	return false;
+}
+
+/* ---- files of NAME=VALUE lines: no quotes, no expansion ---- */
+
+typedef void (*variable_fn)(scow_container_config *config, const char *name, const char *value);
+
+static bool read_variables(scow_container_config *config, const char *path, bool from_env, variable_fn set)
+{
+	size_t size = 0, line_number = 0;
+	char *text = read_whole(path, &size), *next;
+
+	if (!text) {
+		complain("open '%s': %s", path, strerror(errno));
+		return false;
+	}
+	if (strlen(text) != size) {
+		complain("'%s' is no text file: it holds a NUL", path);
+		return false;
+	}
+	if (starts_with(text, "\xef\xbb\xbf"))
+		text += 3;
+	for (char *line = text; line && *line; line = next) {
+		const char *value;
+		char *name;
+
+		line_number++;
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		if (*line && line[strlen(line) - 1] == '\r')
+			line[strlen(line) - 1] = 0;
+		line += strspn(line, " \t");
+		if (!*line || *line == '#')
+			continue;
+		name = keep_split(line, '=', &value);
+		if (!*name || strpbrk(name, " \t")) {
+			complain("'%s' line %zu: %s", path, line_number, *name ? "the name has a blank in it" : "no name before the '='");
+			return false;
+		}
+		/* A name alone takes our value, and is skipped where we have none. */
+		if (!value && from_env && !(value = getenv(name)))
+			continue;
+		set(config, name, value ? value : "");
+	}
+	return true;
+}
+
+static bool configure_environment(scow_container_config *config, const struct run_options *options)
+{
+	for (size_t i = 0; i < options->env_files.count; i++)
+		if (!read_variables(config, options->env_files.items[i], true, scow_container_config_set_env))
+			return false;
+	for (size_t i = 0; i < options->env.count; i++) {
+		const char *value, *name = keep_split(options->env.items[i], '=', &value);
+
+		if (!*name)
+			return bad("env", options->env.items[i], "no name before the '='");
+		/* A name alone takes our value; where we have none, the image's goes. */
+		scow_container_config_set_env(config, name, value ? value : getenv(name));
+	}
+	for (size_t i = 0; i < options->label_files.count; i++)
+		if (!read_variables(config, options->label_files.items[i], false, scow_container_config_add_label))
+			return false;
+	for (size_t i = 0; i < options->labels.count; i++) {
+		const char *value, *name = keep_split(options->labels.items[i], '=', &value);
+
+		scow_container_config_add_label(config, name, value ? value : "");
+	}
+	return true;
+}
+
+/* ---- limits ---- */
+
+static bool configure_cpu(scow_container_config *config, const struct run_options *options)
+{
+	uint64_t millis;
+
+	if (options->cpus && (!parse_decimal(options->cpus, 1000, &millis) || (!millis && strpbrk(options->cpus, "123456789"))))
+		return bad("cpus", options->cpus, "it is no number of thousandths of a CPU");
+	if (options->cpus && millis)
+		scow_container_config_set_cpu_millis(config, millis);
+	if (options->cpu_shares.set && options->cpu_shares.value < 0)
+		return bad("cpu-shares", keep_format("%lld", (long long) options->cpu_shares.value), "it must not be negative");
+	if (options->cpu_shares.value)
+		scow_container_config_set_cpu_shares(config, (uint64_t) options->cpu_shares.value);
+	if (options->cpuset_cpus || options->cpuset_mems)
+		scow_container_config_set_cpuset(config, options->cpuset_cpus, options->cpuset_mems);
+	return true;
+}
+
+/* As in Docker, 0 means "no limit said", and -1 stands for none only where the kernel has such a thing. */
+static bool configure_memory(scow_container_config *config, const struct run_options *options)
+{
+	static const struct {
+		const char *flag;
+		size_t offset;
+		void (*set)(scow_container_config *config, uint64_t bytes);
+	} sizes[] = {
+		{ "memory", AT(memory), scow_container_config_set_memory_bytes },
+		{ "memory-reservation", AT(memory_reservation), scow_container_config_set_memory_reservation_bytes },
+		{ "shm-size", AT(shm_size), scow_container_config_set_shm_bytes },
+	};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		const struct number *number = (const struct number *) ((const char *) options + sizes[i].offset);
+
+		if (number->value < 0)
+			return bad(sizes[i].flag, "-1", "it must not be negative");
+		if (number->value)
+			sizes[i].set(config, (uint64_t) number->value);
+	}
+	if (options->memory_swap.value)
+		scow_container_config_set_memory_swap_bytes(config, options->memory_swap.value);
+	return true;
+}
+
+static bool configure_ulimits(scow_container_config *config, const struct run_options *options)
+{
+	for (size_t i = 0; i < options->ulimits.count; i++) {
+		const char *text = options->ulimits.items[i], *values, *hard_text;
+		const char *name = keep_split(text, '=', &values), *soft_text = values ? keep_split(values, ':', &hard_text) : NULL;
+		int64_t soft, hard;
+
+		if (!soft_text || !parse_number(soft_text, &soft) || !parse_number(hard_text ? hard_text : soft_text, &hard))
+			return bad("ulimit", text, "write it as NAME=SOFT[:HARD]");
+		if (hard != -1 && (soft > hard || soft == -1))
+			return bad("ulimit", text, "the soft limit must not be above the hard one");
+		scow_container_config_add_ulimit(config, name, soft, hard);
+	}
+	return true;
+}
+
+static bool configure_rates(scow_container_config *config, const char *flag, const struct list *list, scow_io_limit kind)
+{
+	bool bytes = kind == SCOW_IO_READ_BPS || kind == SCOW_IO_WRITE_BPS;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *rate_text, *path = keep_split(list->items[i], ':', &rate_text);
+		int64_t rate;
+
+		if (!rate_text || !(bytes ? parse_bytes : parse_number)(rate_text, &rate) || rate < 0)
+			return bad(flag, list->items[i], bytes ? "write it as DEVICE:RATE, as /dev/sda:1mb" : "write it as DEVICE:NUMBER");
+		scow_container_config_add_io_limit(config, kind, path, (uint64_t) rate);
+	}
+	return true;
+}
+
+static bool configure_limits(scow_container_config *config, const struct run_options *options)
+{
+	if (options->pids.value)
+		scow_container_config_set_pids_max(config, options->pids.value);
+	if (options->blkio_weight.value)
+		scow_container_config_set_io_weight(config, (unsigned int) options->blkio_weight.value);
+	if (options->oom_score_adj.set)
+		scow_container_config_set_oom_score_adj(config, (int) options->oom_score_adj.value);
+	return configure_cpu(config, options) && configure_memory(config, options) && configure_ulimits(config, options) &&
+	       configure_rates(config, "device-read-bps", &options->read_bps, SCOW_IO_READ_BPS) &&
+	       configure_rates(config, "device-write-bps", &options->write_bps, SCOW_IO_WRITE_BPS) &&
+	       configure_rates(config, "device-read-iops", &options->read_iops, SCOW_IO_READ_IOPS) &&
+	       configure_rates(config, "device-write-iops", &options->write_iops, SCOW_IO_WRITE_IOPS);
+}
+
+/* ---- security ---- */
+
+static bool configure_seccomp(scow_container_config *config, const char *value)
+{
+	const char *profile = value;
+
+	if (strcmp(value, "unconfined") != 0 && strcmp(value, "builtin") != 0) {
+		profile = read_whole(value, NULL);
+		if (!profile) {
+			complain("opening seccomp profile '%s' failed: %s", value, strerror(errno));
+			return false;
+		}
+	}
+	scow_container_config_set_seccomp(config, strcmp(value, "builtin") == 0 ? NULL : profile);
+	return true;
+}
+
+/* "no-new-privileges", "seccomp=x", and the old "seccomp:x". */
+static bool configure_security(scow_container_config *config, const char *text)
+{
+	const char *value, *name = keep_split(text, strchr(text, '=') ? '=' : ':', &value);
+
+	if (strcmp(name, "no-new-privileges") == 0 && (!value || strcmp(value, "true") == 0 || strcmp(value, "false") == 0)) {
+		scow_container_config_set_no_new_privileges(config, !value || strcmp(value, "true") == 0);
+		return true;
+	}
+	if (strcmp(name, "seccomp") == 0 && value)
+		return configure_seccomp(config, value);
+	if (strcmp(text, "systempaths=unconfined") == 0) {
+		scow_container_config_set_unmasked_paths(config, 1);
+		return true;
+	}
+	/* No such labels are applied in the first place. */
+	if (strcmp(text, "apparmor=unconfined") == 0 || strcmp(text, "label=disable") == 0)
+		return true;
+	return bad("security-opt", text, "seccomp=, no-new-privileges and systempaths=unconfined are known");
+}
+
+/* SOURCE, SOURCE:TARGET, SOURCE:rwm, SOURCE:TARGET:rwm. */
+static void configure_device(scow_container_config *config, const char *text)
+{
+	const char *rest, *access = NULL, *target = NULL, *source = keep_split(text, ':', &rest);
+
+	if (rest)
+		target = keep_split(rest, ':', &access);
+	if (target && !access && *target && strspn(target, "rwm") == strlen(target)) {
+		access = target;
+		target = NULL;
+	}
+	scow_container_config_add_device(config, source, target, access);
+}
+
+static void configure_namespaces(scow_container_config *config, const struct run_options *options)
+{
+	const struct {
+		scow_namespace kind;
+		const char *mode;
+	} modes[] = {
+		{ SCOW_NAMESPACE_NETWORK, options->network }, { SCOW_NAMESPACE_IPC, options->ipc },
+		{ SCOW_NAMESPACE_PID, options->pid },         { SCOW_NAMESPACE_UTS, options->uts },
+		{ SCOW_NAMESPACE_USER, options->userns },     { SCOW_NAMESPACE_CGROUP, options->cgroupns },
+	};
+
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+		if (modes[i].mode && modes[i].mode[0])
+			scow_container_config_set_namespace(config, modes[i].kind,
+							    strcmp(modes[i].mode, "shareable") == 0 ? "private" : modes[i].mode);
+}
+
+/* ---- what needs no taking apart ---- */
+
+static void configure_texts(scow_container_config *config, const struct run_options *options)
+{
+	static const struct {
+		size_t offset;
+		void (*set)(scow_container_config *config, const char *value);
+	} texts[] = {
+		{ AT(name), scow_container_config_set_name },
+		{ AT(workdir), scow_container_config_set_workdir },
+		{ AT(user), scow_container_config_set_user },
+		{ AT(hostname), scow_container_config_set_hostname },
+		{ AT(domainname), scow_container_config_set_domainname },
+		{ AT(stop_signal), scow_container_config_set_stop_signal },
+		{ AT(cgroup_parent), scow_container_config_set_cgroup_parent },
+	}, lists[] = {
+		{ AT(cap_add), scow_container_config_add_capability },
+		{ AT(cap_drop), scow_container_config_drop_capability },
+		{ AT(groups), scow_container_config_add_group },
+		{ AT(device_rules), scow_container_config_add_device_rule },
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		const char *text = *(const char *const *) ((const char *) options + texts[i].offset);
+
+		if (text && *text)
+			texts[i].set(config, text);
+	}
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		const struct list *list = (const struct list *) ((const char *) options + lists[i].offset);
+
+		for (size_t k = 0; k < list->count; k++)
+			lists[i].set(config, list->items[k]);
+	}
+}
+
+static void configure_switches(scow_container_config *config, const struct run_options *options)
+{
+	scow_container_config_set_ephemeral(config, options->rm);
+	scow_container_config_set_tty(config, options->tty);
+	scow_container_config_set_open_stdin(config, options->interactive);
+	scow_container_config_set_init(config, options->init);
+	scow_container_config_set_read_only(config, options->read_only);
+	scow_container_config_set_privileged(config, options->privileged);
+	if (options->stop_timeout.set)
+		scow_container_config_set_stop_timeout_ms(config,
+							  options->stop_timeout.value < 0 ? -1 : (int) options->stop_timeout.value * 1000);
+}
+
+scow_container_config *run_config(struct cli *cli, const struct run_options *options, char **command)
+{
+	scow_container_config *config = scow_container_config_new();
+	bool ok = config != NULL;
+
+	if (ok) {
+		configure_switches(config, options);
+		configure_texts(config, options);
+		configure_namespaces(config, options);
+		if (options->entrypoint)
+			scow_container_config_set_entrypoint(config, (const char *const[]){ options->entrypoint, NULL });
+		if (command[0])
+			scow_container_config_set_command(config, (const char *const *) command);
+		for (size_t i = 0; i < options->devices.count; i++)
+			configure_device(config, options->devices.items[i]);
+		ok = configure_environment(config, options) && configure_limits(config, options) && mounts_configure(config, options);
+	}
+	for (size_t i = 0; ok && i < options->security.count; i++)
+		ok = configure_security(config, options->security.items[i]);
+	for (size_t i = 0; ok && i < options->sysctls.count; i++) {
+		const char *value, *name = keep_split(options->sysctls.items[i], '=', &value);
+
+		if (value)
+			scow_container_config_set_sysctl(config, name, value);
+		else
+			ok = bad("sysctl", options->sysctls.items[i], "write it as NAME=VALUE");
+	}
+	if (ok)
+		return config;
+	fprintf(stderr, "\nRun 'scow %s --help' for more information\n", cli->command->name);
+	return scow_container_config_unref(config);
+}
