@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a scow_container_config holds, for create.c: the user's wishes only, before the image's settings are merged in.
- * The first bad value is kept in @error and named by the setter that got it.
+ * What a scow_container_config holds: the user's wishes only, before the image's settings are merged in.
+ * Values are checked and brought into one form when they are set: paths are clean, capabilities "CAP_X", bind options in a
+ * fixed order. The first bad value is kept in @error and named by the setter (or the JSON field) that got it.
  */
 #pragma once
 
 #include <scow/container.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "runtime/spec.h"
+
+DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
+
+#define CONFIG_NAMESPACES 7                  /* kinds in scow_namespace */
+#define CONFIG_NUMBER_MAX (INT64_C(1) << 53) /* what a JSON number carries exactly */
+#define CONFIG_MEMORY_MIN (UINT64_C(6) << 20)
 
 struct config_pair {
 	const char *name, *value; /* env: value NULL removes the image's */
 };
 struct config_mount {
 	bool tmpfs;
-	const char *source, *target, *options;
+	const char *source, *target, *options; /* options NULL: the defaults */
 };
 struct config_device {
-	const char *source, *target, *access;
+	const char *source, *target, *access; /* target and access are always set */
 };
 struct config_ulimit {
 	int resource;
-	int64_t soft, hard;
+	int64_t soft, hard; /* -1: unlimited */
 };
 struct config_io_limit {
 	scow_io_limit kind;
@@ -33,21 +41,23 @@ struct config_io_limit {
 struct scow_container_config {
 	struct arena arena;
 	scow_error *error;             /* the first bad value */
+	const char *field;             /* while a JSON document is read: the path of the field, for errors in place of the setter's name */
 	const char *name, *workdir, *user, *hostname, *domainname, *stop_signal, *cgroup_parent, *seccomp, *cpuset_cpus, *cpuset_mems;
 	char **command; size_t n_command; bool has_command;
-	char **entrypoint; size_t n_entrypoint; bool has_entrypoint;
+	char **entrypoint; size_t n_entrypoint; bool has_entrypoint; /* { "" }: the image's is reset */
 	struct config_pair *env; size_t n_env;
 	struct config_pair *labels; size_t n_labels;
 	struct config_pair *sysctls; size_t n_sysctls;
+	struct config_pair *annotations; size_t n_annotations; /* from JSON only: metadata */
 	const char **groups; size_t n_groups;
-	const char **cap_add; size_t n_cap_add;
+	const char **cap_add; size_t n_cap_add;   /* "CAP_NET_ADMIN" or "ALL" */
 	const char **cap_drop; size_t n_cap_drop;
 	struct config_mount *mounts; size_t n_mounts;
 	struct config_device *devices; size_t n_devices;
 	const char **device_rules; size_t n_device_rules;
 	struct config_ulimit *ulimits; size_t n_ulimits;
 	struct config_io_limit *io_limits; size_t n_io_limits;
-	const char *namespaces[7];     /* by scow_namespace; NULL: default */
+	const char *namespaces[CONFIG_NAMESPACES]; /* by scow_namespace; NULL: default */
 	bool ephemeral, tty, open_stdin, init, read_only, no_new_privileges, unmasked_paths, privileged;
 	int stop_timeout_ms; bool has_stop_timeout;
 	uint64_t shm_bytes, memory_bytes, memory_reservation_bytes, cpu_millis, cpu_shares;
@@ -56,6 +66,21 @@ struct scow_container_config {
 	unsigned int io_weight;
 	int oom_score_adj; bool has_oom_score_adj;
 };
+
+/*
+ * What create calls first: the kept error, want of memory, and what only shows when all is set (swap without memory, more CPUs than
+ * this host has). Returns 0 or a status.
+ */
+int config_check(const scow_container_config *config, scow_error **error) _must_check_;
+/* The same without the look at this host: for a config that was stored. */
+int config_check_stored(const scow_container_config *config, scow_error **error) _must_check_;
+
+/* Keeps the first bad value's reason; @setter is a public setter's full name. */
+void config_refuse(scow_container_config *config, scow_status status, const char *setter, const char *format, ...) _printf_(4, 5);
+/* For a parser's error: its message under the setter's name. Drops @error. */
+void config_refuse_error(scow_container_config *config, const char *setter, scow_error **error);
+/* Sets or replaces a pair. */
+void config_put_pair(scow_container_config *config, struct config_pair **pairs, size_t *count, const char *name, const char *value);
 
 /* "SIGTERM", "term", "15": its number, or -1. */
 int signal_parse(const char *text);

@@ -82,6 +82,13 @@ struct spec_sysctl {
 	const char *name, *value; /* "net.ipv4.ip_forward" */
 };
 
+struct spec_file {
+	const char *path;      /* absolute, inside; made where missing */
+	const char *content;
+	size_t size;
+	mode_t mode;
+};
+
 struct spec {
 	struct arena arena;
 	const char *id;                    /* container id, for messages */
@@ -102,7 +109,8 @@ struct spec {
 	const char *const *masked_paths; size_t n_masked_paths;
 	const char *const *readonly_paths; size_t n_readonly_paths;
 	struct spec_sysctl *sysctls; size_t n_sysctls;
-	/* small files written into the root before the program runs: /etc/hostname, hosts, resolv.conf. Bound from ROOT/containers/ID. */
+	/* /etc/hostname, hosts, resolv.conf: scow-init writes them into a small tmpfs and binds them over their paths, read-write. */
+	struct spec_file *files; size_t n_files;
 
 	struct spec_namespace namespaces[SPEC_NS_COUNT];
 

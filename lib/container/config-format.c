@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The config as a document: writing. The result is what the database keeps of a container, so it is small (a
+ * field at its default is left out) and made in one pass, without a tree: some microseconds for a usual config.
+ * Reading it gives the same config.
+ */
+#include "container/config.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "container/options.h"
+
+struct writer {
+	struct str out;
+	bool comma; /* the next member or element needs one before it */
+};
+
+static void separate(struct writer *w)
+{
+	if (w->comma)
+		str_add_char(&w->out, ',');
+	w->comma = true;
+}
+
+static void add_escape(struct str *out, const char *at)
+{
+	static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+	const char *found = strchr(plain, *at);
+
+	/* The reader refuses "\u0000" without asking whether its backslash is one: do not write such bytes for a text that has them. */
+	if (*at == '\\' && str_has_prefix(at + 1, "u0000"))
+		str_add(out, "\\u005c");
+	else if (found)
+		str_add_bytes(out, (char[]){ '\\', letters[found - plain] }, 2);
+	else
+		str_printf(out, "\\u%04x", (unsigned int) (unsigned char) *at);
+}
+
+static void add_escaped(struct str *out, const char *text)
+{
+	const char *start = text, *at = text;
+
+	for (; *at; at++) {
+		if ((unsigned char) *at >= ' ' && *at != '"' && *at != '\\')
+			continue;
+		str_add_bytes(out, start, (size_t) (at - start));
+		add_escape(out, at);
+		start = at + 1;
+	}
+	str_add_bytes(out, start, (size_t) (at - start));
+}
+
+static void add_quoted(struct str *out, const char *text)
+{
+	str_add_char(out, '"');
+	add_escaped(out, text);
+	str_add_char(out, '"');
+}
+
+static void member(struct writer *w, const char *name)
+{
+	separate(w);
+	str_add_char(&w->out, '"');
+	str_add(&w->out, name);
+	str_add_bytes(&w->out, "\":", 2);
+}
+
+static void open_group(struct writer *w, const char *name, char bracket)
+{
+	if (name)
+		member(w, name);
+	else
+		separate(w);
+	str_add_char(&w->out, bracket);
+	w->comma = false;
+}
+
+static void close_group(struct writer *w, char bracket)
+{
+	str_add_char(&w->out, bracket);
+	w->comma = true;
+}
+
+static void put_string(struct writer *w, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	member(w, name);
+	add_quoted(&w->out, value);
+}
+
+static void put_true(struct writer *w, const char *name, bool value)
+{
+	if (!value)
+		return;
+	member(w, name);
+	str_add(&w->out, "true");
+}
+
+static void put_number(struct writer *w, const char *name, int64_t value)
+{
+	member(w, name);
+	str_printf(&w->out, "%lld", (long long) value);
+}
+
+static void put_count(struct writer *w, const char *name, uint64_t value)
+{
+	if (value)
+		put_number(w, name, (int64_t) value);
+}
+
+static void put_element(struct writer *w, const char *value)
+{
+	separate(w);
+	add_quoted(&w->out, value);
+}
+
+static void put_vector(struct writer *w, const char *name, const char *const *values, size_t n)
+{
+	open_group(w, name, '[');
+	for (size_t i = 0; i < n; i++)
+		put_element(w, values[i]);
+	close_group(w, ']');
+}
+
+static void put_strings(struct writer *w, const char *name, const char *const *values, size_t n)
+{
+	if (n)
+		put_vector(w, name, values, n);
+}
+
+static void put_map(struct writer *w, const char *name, const struct config_pair *pairs, size_t n)
+{
+	if (!n)
+		return;
+	open_group(w, name, '{');
+	for (size_t i = 0; i < n; i++) {
+		separate(w);
+		add_quoted(&w->out, pairs[i].name);
+		str_add_char(&w->out, ':');
+		add_quoted(&w->out, pairs[i].value);
+	}
+	close_group(w, '}');
+}
+
+/* One string of two parts with @between; without it where @second is NULL. */
+static void put_joined(struct writer *w, const char *first, char between, const char *second)
+{
+	separate(w);
+	str_add_char(&w->out, '"');
+	add_escaped(&w->out, first);
+	if (second) {
+		str_add_char(&w->out, between);
+		add_escaped(&w->out, second);
+	}
+	str_add_char(&w->out, '"');
+}
+
+static void put_env(struct writer *w, const scow_container_config *config)
+{
+	if (!config->n_env)
+		return;
+	open_group(w, "Env", '[');
+	for (size_t i = 0; i < config->n_env; i++)
+		put_joined(w, config->env[i].name, '=', config->env[i].value);
+	close_group(w, ']');
+}
+
+/* ---- mounts: Binds say "create", which Mounts do not; a colon in a path does not fit into Binds ---- */
+
+static bool fits_binds(const struct config_mount *mount, const struct bind_options *options)
+{
+	return options->create && !strchr(mount->source, ':') && !strchr(mount->target, ':');
+}
+
+static void put_bind(struct writer *w, const struct config_mount *mount, struct bind_options options)
+{
+	_cleanup_str_ struct str text = { 0 };
+	struct arena arena = { 0 };
+	const char *more;
+
+	options.create = false; /* as the form itself says */
+	more = bind_options_format(&options, &arena);
+	str_add(&text, mount->target);
+	if (more) {
+		str_add_char(&text, ':');
+		str_add(&text, more);
+	}
+	w->out.failed = w->out.failed || text.failed || arena_failed(&arena);
+	if (!w->out.failed)
+		put_joined(w, mount->source, ':', text.data);
+	arena_done(&arena);
+}
+
+static void put_bind_options(struct writer *w, const struct bind_options *options)
+{
+	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel };
+	struct arena arena = { 0 };
+	const char *more = bind_options_format(&rest, &arena);
+
+	put_true(w, "ReadOnly", options->read_only);
+	put_string(w, "Options", more);
+	if (options->propagation_name || options->nonrecursive || options->create || options->ro_nonrecursive) {
+		open_group(w, "BindOptions", '{');
+		put_string(w, "Propagation", options->propagation_name);
+		put_true(w, "NonRecursive", options->nonrecursive);
+		put_true(w, "CreateMountpoint", options->create);
+		put_true(w, "ReadOnlyNonRecursive", options->ro_nonrecursive);
+		close_group(w, '}');
+	}
+	w->out.failed = w->out.failed || arena_failed(&arena);
+	arena_done(&arena);
+}
+
+/* Opens @name with the first element only. */
+static void open_once(struct writer *w, const char *name, char bracket, bool *open)
+{
+	if (!*open)
+		open_group(w, name, bracket);
+	*open = true;
+}
+
+static void put_mounts(struct writer *w, const scow_container_config *config)
+{
+	struct bind_options options;
+	bool binds = false, mounts = false, tmpfs = false;
+
+	for (size_t i = 0; i < config->n_mounts; i++) {
+		const struct config_mount *mount = &config->mounts[i];
+
+		if (mount->tmpfs || bind_options_parse(mount->options, &options, NULL) < 0 || !fits_binds(mount, &options))
+			continue;
+		open_once(w, "Binds", '[', &binds);
+		put_bind(w, mount, options);
+	}
+	if (binds)
+		close_group(w, ']');
+	for (size_t i = 0; i < config->n_mounts; i++) {
+		const struct config_mount *mount = &config->mounts[i];
+
+		if (mount->tmpfs || bind_options_parse(mount->options, &options, NULL) < 0 || fits_binds(mount, &options))
+			continue;
+		open_once(w, "Mounts", '[', &mounts);
+		open_group(w, NULL, '{');
+		put_string(w, "Type", "bind");
+		put_string(w, "Source", mount->source);
+		put_string(w, "Target", mount->target);
+		put_bind_options(w, &options);
+		close_group(w, '}');
+	}
+	if (mounts)
+		close_group(w, ']');
+	for (size_t i = 0; i < config->n_mounts; i++) {
+		const struct config_mount *mount = &config->mounts[i];
+
+		if (!mount->tmpfs)
+			continue;
+		open_once(w, "Tmpfs", '{', &tmpfs);
+		separate(w);
+		add_quoted(&w->out, mount->target);
+		str_add_char(&w->out, ':');
+		add_quoted(&w->out, mount->options ? mount->options : "");
+	}
+	if (tmpfs)
+		close_group(w, '}');
+}
+
+/* ---- resources and security ---- */
+
+static void put_io_limits(struct writer *w, const scow_container_config *config)
+{
+	static const char *const names[] = {
+		[SCOW_IO_READ_BPS] = "BlkioDeviceReadBps",
+		[SCOW_IO_WRITE_BPS] = "BlkioDeviceWriteBps",
+		[SCOW_IO_READ_IOPS] = "BlkioDeviceReadIOps",
+		[SCOW_IO_WRITE_IOPS] = "BlkioDeviceWriteIOps",
+	};
+
+	for (unsigned int kind = 0; config->n_io_limits && kind < ARRAY_SIZE(names); kind++) {
+		bool open = false;
+
+		for (size_t i = 0; i < config->n_io_limits; i++) {
+			if (config->io_limits[i].kind != kind)
+				continue;
+			open_once(w, names[kind], '[', &open);
+			open_group(w, NULL, '{');
+			put_string(w, "Path", config->io_limits[i].device);
+			put_count(w, "Rate", config->io_limits[i].rate);
+			close_group(w, '}');
+		}
+		if (open)
+			close_group(w, ']');
+	}
+}
+
+static void put_resources(struct writer *w, const scow_container_config *config)
+{
+	put_count(w, "Memory", config->memory_bytes);
+	if (config->has_memory_swap)
+		put_number(w, "MemorySwap", config->memory_swap_bytes);
+	put_count(w, "MemoryReservation", config->memory_reservation_bytes);
+	put_count(w, "NanoCpus", config->cpu_millis * 1000000);
+	put_count(w, "CpuShares", config->cpu_shares);
+	put_string(w, "CpusetCpus", config->cpuset_cpus);
+	put_string(w, "CpusetMems", config->cpuset_mems);
+	if (config->has_pids_max)
+		put_number(w, "PidsLimit", config->pids_max);
+	put_count(w, "BlkioWeight", config->io_weight);
+	put_io_limits(w, config);
+	if (config->has_oom_score_adj)
+		put_number(w, "OomScoreAdj", config->oom_score_adj);
+	put_count(w, "ShmSize", config->shm_bytes);
+	put_string(w, "CgroupParent", config->cgroup_parent);
+	if (!config->n_ulimits)
+		return;
+	open_group(w, "Ulimits", '[');
+	for (size_t i = 0; i < config->n_ulimits; i++) {
+		open_group(w, NULL, '{');
+		put_string(w, "Name", ulimit_name(config->ulimits[i].resource));
+		put_number(w, "Soft", config->ulimits[i].soft);
+		put_number(w, "Hard", config->ulimits[i].hard);
+		close_group(w, '}');
+	}
+	close_group(w, ']');
+}
+
+static void put_devices(struct writer *w, const scow_container_config *config)
+{
+	if (config->n_devices) {
+		open_group(w, "Devices", '[');
+		for (size_t i = 0; i < config->n_devices; i++) {
+			open_group(w, NULL, '{');
+			put_string(w, "PathOnHost", config->devices[i].source);
+			put_string(w, "PathInContainer", config->devices[i].target);
+			put_string(w, "CgroupPermissions", config->devices[i].access);
+			close_group(w, '}');
+		}
+		close_group(w, ']');
+	}
+	put_strings(w, "DeviceCgroupRules", config->device_rules, config->n_device_rules);
+}
+
+static void put_security(struct writer *w, const scow_container_config *config)
+{
+	put_strings(w, "CapAdd", config->cap_add, config->n_cap_add);
+	put_strings(w, "CapDrop", config->cap_drop, config->n_cap_drop);
+	if (config->no_new_privileges || config->seccomp) {
+		open_group(w, "SecurityOpt", '[');
+		if (config->no_new_privileges)
+			put_element(w, "no-new-privileges");
+		if (config->seccomp)
+			put_joined(w, "seccomp", '=', config->seccomp);
+		close_group(w, ']');
+	}
+	if (config->unmasked_paths) {
+		put_vector(w, "MaskedPaths", NULL, 0);
+		put_vector(w, "ReadonlyPaths", NULL, 0);
+	}
+	put_true(w, "Privileged", config->privileged);
+	put_devices(w, config);
+	put_map(w, "Sysctls", config->sysctls, config->n_sysctls);
+	put_strings(w, "GroupAdd", config->groups, config->n_groups);
+}
+
+static void put_host_config(struct writer *w, const scow_container_config *config)
+{
+	static const char *const modes[CONFIG_NAMESPACES] = {
+		[SCOW_NAMESPACE_PID] = "PidMode",	  [SCOW_NAMESPACE_NETWORK] = "NetworkMode", [SCOW_NAMESPACE_IPC] = "IpcMode",
+		[SCOW_NAMESPACE_UTS] = "UTSMode",	  [SCOW_NAMESPACE_CGROUP] = "CgroupnsMode", [SCOW_NAMESPACE_USER] = "UsernsMode",
+		[SCOW_NAMESPACE_TIME] = "TimeMode",
+	};
+	size_t before = w->out.size, empty;
+	bool comma = w->comma;
+
+	open_group(w, "HostConfig", '{');
+	empty = w->out.size;
+	put_mounts(w, config);
+	put_resources(w, config);
+	put_security(w, config);
+	for (size_t i = 0; i < CONFIG_NAMESPACES; i++)
+		put_string(w, modes[i], config->namespaces[i]);
+	put_true(w, "Init", config->init);
+	put_true(w, "ReadonlyRootfs", config->read_only);
+	put_true(w, "AutoRemove", config->ephemeral);
+	put_map(w, "Annotations", config->annotations, config->n_annotations);
+	if (w->out.size == empty) { /* nothing of it was set */
+		w->out.size = before;
+		w->comma = comma;
+		return;
+	}
+	close_group(w, '}');
+}
+
+static void put_stop_timeout(struct writer *w, const scow_container_config *config)
+{
+	int ms = config->stop_timeout_ms;
+
+	if (!config->has_stop_timeout)
+		return;
+	if (ms < 0)
+		return put_number(w, "StopTimeout", -1);
+	put_number(w, "StopTimeout", ms / 1000);
+	if (ms % 1000)
+		str_printf(&w->out, ".%03d", ms % 1000);
+}
+
+int scow_container_config_to_json(const scow_container_config *config, char **out, scow_error **error)
+{
+	struct writer w = { .comma = false };
+	int r;
+
+	if (!config || !out)
+		return error_set(error, SCOW_E_INVALID, "no config was given");
+	r = config_check_stored(config, error);
+	if (r < 0)
+		return r;
+	open_group(&w, NULL, '{');
+	put_string(&w, "Name", config->name);
+	put_string(&w, "Hostname", config->hostname);
+	put_string(&w, "Domainname", config->domainname);
+	put_string(&w, "User", config->user);
+	put_true(&w, "Tty", config->tty);
+	put_true(&w, "OpenStdin", config->open_stdin);
+	put_env(&w, config);
+	if (config->has_command)
+		put_vector(&w, "Cmd", (const char *const *) config->command, config->n_command);
+	if (config->has_entrypoint)
+		put_vector(&w, "Entrypoint", (const char *const *) config->entrypoint, config->n_entrypoint);
+	put_string(&w, "WorkingDir", config->workdir);
+	put_map(&w, "Labels", config->labels, config->n_labels);
+	put_string(&w, "StopSignal", config->stop_signal);
+	put_stop_timeout(&w, config);
+	put_host_config(&w, config);
+	close_group(&w, '}');
+	*out = str_take(&w.out);
+	return *out ? 0 : error_oom(error);
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fields of HostConfig in a config's document: mounts, limits, security and namespaces, in the shapes that Docker's clients
+ * send them. See config-json.c for the rules.
+ */
+#include "container/config-json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "container/config-internal.h"
+
+static void read_bind(scow_container_config *config, const char *text)
+{
+	_cleanup_free_ char *copy = strdup(text), *options = NULL;
+	char *target = copy ? strchr(copy, ':') : NULL, *more = target ? strchr(target + 1, ':') : NULL;
+
+	if (!copy) {
+		config->arena.failed = true;
+		return;
+	}
+	if (!target)
+		return config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s' asks for a volume, which this version does not have", text);
+	*target++ = '\0';
+	if (more)
+		*more++ = '\0';
+	/* Docker makes a missing directory for this form, and for no other. */
+	options = strf("%s%screate", more ? more : "", more && *more ? "," : "");
+	if (options)
+		scow_container_config_add_bind(config, copy, target, options);
+	else
+		config->arena.failed = true;
+}
+
+static void read_sysctls(struct reader *reader, const cJSON *item)
+{
+	read_map(reader, item, scow_container_config_set_sysctl);
+}
+
+static void add_annotation(scow_container_config *config, const char *name, const char *value)
+{
+	if (!*name || text_has_control(name))
+		return config_refuse(config, SCOW_E_INVALID, config->field, "'%s' is not the name of an annotation", name);
+	config_put_pair(config, &config->annotations, &config->n_annotations, name, value);
+}
+
+static void read_annotations(struct reader *reader, const cJSON *item)
+{
+	read_map(reader, item, add_annotation);
+}
+
+static void read_tmpfs(struct reader *reader, const cJSON *item)
+{
+	read_map(reader, item, scow_container_config_add_tmpfs);
+}
+
+/* One of Docker's Mounts, collected. */
+struct mount_reading {
+	const char *type, *source, *target;
+	struct str options;
+};
+
+static void add_option(struct mount_reading *mount, const char *format, const char *text)
+{
+	if (mount->options.size)
+		str_add_char(&mount->options, ',');
+	str_printf(&mount->options, "%s%s", format, text);
+}
+
+static bool read_bind_options(struct mount_reading *mount, const cJSON *object)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object) {
+		if (is_empty(item))
+			continue;
+		if (str_eq(item->string, "Propagation") && cJSON_IsString(item))
+			add_option(mount, "", item->valuestring);
+		else if (str_eq(item->string, "NonRecursive"))
+			add_option(mount, "", "bind-nonrecursive");
+		else if (str_eq(item->string, "ReadOnlyNonRecursive"))
+			add_option(mount, "", "ro-nonrecursive");
+		else if (str_eq(item->string, "CreateMountpoint"))
+			add_option(mount, "", "create");
+		else if (!str_eq(item->string, "ReadOnlyForceRecursive")) /* which it is, or the start fails */
+			return false;
+	}
+	return true;
+}
+
+static bool read_tmpfs_options(struct mount_reading *mount, const cJSON *object)
+{
+	const cJSON *item, *pair;
+	char number[24];
+	int64_t value;
+
+	cJSON_ArrayForEach(item, object) {
+		if (is_empty(item))
+			continue;
+		if (str_eq(item->string, "Options") && cJSON_IsArray(item)) {
+			cJSON_ArrayForEach(pair, item) {
+				const cJSON *name = cJSON_GetArrayItem(pair, 0), *text = cJSON_GetArrayItem(pair, 1);
+
+				if (!cJSON_IsString(name) || (text && !cJSON_IsString(text)))
+					return false;
+				add_option(mount, "", name->valuestring);
+				if (text)
+					str_printf(&mount->options, "=%s", text->valuestring);
+			}
+			continue;
+		}
+		if (!number_read(item, &value) || value < 0)
+			return false;
+		if (str_eq(item->string, "SizeBytes"))
+			snprintf(number, sizeof(number), "%lld", (long long) value);
+		else if (str_eq(item->string, "Mode"))
+			snprintf(number, sizeof(number), "%llo", (long long) value);
+		else
+			return false;
+		add_option(mount, str_eq(item->string, "Mode") ? "mode=" : "size=", number);
+	}
+	return true;
+}
+
+static bool mount_member(struct mount_reading *mount, const cJSON *item)
+{
+	const struct {
+		const char *name, **to;
+	} strings[] = { { "Type", &mount->type }, { "Source", &mount->source }, { "Target", &mount->target } };
+
+	if (is_empty(item) || str_eq(item->string, "Consistency"))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
+		if (str_eq(item->string, strings[i].name) && cJSON_IsString(item)) {
+			*strings[i].to = item->valuestring;
+			return true;
+		}
+	}
+	if (str_eq(item->string, "ReadOnly"))
+		add_option(mount, "", "ro");
+	else if (str_eq(item->string, "Options") && cJSON_IsString(item))
+		add_option(mount, "", item->valuestring);
+	else if (str_eq(item->string, "BindOptions"))
+		return read_bind_options(mount, item);
+	else if (str_eq(item->string, "TmpfsOptions"))
+		return read_tmpfs_options(mount, item);
+	else
+		return false;
+	return true;
+}
+
+static void read_mount(struct reader *reader, const cJSON *object)
+{
+	struct mount_reading mount = { NULL };
+	_cleanup_free_ char *options = NULL;
+	const cJSON *item;
+	bool good = true;
+
+	cJSON_ArrayForEach(item, object)
+		good = good && mount_member(&mount, item);
+	options = str_take(&mount.options);
+	if (!options)
+		reader->config->arena.failed = true;
+	else if (!good)
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "an option of a mount that this version does not have");
+	else if (str_eq(mount.type, "bind"))
+		scow_container_config_add_bind(reader->config, mount.source ? mount.source : "", mount.target, options);
+	else if (str_eq(mount.type, "tmpfs"))
+		scow_container_config_add_tmpfs(reader->config, mount.target, options);
+	else
+		config_refuse(reader->config, SCOW_E_UNSUPPORTED, reader->path, "this version has no mounts of type '%s'", mount.type ? mount.type : "");
+}
+
+static void read_mounts(struct reader *reader, const cJSON *item)
+{
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
+	cJSON_ArrayForEach(child, item)
+		read_mount(reader, child);
+}
+
+static void read_nano_cpus(struct reader *reader, const cJSON *item)
+{
+	int64_t nano;
+
+	if (!number_read(item, &nano) || nano < 0)
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a number of billionths");
+	if (nano % 1000000)
+		return reader_refuse(reader, SCOW_E_UNSUPPORTED, "finer than a thousandth of a CPU");
+	scow_container_config_set_cpu_millis(reader->config, (uint64_t) nano / 1000000);
+}
+
+static const char *object_string(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static void read_io_limits(struct reader *reader, const cJSON *item, scow_io_limit kind)
+{
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
+	cJSON_ArrayForEach(child, item) {
+		int64_t rate;
+
+		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Rate"), &rate) || rate < 0)
+			return reader_refuse(reader, SCOW_E_INVALID, "expected a Path and a Rate");
+		scow_container_config_add_io_limit(reader->config, kind, object_string(child, "Path"), (uint64_t) rate);
+	}
+}
+
+static void read_io_read_bps(struct reader *reader, const cJSON *item)
+{
+	read_io_limits(reader, item, SCOW_IO_READ_BPS);
+}
+
+static void read_io_write_bps(struct reader *reader, const cJSON *item)
+{
+	read_io_limits(reader, item, SCOW_IO_WRITE_BPS);
+}
+
+static void read_io_read_iops(struct reader *reader, const cJSON *item)
+{
+	read_io_limits(reader, item, SCOW_IO_READ_IOPS);
+}
+
+static void read_io_write_iops(struct reader *reader, const cJSON *item)
+{
+	read_io_limits(reader, item, SCOW_IO_WRITE_IOPS);
+}
+
+static void read_io_weight(scow_container_config *config, uint64_t weight)
+{
+	scow_container_config_set_io_weight(config, weight > 1000000 ? 1000000 : (unsigned int) weight);
+}
+
+static void read_oom_score_adj(scow_container_config *config, int64_t score)
+{
+	scow_container_config_set_oom_score_adj(config, score > 1000000 || score < -1000000 ? 1000000 : (int) score);
+}
+
+static void read_devices(struct reader *reader, const cJSON *item)
+{
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
+	cJSON_ArrayForEach(child, item)
+		scow_container_config_add_device(reader->config, object_string(child, "PathOnHost"), object_string(child, "PathInContainer"),
+						 object_string(child, "CgroupPermissions"));
+}
+
+static void read_ulimits(struct reader *reader, const cJSON *item)
+{
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
+	cJSON_ArrayForEach(child, item) {
+		int64_t soft, hard;
+
+		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Soft"), &soft) ||
+		    !number_read(cJSON_GetObjectItemCaseSensitive(child, "Hard"), &hard))
+			return reader_refuse(reader, SCOW_E_INVALID, "expected a Name, and numbers for Soft and Hard");
+		scow_container_config_add_ulimit(reader->config, object_string(child, "Name"), soft, hard);
+	}
+}
+
+/* "name=value" and "name:value" are both in use. */
+static void read_security_opt(scow_container_config *config, const char *text)
+{
+	size_t name = strcspn(text, "=:");
+	const char *value = text[name] ? text + name + 1 : NULL;
+	bool yes = !value || str_eq(value, "true"), no = str_eq(value, "false");
+
+	if (strncmp(text, "no-new-privileges", name) == 0 && name == strlen("no-new-privileges") && (yes || no))
+		scow_container_config_set_no_new_privileges(config, yes);
+	else if (value && name == strlen("seccomp") && str_has_prefix(text, "seccomp"))
+		scow_container_config_set_seccomp(config, value);
+	else if (str_eq(text, "systempaths=unconfined"))
+		scow_container_config_set_unmasked_paths(config, 1);
+	/* Containers get no label and no AppArmor profile. */
+	else if (!str_eq(text, "label=disable") && !str_eq(text, "label:disable") && !str_eq(text, "apparmor=unconfined") &&
+		 !str_eq(text, "apparmor:unconfined"))
+		config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%.80s': this version cannot honour it", text);
+}
+
+static int same_paths(const cJSON *item, const char *const *paths, size_t n)
+{
+	if ((size_t) cJSON_GetArraySize(item) != n)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		const cJSON *child;
+		bool found = false;
+
+		cJSON_ArrayForEach(child, item)
+			found = found || (cJSON_IsString(child) && str_eq(child->valuestring, paths[i]));
+		if (!found)
+			return 0;
+	}
+	return 1;
+}
+
+/* 1 if @item has just the paths that containers get by default, in any order; 0; -1 without memory. */
+static int paths_are_default(const cJSON *item, bool masked)
+{
+	struct spec spec = { 0 };
+	int r = spec_add_defaults(&spec, false, 0, NULL);
+
+	if (r == 0)
+		r = masked ? same_paths(item, spec.masked_paths, spec.n_masked_paths) :
+			     same_paths(item, spec.readonly_paths, spec.n_readonly_paths);
+	spec_done(&spec);
+	return r;
+}
+
+/* Null is Docker's list, [] is none; the list itself comes back from documents that were inspected. */
+static void read_paths(struct reader *reader, const cJSON *item, bool masked)
+{
+	int matches;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
+	if (!cJSON_GetArraySize(item))
+		return scow_container_config_set_unmasked_paths(reader->config, 1);
+	matches = paths_are_default(item, masked);
+	if (matches < 0)
+		reader->config->arena.failed = true;
+	else if (!matches)
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "a list of one's own cannot be honoured by this version");
+}
+
+static void read_masked_paths(struct reader *reader, const cJSON *item)
+{
+	read_paths(reader, item, true);
+}
+
+static void read_readonly_paths(struct reader *reader, const cJSON *item)
+{
+	read_paths(reader, item, false);
+}
+
+#define NAMESPACE_READER(name, kind) \
+	static void name(scow_container_config *config, const char *mode) \
+	{ \
+		scow_container_config_set_namespace(config, kind, mode); \
+	}
+NAMESPACE_READER(read_ipc_mode, SCOW_NAMESPACE_IPC)
+NAMESPACE_READER(read_pid_mode, SCOW_NAMESPACE_PID)
+NAMESPACE_READER(read_uts_mode, SCOW_NAMESPACE_UTS)
+NAMESPACE_READER(read_userns_mode, SCOW_NAMESPACE_USER)
+NAMESPACE_READER(read_cgroupns_mode, SCOW_NAMESPACE_CGROUP)
+NAMESPACE_READER(read_network_mode, SCOW_NAMESPACE_NETWORK)
+NAMESPACE_READER(read_time_mode, SCOW_NAMESPACE_TIME)
+
+static void read_cpuset_cpus(scow_container_config *config, const char *cpus)
+{
+	scow_container_config_set_cpuset(config, cpus, config->cpuset_mems);
+}
+
+static void read_cpuset_mems(scow_container_config *config, const char *nodes)
+{
+	scow_container_config_set_cpuset(config, config->cpuset_cpus, nodes);
+}
+
+static void read_swappiness(struct reader *reader, const cJSON *item)
+{
+	if (!is_empty(item) && item->valuedouble != -1)
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
+}
+
+/* An owned container keeps no log, so that Docker's default driver is as good as none. */
+static void read_log_config(struct reader *reader, const cJSON *item)
+{
+	const char *type = object_string(item, "Type");
+	const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "Config");
+
+	if (is_empty(item) || ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty(config))))
+		return;
+	reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no log drivers");
+}
+
+static void read_restart_policy(struct reader *reader, const cJSON *item)
+{
+	const char *name = object_string(item, "Name");
+
+	if (!is_empty(item) && !str_eq(name, "no"))
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version does not restart containers");
+}
+
+static void read_runtime(scow_container_config *config, const char *name)
+{
+	if (!str_eq(name, "runc") && !str_eq(name, "io.containerd.runc.v2"))
+		config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s': there is no choice of a runtime", name);
+}
+
+static void read_isolation(scow_container_config *config, const char *name)
+{
+	if (!str_eq(name, "default"))
+		config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s' is not for Linux", name);
+}
+
+const struct field host_fields[] = {
+	{ "Binds", FIELD_EACH, { .string = read_bind } },
+	{ "Mounts", FIELD_READ, { .read = read_mounts } },
+	{ "Tmpfs", FIELD_READ, { .read = read_tmpfs } },
+	{ "Memory", FIELD_U64, { .u64 = scow_container_config_set_memory_bytes } },
+	{ "MemorySwap", FIELD_I64, { .i64 = scow_container_config_set_memory_swap_bytes } },
+	{ "MemoryReservation", FIELD_U64, { .u64 = scow_container_config_set_memory_reservation_bytes } },
+	{ "NanoCpus", FIELD_READ, { .read = read_nano_cpus } },
+	{ "CpuShares", FIELD_U64, { .u64 = scow_container_config_set_cpu_shares } },
+	{ "CpusetCpus", FIELD_STRING, { .string = read_cpuset_cpus } },
+	{ "CpusetMems", FIELD_STRING, { .string = read_cpuset_mems } },
+	{ "PidsLimit", FIELD_I64, { .i64 = scow_container_config_set_pids_max } },
+	{ "BlkioWeight", FIELD_U64, { .u64 = read_io_weight } },
+	{ "BlkioDeviceReadBps", FIELD_READ, { .read = read_io_read_bps } },
+	{ "BlkioDeviceWriteBps", FIELD_READ, { .read = read_io_write_bps } },
+	{ "BlkioDeviceReadIOps", FIELD_READ, { .read = read_io_read_iops } },
+	{ "BlkioDeviceWriteIOps", FIELD_READ, { .read = read_io_write_iops } },
+	{ "Devices", FIELD_READ, { .read = read_devices } },
+	{ "DeviceCgroupRules", FIELD_EACH, { .string = scow_container_config_add_device_rule } },
+	{ "Ulimits", FIELD_READ, { .read = read_ulimits } },
+	{ "CapAdd", FIELD_EACH, { .string = scow_container_config_add_capability } },
+	{ "CapDrop", FIELD_EACH, { .string = scow_container_config_drop_capability } },
+	{ "SecurityOpt", FIELD_EACH, { .string = read_security_opt } },
+	{ "Privileged", FIELD_FLAG, { .flag = scow_container_config_set_privileged } },
+	{ "ReadonlyRootfs", FIELD_FLAG, { .flag = scow_container_config_set_read_only } },
+	{ "MaskedPaths", FIELD_READ, { .read = read_masked_paths } },
+	{ "ReadonlyPaths", FIELD_READ, { .read = read_readonly_paths } },
+	{ "Sysctls", FIELD_READ, { .read = read_sysctls } },
+	{ "GroupAdd", FIELD_EACH, { .string = scow_container_config_add_group } },
+	{ "IpcMode", FIELD_STRING, { .string = read_ipc_mode } },
+	{ "PidMode", FIELD_STRING, { .string = read_pid_mode } },
+	{ "UTSMode", FIELD_STRING, { .string = read_uts_mode } },
+	{ "UsernsMode", FIELD_STRING, { .string = read_userns_mode } },
+	{ "CgroupnsMode", FIELD_STRING, { .string = read_cgroupns_mode } },
+	{ "NetworkMode", FIELD_STRING, { .string = read_network_mode } },
+	{ "TimeMode", FIELD_STRING, { .string = read_time_mode } },
+	{ "Init", FIELD_FLAG, { .flag = scow_container_config_set_init } },
+	{ "OomScoreAdj", FIELD_I64, { .i64 = read_oom_score_adj } },
+	{ "ShmSize", FIELD_U64, { .u64 = scow_container_config_set_shm_bytes } },
+	{ "AutoRemove", FIELD_FLAG, { .flag = scow_container_config_set_ephemeral } },
+	{ "CgroupParent", FIELD_STRING, { .string = scow_container_config_set_cgroup_parent } },
+	{ "Annotations", FIELD_READ, { .read = read_annotations } },
+	{ "MemorySwappiness", FIELD_READ, { .read = read_swappiness } },
+	{ "LogConfig", FIELD_READ, { .read = read_log_config } },
+	{ "RestartPolicy", FIELD_READ, { .read = read_restart_policy } },
+	{ "Runtime", FIELD_STRING, { .string = read_runtime } },
+	{ "Isolation", FIELD_STRING, { .string = read_isolation } },
+	{ "ConsoleSize", FIELD_IGNORE, { NULL } }, /* the window is the scow_io's */
+};
+
+const size_t n_host_fields = ARRAY_SIZE(host_fields);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The config as a document in the shape of Docker's container-create request: reading. config-json-host.c has
+ * the fields of HostConfig, config-format.c writes.
+ *
+ * Every value goes through the setter of its field, so a document can say no more than a program can; errors
+ * carry the field's path. A field that is not known, or not built yet, is refused unless it has its empty value:
+ * Docker's clients send all of them.
+ *
+ * Fields of ours that Docker does not have: Name (as in its inspect), HostConfig.TimeMode, fractions in
+ * StopTimeout, and "Options" of a bind mount.
+ */
+#include "container/config-json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+void reader_refuse(struct reader *reader, scow_status status, const char *reason)
+{
+	config_refuse(reader->config, status, reader->path, "%s", reason);
+}
+
+bool number_read(const cJSON *item, int64_t *out)
+{
+	double value = cJSON_IsNumber(item) ? item->valuedouble : 0.5;
+
+	if (value != floor(value) || fabs(value) > (double) CONFIG_NUMBER_MAX)
+		return false;
+	*out = (int64_t) value;
+	return true;
+}
+
+bool is_empty(const cJSON *item)
+{
+	const cJSON *child;
+
+	if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
+		cJSON_ArrayForEach(child, item)
+			if (!is_empty(child))
+				return false;
+		return true;
+	}
+	return cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
+	       (cJSON_IsString(item) && !*item->valuestring);
+}
+
+static void read_number(struct reader *reader, const struct field *field, const cJSON *item)
+{
+	int64_t number;
+
+	if (!number_read(item, &number))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a whole number");
+	if (field->kind == FIELD_I64)
+		return field->to.i64(reader->config, number);
+	if (number < 0)
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a number that is not negative");
+	field->to.u64(reader->config, (uint64_t) number);
+}
+
+static void read_each(struct reader *reader, const struct field *field, const cJSON *item)
+{
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
+	cJSON_ArrayForEach(child, item) {
+		if (!cJSON_IsString(child))
+			return reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
+		field->to.string(reader->config, child->valuestring);
+	}
+}
+
+static void read_field(struct reader *reader, const struct field *field, const cJSON *item)
+{
+	switch (field->kind) {
+	case FIELD_STRING:
+		if (!cJSON_IsString(item))
+			return reader_refuse(reader, SCOW_E_INVALID, "expected a string");
+		if (*item->valuestring)
+			field->to.string(reader->config, item->valuestring);
+		break;
+	case FIELD_FLAG:
+		if (!cJSON_IsBool(item))
+			return reader_refuse(reader, SCOW_E_INVALID, "expected true or false");
+		field->to.flag(reader->config, cJSON_IsTrue(item));
+		break;
+	case FIELD_U64:
+	case FIELD_I64:
+		read_number(reader, field, item);
+		break;
+	case FIELD_EACH:
+		read_each(reader, field, item);
+		break;
+	case FIELD_READ:
+		field->to.read(reader, item);
+		break;
+	case FIELD_IGNORE:
+		break;
+	}
+}
+
+/* All members of @object by the table; @prefix is the object's own path with a dot, or "". */
+static void read_members(struct reader *reader, const char *prefix, const struct field *fields, size_t n_fields, const cJSON *object)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object) {
+		const struct field *field = NULL;
+
+		for (size_t i = 0; i < n_fields && !field; i++)
+			if (strcmp(fields[i].name, item->string) == 0)
+				field = &fields[i];
+		snprintf(reader->path, sizeof(reader->path), "%s%s", prefix, item->string);
+		if (field && !cJSON_IsNull(item))
+			read_field(reader, field, item);
+		else if (!field && !is_empty(item))
+			reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
+	}
+}
+
+/* ---- fields with a shape of their own ---- */
+
+static const char **vector_read(struct reader *reader, const cJSON *item)
+{
+	size_t n = (size_t) cJSON_GetArraySize(item), used = 0;
+	const char **words = calloc(n + 1, sizeof(*words));
+	const cJSON *child;
+
+	if (!words) {
+		reader->config->arena.failed = true;
+		return NULL;
+	}
+	cJSON_ArrayForEach(child, item) {
+		if (!cJSON_IsString(child))
+			break;
+		words[used++] = child->valuestring;
+	}
+	if (cJSON_IsArray(item) && used == n)
+		return words;
+	reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
+	free(words);
+	return NULL;
+}
+
+static void read_command(struct reader *reader, const cJSON *item)
+{
+	_cleanup_free_ const char **words = vector_read(reader, item);
+
+	if (words)
+		scow_container_config_set_command(reader->config, words);
+}
+
+static void read_entrypoint(struct reader *reader, const cJSON *item)
+{
+	_cleanup_free_ const char **words = vector_read(reader, item);
+
+	if (words)
+		scow_container_config_set_entrypoint(reader->config, words);
+}
+
+/* "NAME=value", or "NAME": taken away. */
+static void read_env(scow_container_config *config, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	_cleanup_free_ char *name = equals ? strndup(text, (size_t) (equals - text)) : strdup(text);
+
+	if (name)
+		scow_container_config_set_env(config, name, equals ? equals + 1 : NULL);
+	else
+		config->arena.failed = true;
+}
+
+void read_map(struct reader *reader, const cJSON *item, void (*set)(scow_container_config *, const char *, const char *))
+{
+	const cJSON *child;
+
+	if (!cJSON_IsObject(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an object of strings");
+	cJSON_ArrayForEach(child, item) {
+		if (!cJSON_IsString(child))
+			return reader_refuse(reader, SCOW_E_INVALID, "expected an object of strings");
+		set(reader->config, child->string, child->valuestring);
+	}
+}
+
+static void read_labels(struct reader *reader, const cJSON *item)
+{
+	read_map(reader, item, scow_container_config_add_label);
+}
+
+static void read_name(scow_container_config *config, const char *name)
+{
+	scow_container_config_set_name(config, *name == '/' ? name + 1 : name);
+}
+
+static void read_stop_timeout(struct reader *reader, const cJSON *item)
+{
+	double ms = cJSON_IsNumber(item) ? item->valuedouble * 1000 : NAN;
+
+	if (isnan(ms) || ms > INT32_MAX)
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a number of seconds");
+	scow_container_config_set_stop_timeout_ms(reader->config, ms < 0 ? -1 : (int) lround(ms));
+}
+
+/* Without a network of its own is what this engine's default is. */
+static void read_network_disabled(scow_container_config *config, int disabled)
+{
+	if (disabled)
+		scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
+}
+
+static void read_healthcheck(struct reader *reader, const cJSON *item)
+{
+	const cJSON *test = cJSON_GetObjectItemCaseSensitive(item, "Test"), *first = cJSON_GetArrayItem(test, 0);
+
+	if (!is_empty(item) && !(cJSON_IsString(first) && str_eq(first->valuestring, "NONE")))
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no health checks");
+}
+
+static void read_host_config(struct reader *reader, const cJSON *item)
+{
+	if (!cJSON_IsObject(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an object");
+	read_members(reader, "HostConfig.", host_fields, n_host_fields, item);
+}
+
+static const struct field top_fields[] = {
+	{ "Name", FIELD_STRING, { .string = read_name } },
+	{ "Hostname", FIELD_STRING, { .string = scow_container_config_set_hostname } },
+	{ "Domainname", FIELD_STRING, { .string = scow_container_config_set_domainname } },
+	{ "User", FIELD_STRING, { .string = scow_container_config_set_user } },
+	{ "Tty", FIELD_FLAG, { .flag = scow_container_config_set_tty } },
+	{ "OpenStdin", FIELD_FLAG, { .flag = scow_container_config_set_open_stdin } },
+	{ "Env", FIELD_EACH, { .string = read_env } },
+	{ "Cmd", FIELD_READ, { .read = read_command } },
+	{ "Entrypoint", FIELD_READ, { .read = read_entrypoint } },
+	{ "WorkingDir", FIELD_STRING, { .string = scow_container_config_set_workdir } },
+	{ "Labels", FIELD_READ, { .read = read_labels } },
+	{ "StopSignal", FIELD_STRING, { .string = scow_container_config_set_stop_signal } },
+	{ "StopTimeout", FIELD_READ, { .read = read_stop_timeout } },
+	{ "NetworkDisabled", FIELD_FLAG, { .flag = read_network_disabled } },
+	{ "Healthcheck", FIELD_READ, { .read = read_healthcheck } },
+	{ "HostConfig", FIELD_READ, { .read = read_host_config } },
+	/* The image is chosen by the call, streams by its scow_io. */
+	{ "Image", FIELD_IGNORE, { NULL } },
+	{ "AttachStdin", FIELD_IGNORE, { NULL } },
+	{ "AttachStdout", FIELD_IGNORE, { NULL } },
+	{ "AttachStderr", FIELD_IGNORE, { NULL } },
+	{ "StdinOnce", FIELD_IGNORE, { NULL } },
+};
+
+int scow_container_config_from_json(const char *json, scow_container_config **out, scow_error **error)
+{
+	_cleanup_(scow_container_config_unrefp) scow_container_config *config = scow_container_config_new();
+	scow_error *malformed = NULL;
+	_cleanup_json_ cJSON *document = NULL;
+	struct reader reader = { .config = config };
+	int r;
+
+	if (!config)
+		return error_oom(error);
+	if (!json || !out)
+		return error_set(error, SCOW_E_INVALID, "no document was given");
+	if (json_parse(json, strlen(json), "container config", &document, &malformed) < 0) {
+		r = scow_error_status(malformed) == SCOW_E_NO_MEMORY ? error_oom(error) :
+								       error_set(error, SCOW_E_INVALID, "%s", scow_error_message(malformed));
+		scow_error_unref(malformed);
+		return r;
+	}
+	if (!cJSON_IsObject(document))
+		return error_set(error, SCOW_E_INVALID, "container config: expected an object");
+	config->field = reader.path;
+	read_members(&reader, "", top_fields, ARRAY_SIZE(top_fields), document);
+	config->field = NULL;
+	r = config_check_stored(config, error);
+	if (r < 0)
+		return r;
+	*out = take_ptr(&config);
+	return 0;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The container's description: setters that check and copy. Nothing is looked up here; what depends on the image, the host or
+ * another container is checked where the spec is built.
+ *
+ * Invariants:
+ * 1. The first bad value wins: later setters still work, but the kept error is what the config gives from then on.
+ * 2. Values are in one form afterwards (see config.h), so that two configs that mean the same are written as the same JSON.
+ *
+ * config-limits.c has the setters of resources and security.
+ */
+#include "container/config.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "container/config-internal.h"
+#include "container/options.h"
+
+#define NAME_BYTES_MAX 255
+#define HOSTNAME_BYTES_MAX 64 /* of the kernel's struct utsname */
+
+scow_container_config *scow_container_config_new(void)
+{
+	return calloc(1, sizeof(scow_container_config));
+}
+
+scow_container_config *scow_container_config_unref(scow_container_config *config)
+{
+	if (!config)
+		return NULL;
+	scow_error_unref(config->error);
+	arena_done(&config->arena);
+	free(config);
+	return NULL;
+}
+
+static const char *subject(const scow_container_config *config, const char *setter)
+{
+	static const char prefix[] = "scow_container_config_";
+
+	if (config->field)
+		return config->field;
+	return str_has_prefix(setter, prefix) ? setter + sizeof(prefix) - 1 : setter;
+}
+
+void config_refuse(scow_container_config *config, scow_status status, const char *setter, const char *format, ...)
+{
+	_cleanup_free_ char *reason = NULL;
+	va_list args;
+
+	if (config->error)
+		return;
+	va_start(args, format);
+	if (vasprintf(&reason, format, args) < 0)
+		reason = NULL;
+	va_end(args);
+	if (reason)
+		error_set(&config->error, status, "%s: %s", subject(config, setter), reason);
+	else
+		error_oom(&config->error);
+}
+
+void config_refuse_error(scow_container_config *config, const char *setter, scow_error **error)
+{
+	if (!config->error) {
+		config->error = *error;
+		*error = NULL;
+		error_wrap(&config->error, 0, "%s", subject(config, setter));
+	}
+	error_clear(error);
+}
+
+static int kept_error(const scow_container_config *config, scow_error **error)
+{
+	if (arena_failed(&config->arena))
+		return error_oom(error);
+	if (!config->error)
+		return 0;
+	if (error)
+		*error = scow_error_ref(config->error);
+	return scow_error_status(config->error);
+}
+
+int config_check_stored(const scow_container_config *config, scow_error **error)
+{
+	const uint64_t memory = config->memory_bytes;
+	int r = kept_error(config, error);
+
+	if (r < 0)
+		return r;
+	if (config->has_memory_swap && config->memory_swap_bytes > 0 && !memory)
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "a limit on swap needs a limit on memory"), "set the memory limit too");
+	if (config->has_memory_swap && config->memory_swap_bytes > 0 && (uint64_t) config->memory_swap_bytes < memory)
+		return error_set(error, SCOW_E_INVALID,
+				 "the limit on memory and swap together (%lld bytes) is smaller than the one on memory (%llu)",
+				 (long long) config->memory_swap_bytes, (unsigned long long) memory);
+	if (memory && config->memory_reservation_bytes > memory)
+		return error_set(error, SCOW_E_INVALID, "the memory reservation (%llu bytes) is larger than the limit (%llu)",
+				 (unsigned long long) config->memory_reservation_bytes, (unsigned long long) memory);
+	return 0;
+}
+
+int config_check(const scow_container_config *config, scow_error **error)
+{
+	int r = config_check_stored(config, error);
+	long cpus;
+
+	if (r < 0 || !config->cpu_millis)
+		return r;
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (cpus > 0 && config->cpu_millis > (uint64_t) cpus * 1000)
+		return error_set(error, SCOW_E_INVALID, "%llu.%03llu CPUs were asked for, and this host has %ld",
+				 (unsigned long long) config->cpu_millis / 1000, (unsigned long long) config->cpu_millis % 1000, cpus);
+	return 0;
+}
+
+void config_put_pair(scow_container_config *config, struct config_pair **pairs, size_t *count, const char *name, const char *value)
+{
+	struct config_pair *pair = NULL;
+
+	for (size_t i = 0; i < *count && !pair; i++)
+		if (strcmp((*pairs)[i].name, name) == 0)
+			pair = *pairs + i;
+	if (!pair) {
+		const char *copy = arena_strdup(&config->arena, name);
+
+		if (!copy || !(pair = arena_append(&config->arena, pairs, count, sizeof(*pair))))
+			return;
+		pair->name = copy;
+	}
+	pair->value = arena_strdup(&config->arena, value);
+}
+
+void config_set_string(scow_container_config *config, const char **field, const char *value)
+{
+	*field = arena_strdup(&config->arena, value);
+}
+
+void config_add_string(scow_container_config *config, const char ***array, size_t *count, const char *value)
+{
+	const char *copy = arena_strdup(&config->arena, value), **slot;
+
+	if (copy && (slot = arena_append(&config->arena, array, count, sizeof(*slot))))
+		*slot = copy;
+}
+
+const char *config_clean_path(scow_container_config *config, const char *setter, const char *path)
+{
+	_cleanup_free_ char *clean = NULL;
+
+	if (!path || *path != '/')
+		return REFUSE_AS(config, setter, "'%s' is not an absolute path", path ? path : ""), NULL;
+	if (strlen(path) >= PATH_MAX)
+		return REFUSE_AS(config, setter, "a path of %zu bytes is too long", strlen(path)), NULL;
+	clean = path_clean(path);
+	if (!clean)
+		config->arena.failed = true;
+	return arena_strdup(&config->arena, clean);
+}
+
+bool text_has_control(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *) text; *at; at++)
+		if (*at < ' ' || *at == 0x7f)
+			return true;
+	return false;
+}
+
+/* ---- the process ---- */
+
+void scow_container_config_set_name(scow_container_config *config, const char *name)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	if (!config)
+		return;
+	if (name && (!strspn(name, first) || strlen(name) < 2 || name[strspn(name, more)] || strlen(name) > NAME_BYTES_MAX))
+		return REFUSE(config, "'%s' is not a name: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is", name);
+	config_set_string(config, &config->name, name);
+}
+
+void scow_container_config_set_ephemeral(scow_container_config *config, int ephemeral)
+{
+	if (config)
+		config->ephemeral = ephemeral;
+}
+
+static void set_vector(scow_container_config *config, const char *const *words, char ***out, size_t *count, bool *has)
+{
+	size_t n = 0;
+
+	while (words && words[n])
+		n++;
+	*has = words != NULL;
+	*count = n;
+	*out = words ? arena_strv(&config->arena, words, n) : NULL;
+}
+
+void scow_container_config_set_command(scow_container_config *config, const char *const *command)
+{
+	if (config)
+		set_vector(config, command, &config->command, &config->n_command, &config->has_command);
+}
+
+void scow_container_config_set_entrypoint(scow_container_config *config, const char *const *entrypoint)
+{
+	if (config)
+		set_vector(config, entrypoint, &config->entrypoint, &config->n_entrypoint, &config->has_entrypoint);
+}
+
+void scow_container_config_set_env(scow_container_config *config, const char *name, const char *value)
+{
+	if (!config)
+		return;
+	if (!name || !*name || strchr(name, '=') || text_has_control(name))
+		return REFUSE(config, "'%s' is not the name of a variable", name ? name : "");
+	config_put_pair(config, &config->env, &config->n_env, name, value);
+}
+
+void scow_container_config_set_workdir(scow_container_config *config, const char *path)
+{
+	if (config)
+		config->workdir = path ? config_clean_path(config, __func__, path) : NULL;
+}
+
+void scow_container_config_set_user(scow_container_config *config, const char *user)
+{
+	const char *colon = user ? strchr(user, ':') : NULL;
+
+	if (!config)
+		return;
+	if (user && *user && (!name_is_clean(user) || colon == user || (colon && (!colon[1] || strchr(colon + 1, ':')))))
+		return REFUSE(config, "'%s' is not a user: 'name', 'uid', 'user:group'", user);
+	config_set_string(config, &config->user, user && *user ? user : NULL);
+}
+
+void scow_container_config_add_group(scow_container_config *config, const char *group)
+{
+	if (!config)
+		return;
+	if (!group || !name_is_clean(group) || strchr(group, ':'))
+		return REFUSE(config, "'%s' is not a group", group ? group : "");
+	config_add_string(config, &config->groups, &config->n_groups, group);
+}
+
+static bool hostname_is_valid(const char *name)
+{
+	return !name || (name_is_clean(name) && strlen(name) <= HOSTNAME_BYTES_MAX && !strchr(name, '/'));
+}
+
+void scow_container_config_set_hostname(scow_container_config *config, const char *hostname)
+{
+	if (!config)
+		return;
+	if (!hostname_is_valid(hostname))
+		return REFUSE(config, "'%s' is not a hostname of 1 to %d characters", hostname, HOSTNAME_BYTES_MAX);
+	config_set_string(config, &config->hostname, hostname);
+}
+
+void scow_container_config_set_domainname(scow_container_config *config, const char *domainname)
+{
+	if (!config)
+		return;
+	if (!hostname_is_valid(domainname))
+		return REFUSE(config, "'%s' is not a domain name of 1 to %d characters", domainname, HOSTNAME_BYTES_MAX);
+	config_set_string(config, &config->domainname, domainname);
+}
+
+void scow_container_config_add_label(scow_container_config *config, const char *name, const char *value)
+{
+	if (!config)
+		return;
+	if (!name || !*name || text_has_control(name))
+		return REFUSE(config, "'%s' is not the name of a label", name ? name : "");
+	config_put_pair(config, &config->labels, &config->n_labels, name, value ? value : "");
+}
+
+void scow_container_config_set_tty(scow_container_config *config, int tty)
+{
+	if (config)
+		config->tty = tty;
+}
+
+void scow_container_config_set_open_stdin(scow_container_config *config, int open)
+{
+	if (config)
+		config->open_stdin = open;
+}
+
+void scow_container_config_set_stop_signal(scow_container_config *config, const char *signal)
+{
+	if (!config)
+		return;
+	if (signal && signal_parse(signal) < 0)
+		return REFUSE(config, "'%s' is not a signal", signal);
+	config_set_string(config, &config->stop_signal, signal);
+}
+
+void scow_container_config_set_stop_timeout_ms(scow_container_config *config, int timeout_ms)
+{
+	if (!config)
+		return;
+	if (timeout_ms < -1)
+		return REFUSE(config, "%d is not a timeout: -1 is for ever", timeout_ms);
+	config->stop_timeout_ms = timeout_ms;
+	config->has_stop_timeout = true;
+}
+
+void scow_container_config_set_init(scow_container_config *config, int init)
+{
+	if (config)
+		config->init = init;
+}
+
+/* ---- file systems ---- */
+
+void scow_container_config_set_read_only(scow_container_config *config, int read_only)
+{
+	if (config)
+		config->read_only = read_only;
+}
+
+/* A place inside that nothing is mounted on yet, in its clean form; NULL after refusing. */
+static const char *mount_target(scow_container_config *config, const char *setter, const char *target)
+{
+	const char *clean = config_clean_path(config, setter, target);
+
+	if (!clean)
+		return NULL;
+	if (str_eq(clean, "/"))
+		return REFUSE_AS(config, setter, "nothing can be mounted over the root of a container"), NULL;
+	for (size_t i = 0; i < config->n_mounts; i++)
+		if (str_eq(config->mounts[i].target, clean))
+			return REFUSE_AS(config, setter, "two mounts on '%s'", clean), NULL;
+	return clean;
+}
+
+void scow_container_config_add_tmpfs(scow_container_config *config, const char *target, const char *options)
+{
+	scow_error *error = NULL;
+	struct config_mount *mount;
+	unsigned long flags;
+	const char *data, *clean;
+
+	if (!config || !(clean = mount_target(config, __func__, target)))
+		return;
+	if (tmpfs_options_parse(options, &config->arena, &flags, &data, &error) < 0)
+		return config_refuse_error(config, __func__, &error);
+	mount = arena_append(&config->arena, &config->mounts, &config->n_mounts, sizeof(*mount));
+	if (!mount)
+		return;
+	*mount = (struct config_mount){ .tmpfs = true, .target = clean };
+	if (options && *options)
+		config_set_string(config, &mount->options, options);
+}
+
+void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options)
+{
+	struct bind_options parsed;
+	scow_error *error = NULL;
+	struct config_mount *mount;
+	const char *clean, *clean_source;
+
+	if (!config)
+		return;
+	/* A source without a slash is how `-v` names a volume. */
+	if (source && *source && *source != '.' && *source != '~' && !strchr(source, '/'))
+		return config_refuse(config, SCOW_E_UNSUPPORTED, __func__, "'%s' names a volume, which this version does not have", source);
+	if (!(clean_source = config_clean_path(config, __func__, source)) || !(clean = mount_target(config, __func__, target)))
+		return;
+	if (bind_options_parse(options, &parsed, &error) < 0)
+		return config_refuse_error(config, __func__, &error);
+	mount = arena_append(&config->arena, &config->mounts, &config->n_mounts, sizeof(*mount));
+	if (mount)
+		*mount = (struct config_mount){ false, clean_source, clean, bind_options_format(&parsed, &config->arena) };
+}
+
+void scow_container_config_set_shm_bytes(scow_container_config *config, uint64_t bytes)
+{
+	if (!config)
+		return;
+	if (bytes > CONFIG_NUMBER_MAX)
+		return REFUSE(config, "%llu bytes are too many", (unsigned long long) bytes);
+	config->shm_bytes = bytes;
+}
+
+/* ---- namespaces ---- */
+
+void scow_container_config_set_namespace(scow_container_config *config, scow_namespace kind, const char *mode)
+{
+	struct namespace_choice choice;
+	scow_error *error = NULL;
+
+	if (!config)
+		return;
+	if ((unsigned int) kind >= CONFIG_NAMESPACES)
+		return REFUSE(config, "%d is no kind of namespace", (int) kind);
+	if (namespace_parse(kind, mode, &choice, &error) < 0)
+		return config_refuse_error(config, __func__, &error);
+	config_set_string(config, &config->namespaces[kind], choice.mode == NAMESPACE_DEFAULT ? NULL : mode);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The image's settings and the user's, as Docker merges them:
+ * - the image's CMD counts only where the user gave neither entrypoint nor command;
+ * - an entrypoint of one empty string takes the image's away, and its CMD with it;
+ * - variables: PATH, HOSTNAME and TERM first, then the user's, then those of the image that the user did not name; a variable without
+ *   a value is taken away, PATH too;
+ * - user, directory and stop signal: the image's only where the user set none; labels: both, the user's win.
+ * HOME is found by scow-init, which knows the container's passwd.
+ */
+#include "container/create.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/str.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static int merge_args(const struct image_config *image, const scow_container_config *config, struct arena *arena, struct merged *out,
+		      scow_error **error)
+{
+	char **entrypoint = config->entrypoint, **command = config->command;
+	size_t n_entrypoint = config->n_entrypoint, n_command = config->n_command;
+
+	if (!n_entrypoint) {
+		if (!n_command) {
+			command = image->cmd;
+			n_command = command ? image->n_cmd : 0;
+		}
+		if (!config->has_entrypoint) {
+			entrypoint = image->entrypoint;
+			n_entrypoint = entrypoint ? image->n_entrypoint : 0;
+		}
+	}
+	if (n_entrypoint == 1 && !*entrypoint[0])
+		n_entrypoint = 0;
+	if (!n_entrypoint && !n_command)
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "no command specified"),
+				  "the image has none of its own: give one");
+	out->n_args = n_entrypoint + n_command;
+	out->args = arena_alloc(arena, (out->n_args + 1) * sizeof(*out->args));
+	if (!out->args)
+		return error_oom(error);
+	for (size_t i = 0; i < out->n_args; i++)
+		out->args[i] = arena_strdup(arena, i < n_entrypoint ? entrypoint[i] : command[i - n_entrypoint]);
+	return 0;
+}
+
+static bool is_variable(const char *entry, const char *name, size_t size)
+{
+	return strncmp(entry, name, size) == 0 && (entry[size] == '=' || !entry[size]);
+}
+
+/* Sets, replaces in its place, or (no @entry) takes away. */
+static void put_variable(struct merged *out, const char *name, size_t size, char *entry)
+{
+	for (size_t i = 0; i < out->n_env; i++) {
+		if (!is_variable(out->env[i], name, size))
+			continue;
+		if (entry) {
+			out->env[i] = entry;
+			return;
+		}
+		memmove(&out->env[i], &out->env[i + 1], (out->n_env - i) * sizeof(*out->env));
+		out->n_env--;
+		return;
+	}
+	if (entry)
+		out->env[out->n_env++] = entry;
+}
+
+static bool user_names(const scow_container_config *config, const char *entry, size_t size)
+{
+	for (size_t i = 0; i < config->n_env; i++)
+		if (strlen(config->env[i].name) == size && memcmp(config->env[i].name, entry, size) == 0)
+			return true;
+	return false;
+}
+
+static int merge_env(const struct image_config *image, const scow_container_config *config, const char *hostname, struct arena *arena,
+		     struct merged *out, scow_error **error)
+{
+	out->env = arena_alloc(arena, (image->n_env + config->n_env + 4) * sizeof(*out->env));
+	if (!out->env)
+		return error_oom(error);
+	put_variable(out, "PATH", strlen("PATH"), arena_strdup(arena, DEFAULT_PATH));
+	if (hostname)
+		put_variable(out, "HOSTNAME", strlen("HOSTNAME"), arena_printf(arena, "HOSTNAME=%s", hostname));
+	if (config->tty)
+		put_variable(out, "TERM", strlen("TERM"), arena_strdup(arena, "TERM=xterm"));
+	for (size_t i = 0; i < config->n_env; i++) {
+		const struct config_pair *pair = &config->env[i];
+
+		put_variable(out, pair->name, strlen(pair->name),
+			     pair->value ? arena_printf(arena, "%s=%s", pair->name, pair->value) : NULL);
+	}
+	for (size_t i = 0; i < image->n_env; i++) {
+		const char *entry = image->env[i];
+		size_t size = strcspn(entry, "=");
+
+		/* An image may hold "NAME" or "=value", which are not variables. */
+		if (size && entry[size] && !user_names(config, entry, size))
+			put_variable(out, entry, size, arena_strdup(arena, entry));
+	}
+	return 0;
+}
+
+static int merge_workdir(const struct image_config *image, const scow_container_config *config, struct arena *arena, struct merged *out,
+			 scow_error **error)
+{
+	const char *path = config->workdir ? config->workdir : image->workdir;
+	_cleanup_free_ char *absolute = NULL, *clean = NULL;
+
+	out->workdir = "/";
+	if (!path || !*path || str_eq(path, "/"))
+		return 0;
+	/* Dockerfile's WORKDIR starts at "/", so that a relative one in an image is below it. */
+	if (!(absolute = strf("/%s", path)) || !(clean = path_clean(absolute)))
+		return error_oom(error);
+	out->workdir = arena_strdup(arena, clean);
+	return 0;
+}
+
+static int merge_labels(const struct image_config *image, const scow_container_config *config, struct arena *arena, struct merged *out,
+			scow_error **error)
+{
+	size_t n = image->n_labels / 2;
+
+	if (!n && !config->n_labels)
+		return 0;
+	out->labels = arena_alloc(arena, (n + config->n_labels) * sizeof(*out->labels));
+	if (!out->labels)
+		return error_oom(error);
+	for (size_t i = 0; i < config->n_labels; i++)
+		out->labels[out->n_labels++] = config->labels[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct config_pair label = { image->labels[2 * i], image->labels[2 * i + 1] };
+		bool named = false;
+
+		for (size_t j = 0; j < config->n_labels && !named; j++)
+			named = str_eq(config->labels[j].name, label.name);
+		if (!named)
+			out->labels[out->n_labels++] = label;
+	}
+	for (size_t i = 0; i < out->n_labels; i++) {
+		out->labels[i].name = arena_strdup(arena, out->labels[i].name);
+		out->labels[i].value = arena_strdup(arena, out->labels[i].value);
+	}
+	return 0;
+}
+
+static const char *first_set(const char *user, const char *image)
+{
+	return user && *user ? user : image && *image ? image : NULL;
+}
+
+int config_merge(const struct image_config *image, const scow_container_config *config, const char *hostname, struct arena *arena,
+		 struct merged *out, scow_error **error)
+{
+	const char *user = first_set(config->user, image->user);
+	int r;
+
+	*out = (struct merged){ .n_args = 0 };
+	r = merge_args(image, config, arena, out, error);
+	if (r == 0)
+		r = merge_env(image, config, hostname, arena, out, error);
+	if (r == 0)
+		r = merge_workdir(image, config, arena, out, error);
+	if (r == 0)
+		r = merge_labels(image, config, arena, out, error);
+	if (r < 0)
+		return r;
+	out->user = user ? arena_strdup(arena, user) : "";
+	out->stop_signal = arena_strdup(arena, first_set(config->stop_signal, image->stop_signal));
+	return arena_failed(arena) ? error_oom(error) : 0;
+}
