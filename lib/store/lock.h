@@ -13,8 +13,15 @@ void owner_unregister(scow_engine *engine);
 /* 1 alive, 0 dead (no such file, or nobody holds its lock). */
 int owner_alive(scow_engine *engine, const char *owner_id);
 
+/* The parts: takes the write lock of a descriptor's file. 1 taken, 0 held by another, or -errno. */
+int lock_try(int fd);
+/* Whether @name still leads to the file of @fd: a lock on a removed file protects nothing. */
+bool lock_is_named(int dir_fd, const char *name, int fd);
+
 /* A named lock between processes and threads ("layer-<hex>"): ROOT/tmp/lock-<name>. Waits; @cancel may be NULL. fd to close, or a status. */
 struct scow_cancel;
 int work_lock(scow_engine *engine, const char *name, const struct scow_cancel *cancel, scow_error **error);
+/* The same without waiting: 1 with the lock in @fd, 0 while somebody else has it, or a status. */
+int work_try_lock(scow_engine *engine, const char *name, int *fd, scow_error **error) _must_check_;
 /* Closes and removes it. */
 void work_unlock(scow_engine *engine, const char *name, int fd);
