@@ -14,18 +14,27 @@
 
 #include "engine/engine.h"
 
+#define UNPACK_MAX_ENTRIES 10000000u
+#define UNPACK_MAX_PATH 4096
+
+/* Overlayfs's mark of a directory that hides the one below; of the root, it hides all lower layers. Value "y". */
+#define UNPACK_OPAQUE_ROOT "trusted.overlay.opaque"
+#define UNPACK_OPAQUE_USER "user.overlay.opaque"
+
 struct unpack_stats {
 	uint64_t bytes;   /* of file contents */
 	uint64_t entries;
+	char *warnings;   /* what could not be kept (a device, an xattr): lines, malloc'ed, or NULL; also after a failure */
 };
 
-/* Gives up to @size bytes of plain tar; returns the count, 0 at the end, or a negative status with an error. */
+/* Gives the next bytes of plain tar; returns their count, 0 at the end (and again if asked), or a negative status with an error. */
 typedef ssize_t (*unpack_read_fn)(void *userdata, const void **data, scow_error **error);
 
 /*
  * Unpacks into the empty directory @dir_fd, reading to the very end of the stream (padding included, for the
  * diff id). On failure the caller removes the directory. Hostile entries: SCOW_E_CORRUPT with the entry's name.
  * As a plain user, ownership, modes and capabilities that we cannot give are given through engine/userns.h.
+ * Runs on any thread and calls no callback but @read. A hard link whose target is in a lower layer only: SCOW_E_UNSUPPORTED.
  */
 int unpack_layer(scow_engine *engine, int dir_fd, unpack_read_fn read, void *userdata, struct unpack_stats *stats, scow_error **error)
 	_must_check_;
