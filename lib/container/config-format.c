@@ -366,8 +366,8 @@ static void put_security(struct writer *w, const scow_container_config *config)
 static void put_host_config(struct writer *w, const scow_container_config *config)
 {
 	static const char *const modes[CONFIG_NAMESPACES] = {
-		[SCOW_NAMESPACE_PID] = "PidMode",	  [SCOW_NAMESPACE_NETWORK] = "NetworkMode", [SCOW_NAMESPACE_IPC] = "IpcMode",
-		[SCOW_NAMESPACE_UTS] = "UTSMode",	  [SCOW_NAMESPACE_CGROUP] = "CgroupnsMode", [SCOW_NAMESPACE_USER] = "UsernsMode",
+		[SCOW_NAMESPACE_PID] = "PidMode",   [SCOW_NAMESPACE_NETWORK] = "NetworkMode", [SCOW_NAMESPACE_IPC] = "IpcMode",
+		[SCOW_NAMESPACE_UTS] = "UTSMode",   [SCOW_NAMESPACE_CGROUP] = "CgroupnsMode", [SCOW_NAMESPACE_USER] = "UsernsMode",
 		[SCOW_NAMESPACE_TIME] = "TimeMode",
 	};
 	size_t before = w->out.size, empty;

@@ -21,7 +21,8 @@ static void read_bind(scow_container_config *config, const char *text)
 		return;
 	}
 	if (!target)
-		return config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s' asks for a volume, which this version does not have", text);
+		return config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s' asks for a volume, which this version does not have",
+				     text);
 	*target++ = '\0';
 	if (more)
 		*more++ = '\0';
@@ -72,7 +73,8 @@ static bool read_bind_options(struct mount_reading *mount, const cJSON *object)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, object) {
+	cJSON_ArrayForEach(item, object)
+	{
 		if (is_empty(item))
 			continue;
 		if (str_eq(item->string, "Propagation") && cJSON_IsString(item))
@@ -95,11 +97,13 @@ static bool read_tmpfs_options(struct mount_reading *mount, const cJSON *object)
 	char number[24];
 	int64_t value;
 
-	cJSON_ArrayForEach(item, object) {
+	cJSON_ArrayForEach(item, object)
+	{
 		if (is_empty(item))
 			continue;
 		if (str_eq(item->string, "Options") && cJSON_IsArray(item)) {
-			cJSON_ArrayForEach(pair, item) {
+			cJSON_ArrayForEach(pair, item)
+			{
 				const cJSON *name = cJSON_GetArrayItem(pair, 0), *text = cJSON_GetArrayItem(pair, 1);
 
 				if (!cJSON_IsString(name) || (text && !cJSON_IsString(text)))
@@ -157,8 +161,7 @@ static void read_mount(struct reader *reader, const cJSON *object)
 	const cJSON *item;
 	bool good = true;
 
-	cJSON_ArrayForEach(item, object)
-		good = good && mount_member(&mount, item);
+	cJSON_ArrayForEach(item, object) good = good && mount_member(&mount, item);
 	options = str_take(&mount.options);
 	if (!options)
 		reader->config->arena.failed = true;
@@ -169,7 +172,8 @@ static void read_mount(struct reader *reader, const cJSON *object)
 	else if (str_eq(mount.type, "tmpfs"))
 		scow_container_config_add_tmpfs(reader->config, mount.target, options);
 	else
-		config_refuse(reader->config, SCOW_E_UNSUPPORTED, reader->path, "this version has no mounts of type '%s'", mount.type ? mount.type : "");
+		config_refuse(reader->config, SCOW_E_UNSUPPORTED, reader->path, "this version has no mounts of type '%s'",
+			      mount.type ? mount.type : "");
 }
 
 static void read_mounts(struct reader *reader, const cJSON *item)
@@ -178,8 +182,7 @@ static void read_mounts(struct reader *reader, const cJSON *item)
 
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item)
-		read_mount(reader, child);
+	cJSON_ArrayForEach(child, item) read_mount(reader, child);
 }
 
 static void read_nano_cpus(struct reader *reader, const cJSON *item)
@@ -206,7 +209,8 @@ static void read_io_limits(struct reader *reader, const cJSON *item, scow_io_lim
 
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item) {
+	cJSON_ArrayForEach(child, item)
+	{
 		int64_t rate;
 
 		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Rate"), &rate) || rate < 0)
@@ -252,8 +256,8 @@ static void read_devices(struct reader *reader, const cJSON *item)
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
 	cJSON_ArrayForEach(child, item)
-		scow_container_config_add_device(reader->config, object_string(child, "PathOnHost"), object_string(child, "PathInContainer"),
-						 object_string(child, "CgroupPermissions"));
+		scow_container_config_add_device(reader->config, object_string(child, "PathOnHost"),
+						 object_string(child, "PathInContainer"), object_string(child, "CgroupPermissions"));
 }
 
 static void read_ulimits(struct reader *reader, const cJSON *item)
@@ -262,7 +266,8 @@ static void read_ulimits(struct reader *reader, const cJSON *item)
 
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item) {
+	cJSON_ArrayForEach(child, item)
+	{
 		int64_t soft, hard;
 
 		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Soft"), &soft) ||
@@ -299,8 +304,7 @@ static int same_paths(const cJSON *item, const char *const *paths, size_t n)
 		const cJSON *child;
 		bool found = false;
 
-		cJSON_ArrayForEach(child, item)
-			found = found || (cJSON_IsString(child) && str_eq(child->valuestring, paths[i]));
+		cJSON_ArrayForEach(child, item) found = found || (cJSON_IsString(child) && str_eq(child->valuestring, paths[i]));
 		if (!found)
 			return 0;
 	}
@@ -314,8 +318,8 @@ static int paths_are_default(const cJSON *item, bool masked)
 	int r = spec_add_defaults(&spec, false, 0, NULL);
 
 	if (r == 0)
-		r = masked ? same_paths(item, spec.masked_paths, spec.n_masked_paths) :
-			     same_paths(item, spec.readonly_paths, spec.n_readonly_paths);
+		r = masked ? same_paths(item, spec.masked_paths, spec.n_masked_paths)
+			   : same_paths(item, spec.readonly_paths, spec.n_readonly_paths);
 	spec_done(&spec);
 	return r;
 }
@@ -346,10 +350,10 @@ static void read_readonly_paths(struct reader *reader, const cJSON *item)
 	read_paths(reader, item, false);
 }
 
-#define NAMESPACE_READER(name, kind) \
-	static void name(scow_container_config *config, const char *mode) \
-	{ \
-		scow_container_config_set_namespace(config, kind, mode); \
+#define NAMESPACE_READER(name, kind)                                                                                                       \
+	static void name(scow_container_config *config, const char *mode)                                                                  \
+	{                                                                                                                                  \
+		scow_container_config_set_namespace(config, kind, mode);                                                                   \
 	}
 NAMESPACE_READER(read_ipc_mode, SCOW_NAMESPACE_IPC)
 NAMESPACE_READER(read_pid_mode, SCOW_NAMESPACE_PID)

@@ -37,9 +37,7 @@ bool is_empty(const cJSON *item)
 	const cJSON *child;
 
 	if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
-		cJSON_ArrayForEach(child, item)
-			if (!is_empty(child))
-				return false;
+		cJSON_ArrayForEach(child, item) if (!is_empty(child)) return false;
 		return true;
 	}
 	return cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
@@ -65,7 +63,8 @@ static void read_each(struct reader *reader, const struct field *field, const cJ
 
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
-	cJSON_ArrayForEach(child, item) {
+	cJSON_ArrayForEach(child, item)
+	{
 		if (!cJSON_IsString(child))
 			return reader_refuse(reader, SCOW_E_INVALID, "expected an array of strings");
 		field->to.string(reader->config, child->valuestring);
@@ -106,7 +105,8 @@ static void read_members(struct reader *reader, const char *prefix, const struct
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, object) {
+	cJSON_ArrayForEach(item, object)
+	{
 		const struct field *field = NULL;
 
 		for (size_t i = 0; i < n_fields && !field; i++)
@@ -132,7 +132,8 @@ static const char **vector_read(struct reader *reader, const cJSON *item)
 		reader->config->arena.failed = true;
 		return NULL;
 	}
-	cJSON_ArrayForEach(child, item) {
+	cJSON_ArrayForEach(child, item)
+	{
 		if (!cJSON_IsString(child))
 			break;
 		words[used++] = child->valuestring;
@@ -178,7 +179,8 @@ void read_map(struct reader *reader, const cJSON *item, void (*set)(scow_contain
 
 	if (!cJSON_IsObject(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an object of strings");
-	cJSON_ArrayForEach(child, item) {
+	cJSON_ArrayForEach(child, item)
+	{
 		if (!cJSON_IsString(child))
 			return reader_refuse(reader, SCOW_E_INVALID, "expected an object of strings");
 		set(reader->config, child->string, child->valuestring);
@@ -264,8 +266,9 @@ int scow_container_config_from_json(const char *json, scow_container_config **ou
 	if (!json || !out)
 		return error_set(error, SCOW_E_INVALID, "no document was given");
 	if (json_parse(json, strlen(json), "container config", &document, &malformed) < 0) {
-		r = scow_error_status(malformed) == SCOW_E_NO_MEMORY ? error_oom(error) :
-								       error_set(error, SCOW_E_INVALID, "%s", scow_error_message(malformed));
+		r = scow_error_status(malformed) == SCOW_E_NO_MEMORY
+			    ? error_oom(error)
+			    : error_set(error, SCOW_E_INVALID, "%s", scow_error_message(malformed));
 		scow_error_unref(malformed);
 		return r;
 	}

@@ -94,7 +94,8 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 	if (r < 0)
 		return r;
 	if (config->has_memory_swap && config->memory_swap_bytes > 0 && !memory)
-		return error_hint(error, error_set(error, SCOW_E_INVALID, "a limit on swap needs a limit on memory"), "set the memory limit too");
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "a limit on swap needs a limit on memory"),
+				  "set the memory limit too");
 	if (config->has_memory_swap && config->memory_swap_bytes > 0 && (uint64_t) config->memory_swap_bytes < memory)
 		return error_set(error, SCOW_E_INVALID,
 				 "the limit on memory and swap together (%lld bytes) is smaller than the one on memory (%llu)",

@@ -35,11 +35,12 @@ static const struct {
 	const char *name;
 	int number;
 } signals[] = {
-	{ "ABRT", SIGABRT }, { "ALRM", SIGALRM }, { "BUS", SIGBUS },	 { "CHLD", SIGCHLD },	  { "CLD", SIGCHLD },	    { "CONT", SIGCONT },
-	{ "FPE", SIGFPE },   { "HUP", SIGHUP },	  { "ILL", SIGILL },	 { "INT", SIGINT },	  { "IO", SIGIO },	    { "IOT", SIGIOT },
-	{ "KILL", SIGKILL }, { "PIPE", SIGPIPE }, { "POLL", SIGPOLL },	 { "PROF", SIGPROF },	  { "PWR", SIGPWR },	    { "QUIT", SIGQUIT },
-	{ "SEGV", SIGSEGV }, { "STOP", SIGSTOP }, { "SYS", SIGSYS },	 { "TERM", SIGTERM },	  { "TRAP", SIGTRAP },	    { "TSTP", SIGTSTP },
-	{ "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "URG", SIGURG },	 { "USR1", SIGUSR1 },	  { "USR2", SIGUSR2 },	    { "VTALRM", SIGVTALRM },
+	{ "ABRT", SIGABRT }, { "ALRM", SIGALRM }, { "BUS", SIGBUS },     { "CHLD", SIGCHLD },     { "CLD", SIGCHLD },
+	{ "CONT", SIGCONT }, { "FPE", SIGFPE },   { "HUP", SIGHUP },     { "ILL", SIGILL },       { "INT", SIGINT },
+	{ "IO", SIGIO },     { "IOT", SIGIOT },   { "KILL", SIGKILL },   { "PIPE", SIGPIPE },     { "POLL", SIGPOLL },
+	{ "PROF", SIGPROF }, { "PWR", SIGPWR },   { "QUIT", SIGQUIT },   { "SEGV", SIGSEGV },     { "STOP", SIGSTOP },
+	{ "SYS", SIGSYS },   { "TERM", SIGTERM }, { "TRAP", SIGTRAP },   { "TSTP", SIGTSTP },     { "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU }, { "URG", SIGURG },   { "USR1", SIGUSR1 },   { "USR2", SIGUSR2 },     { "VTALRM", SIGVTALRM },
 	{ "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ }, { "WINCH", SIGWINCH }, { "STKFLT", SIGSTKFLT },
 };
 
@@ -79,10 +80,12 @@ static const struct {
 	const char *name;
 	int resource;
 } ulimits[] = {
-	{ "as", RLIMIT_AS },		     { "core", RLIMIT_CORE },	{ "cpu", RLIMIT_CPU },	     { "data", RLIMIT_DATA },
-	{ "fsize", RLIMIT_FSIZE },	     { "locks", RLIMIT_LOCKS }, { "memlock", RLIMIT_MEMLOCK }, { "msgqueue", RLIMIT_MSGQUEUE },
-	{ "nice", RLIMIT_NICE },	     { "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC },   { "rss", RLIMIT_RSS },
-	{ "rtprio", RLIMIT_RTPRIO },	     { "rttime", RLIMIT_RTTIME }, { "sigpending", RLIMIT_SIGPENDING }, { "stack", RLIMIT_STACK },
+	{ "as", RLIMIT_AS },           { "core", RLIMIT_CORE },         { "cpu", RLIMIT_CPU },
+	{ "data", RLIMIT_DATA },       { "fsize", RLIMIT_FSIZE },       { "locks", RLIMIT_LOCKS },
+	{ "memlock", RLIMIT_MEMLOCK }, { "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE },
+	{ "nofile", RLIMIT_NOFILE },   { "nproc", RLIMIT_NPROC },       { "rss", RLIMIT_RSS },
+	{ "rtprio", RLIMIT_RTPRIO },   { "rttime", RLIMIT_RTTIME },     { "sigpending", RLIMIT_SIGPENDING },
+	{ "stack", RLIMIT_STACK },
 };
 
 int ulimit_parse(const char *name)
@@ -233,7 +236,9 @@ const char *bind_options_format(const struct bind_options *options, struct arena
 		options->flags & MS_NOSUID ? "nosuid" : NULL,
 		options->flags & MS_NODEV ? "nodev" : NULL,
 		options->create ? "create" : NULL,
-		options->relabel == 'z' ? "z" : options->relabel == 'Z' ? "Z" : NULL,
+		options->relabel == 'z'   ? "z"
+		: options->relabel == 'Z' ? "Z"
+					  : NULL,
 	};
 	char text[160] = "";
 	size_t used = 0;
@@ -433,7 +438,8 @@ int namespace_parse(scow_namespace kind, const char *text, struct namespace_choi
 }
 
 static const char *const ipc_sysctls[] = {
-	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
+	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+	"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
 };
 
 /* Components of letters, digits, '_' and '-', so that no name can lead out of /proc/sys. */
@@ -462,7 +468,8 @@ int sysctl_parse(const char *name, struct arena *arena, const char **out, enum s
 		return error_set(error, SCOW_E_INVALID, "'%s' is not the name of a sysctl", name);
 	*out = dotted;
 	if (str_eq(dotted, "kernel.hostname"))
-		return error_hint(error, error_set(error, SCOW_E_INVALID, "sysctl '%s' is set otherwise", dotted), "set the hostname instead");
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "sysctl '%s' is set otherwise", dotted),
+				  "set the hostname instead");
 	*ns = SPEC_NS_COUNT;
 	if (str_has_prefix(dotted, "net."))
 		*ns = SPEC_NS_NETWORK;

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Image and wishes become the spec of one start: namespaces, process and security here; mounts, devices and limits, sysctls and
+ * small files in the other build-*.c. Everything is copied into the spec's arena; files of the host are read only for what was
+ * asked for, so that the usual container costs some microseconds here.
+ */
+#include "container/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "runtime/caps.h"
+#include "runtime/seccomp.h"
+
+static const enum spec_ns spec_kinds[CONFIG_NAMESPACES] = {
+	[SCOW_NAMESPACE_PID] = SPEC_NS_PID,   [SCOW_NAMESPACE_NETWORK] = SPEC_NS_NETWORK, [SCOW_NAMESPACE_IPC] = SPEC_NS_IPC,
+	[SCOW_NAMESPACE_UTS] = SPEC_NS_UTS,   [SCOW_NAMESPACE_CGROUP] = SPEC_NS_CGROUP,   [SCOW_NAMESPACE_USER] = SPEC_NS_USER,
+	[SCOW_NAMESPACE_TIME] = SPEC_NS_TIME,
+};
+
+/* ---- namespaces ---- */
+
+static const char *container_of(const scow_container_config *config, scow_namespace kind)
+{
+	struct namespace_choice choice;
+
+	if (namespace_parse(kind, config->namespaces[kind], &choice, NULL) < 0 || choice.mode != NAMESPACE_CONTAINER)
+		return NULL;
+	return choice.argument;
+}
+
+const char *spec_joined_container(const scow_container_config *config, enum spec_ns ns)
+{
+	for (unsigned int kind = 0; kind < CONFIG_NAMESPACES; kind++) {
+		const char *name = container_of(config, kind);
+
+		if (name && (spec_kinds[kind] == ns || (ns == SPEC_NS_USER && !config->namespaces[SCOW_NAMESPACE_USER])))
+			return name;
+	}
+	return NULL;
+}
+
+static enum spec_ns_mode default_mode(const struct build *b, scow_namespace kind)
+{
+	if (kind == SCOW_NAMESPACE_TIME)
+		return SPEC_NS_HOST;
+	if (kind == SCOW_NAMESPACE_USER) {
+		if (!b->rootless)
+			return SPEC_NS_HOST;
+		return spec_joined_container(b->config, SPEC_NS_USER) ? SPEC_NS_JOIN : SPEC_NS_NEW;
+	}
+	return SPEC_NS_NEW;
+}
+
+static int check_user_namespace(const struct build *b, scow_error **error)
+{
+	const struct namespace_choice *user = &b->choices[SCOW_NAMESPACE_USER];
+
+	if (!b->rootless && user->mode == NAMESPACE_PRIVATE)
+		return error_set(error, SCOW_E_UNSUPPORTED, "root's containers cannot have a user namespace of their own in this version");
+	if (b->rootless && user->mode == NAMESPACE_HOST)
+		return error_set(error, SCOW_E_UNSUPPORTED, "a plain user's container needs a user namespace of its own");
+	for (unsigned int kind = 0; b->rootless && user->mode == NAMESPACE_PRIVATE && kind < CONFIG_NAMESPACES; kind++)
+		if (b->choices[kind].mode == NAMESPACE_CONTAINER)
+			return error_hint(error,
+					  error_set(error, SCOW_E_INVALID,
+						    "a %s namespace shared with '%s' cannot be entered from a user namespace of its own",
+						    namespace_name(kind), b->choices[kind].argument),
+					  "leave the user namespace unset: it is then shared too");
+	return 0;
+}
+
+static int check_hostname(const struct build *b, scow_error **error)
+{
+	const char *name = b->config->hostname ? "hostname" : b->config->domainname ? "domainname" : NULL;
+
+	if (!name)
+		return 0;
+	if (b->choices[SCOW_NAMESPACE_NETWORK].mode == NAMESPACE_CONTAINER)
+		return error_set(error, SCOW_E_INVALID, "conflicting options: a %s, and the network of another container", name);
+	if (!build_owns(b, SPEC_NS_UTS))
+		return error_set(error, SCOW_E_INVALID, "conflicting options: a %s, and a uts namespace that is not its own", name);
+	return 0;
+}
+
+static int build_namespaces(struct build *b, scow_error **error)
+{
+	struct spec_namespace *out = b->spec->namespaces;
+	int r;
+
+	out[SPEC_NS_MOUNT].mode = SPEC_NS_NEW;
+	for (unsigned int kind = 0; kind < CONFIG_NAMESPACES; kind++) {
+		struct namespace_choice *choice = &b->choices[kind];
+		struct spec_namespace *ns = &out[spec_kinds[kind]];
+
+		r = namespace_parse(kind, b->config->namespaces[kind], choice, error);
+		if (r < 0)
+			return r;
+		if (choice->mode == NAMESPACE_DEFAULT)
+			ns->mode = default_mode(b, kind);
+		else if (choice->mode == NAMESPACE_HOST)
+			ns->mode = SPEC_NS_HOST;
+		else if (choice->mode == NAMESPACE_CONTAINER || choice->mode == NAMESPACE_PATH)
+			ns->mode = SPEC_NS_JOIN;
+		else
+			ns->mode = SPEC_NS_NEW;
+		if (choice->mode == NAMESPACE_PATH)
+			ns->path = arena_strdup(&b->spec->arena, choice->argument);
+	}
+	r = check_user_namespace(b, error);
+	return r < 0 ? r : check_hostname(b, error);
+}
+
+/* ---- the process ---- */
+
+/* Its own, or the one that it sees. */
+static const char *choose_hostname(struct build *b)
+{
+	struct arena *arena = &b->spec->arena;
+	char host[65] = "";
+
+	if (b->config->hostname)
+		return arena_strdup(arena, b->config->hostname);
+	/* As Docker: with the host's network goes the host's name, even in a namespace of its own. */
+	if ((build_shares_host(b, SPEC_NS_UTS) || build_shares_host(b, SPEC_NS_NETWORK)) && gethostname(host, sizeof(host) - 1) == 0 &&
+	    *host)
+		return arena_strdup(arena, host);
+	return arena_strndup(arena, b->id, strnlen(b->id, 12));
+}
+
+static int build_process(struct build *b, scow_error **error)
+{
+	const scow_container_config *config = b->config;
+	struct spec *spec = b->spec;
+	const char *hostname = choose_hostname(b);
+	struct merged merged;
+	int r = config_merge(b->image, config, hostname, &spec->arena, &merged, error);
+
+	if (r < 0)
+		return r;
+	if (build_owns(b, SPEC_NS_UTS)) {
+		spec->hostname = hostname;
+		spec->domainname = arena_strdup(&spec->arena, config->domainname);
+	}
+	spec->args = merged.args;
+	spec->n_args = merged.n_args;
+	spec->env = merged.env;
+	spec->n_env = merged.n_env;
+	spec->cwd = merged.workdir;
+	spec->make_cwd = true;
+	spec->user = merged.user;
+	spec->groups = arena_strv(&spec->arena, config->groups, config->n_groups);
+	spec->n_groups = config->n_groups;
+	spec->terminal = config->tty;
+	spec->init = config->init;
+	spec->oom_score_adj = config->oom_score_adj;
+	spec->has_oom_score_adj = config->has_oom_score_adj;
+	for (size_t i = 0; i < config->n_ulimits; i++) {
+		const struct config_ulimit *wish = &config->ulimits[i];
+		struct spec_rlimit *limit = arena_append(&spec->arena, &spec->rlimits, &spec->n_rlimits, sizeof(*limit));
+
+		/* -1 is RLIM_INFINITY. */
+		if (limit)
+			*limit = (struct spec_rlimit){ .resource = wish->resource,
+						       .soft = (uint64_t) wish->soft,
+						       .hard = (uint64_t) wish->hard };
+	}
+	return arena_failed(&spec->arena) ? error_oom(error) : 0;
+}
+
+/* ---- security ---- */
+
+/* The bits that this process can hand on. In a user namespace of its own a container may have all, within. */
+static uint64_t held_caps(const struct build *b, uint64_t caps)
+{
+	caps &= caps_last();
+	for (int bit = 0; !b->rootless && bit < 64 && caps >> bit; bit++)
+		if ((caps >> bit & 1) && prctl(PR_CAPBSET_READ, bit, 0, 0, 0) != 1)
+			caps &= ~(UINT64_C(1) << bit);
+	return caps;
+}
+
+static uint64_t named_caps(const char *const *names, size_t n, bool *all)
+{
+	uint64_t caps = 0;
+
+	*all = false;
+	for (size_t i = 0; i < n; i++) {
+		int bit = caps_parse(names[i]);
+
+		if (bit >= 0)
+			caps |= UINT64_C(1) << bit;
+		else
+			*all = true;
+	}
+	return caps;
+}
+
+static int build_caps(struct build *b, scow_error **error)
+{
+	bool add_all, drop_all;
+	const uint64_t add = named_caps(b->config->cap_add, b->config->n_cap_add, &add_all);
+	const uint64_t drop = named_caps(b->config->cap_drop, b->config->n_cap_drop, &drop_all);
+	uint64_t missing, wanted;
+
+	if (b->config->privileged)
+		wanted = CAPS_ALL;
+	else if (add_all)
+		wanted = CAPS_ALL & ~drop;
+	else if (drop_all)
+		wanted = add;
+	else
+		wanted = (caps_default() & ~drop) | add;
+	b->spec->cap_bounding = held_caps(b, wanted);
+	/* What is in a list of ours may be less on this host; what was asked for by name may not. */
+	missing = add & wanted & ~b->spec->cap_bounding;
+	if (missing)
+		return error_set(error, SCOW_E_UNSUPPORTED, "capability '%s': %s", caps_name(__builtin_ctzll(missing)),
+				 missing & caps_last() ? "this process does not have it, and so cannot give it"
+						       : "this kernel does not know it");
+	return 0;
+}
+
+static int build_seccomp(struct build *b, scow_error **error)
+{
+	const char *profile = b->config->seccomp;
+	_cleanup_free_ struct sock_filter *filter = NULL;
+	struct sock_filter *copy;
+	size_t count = 0;
+	int r;
+
+	if (str_eq(profile, "unconfined") || (b->config->privileged && !profile))
+		return 0;
+	r = seccomp_compile(b->engine, profile, b->spec->cap_bounding, &filter, &count, &b->spec->seccomp_flags, error);
+	if (r < 0)
+		return r;
+	copy = arena_alloc(&b->spec->arena, count * sizeof(*copy));
+	if (!copy)
+		return error_oom(error);
+	b->spec->seccomp = memcpy(copy, filter, count * sizeof(*copy));
+	b->spec->n_seccomp = count;
+	return 0;
+}
+
+static int build_security(struct build *b, scow_error **error)
+{
+	struct spec *spec = b->spec;
+	int r;
+
+	spec->no_new_privileges = b->config->no_new_privileges;
+	if (b->config->privileged || b->config->unmasked_paths)
+		spec->n_masked_paths = spec->n_readonly_paths = 0;
+	r = build_caps(b, error);
+	return r < 0 ? r : build_seccomp(b, error);
+}
+
+static int build_all(struct build *b, scow_error **error)
+{
+	static int (*const steps[])(struct build *, scow_error **) = {
+		build_process, build_mounts, build_devices, build_resources, build_sysctls, build_files, build_security,
+	};
+	struct spec *spec = b->spec;
+	int r = build_namespaces(b, error);
+
+	if (r == 0)
+		r = spec_add_defaults(spec, b->rootless, b->config->shm_bytes, error);
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+		r = steps[i](b, error);
+	if (r < 0)
+		return r;
+	spec->id = arena_strdup(&spec->arena, b->id);
+	spec->cgroup_name = arena_printf(&spec->arena, "scow-%s", b->id);
+	spec->cgroup_parent = arena_strdup(&spec->arena, b->config->cgroup_parent);
+	spec->read_only_root = b->config->read_only;
+	spec->overlay_volatile = b->config->ephemeral;
+	return arena_failed(&spec->arena) ? error_oom(error) : 0;
+}
+
+int spec_build(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config, struct spec *out,
+	       scow_error **error)
+{
+	struct build b = { .engine = engine, .id = id, .image = image, .config = config, .spec = out, .rootless = engine->facts.rootless };
+	int r;
+
+	*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
+	r = build_all(&b, error);
+	if (r < 0) {
+		spec_done(out);
+		*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
+	}
+	return r;
+}
