@@ -40,8 +40,11 @@ if ((${#missing[@]})); then
 		as_root=sudo
 	fi
 	$as_root apt-get -qq update
-	# Our registry below is the only one wanted: the package's own service must not start.
-	$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+	# The package also starts a registry for everybody, on port 5000: only ours below is wanted.
+	if [[ " ${missing[*]} " == *" docker-registry "* && -d /run/systemd/system ]]; then
+		$as_root systemctl --quiet disable --now docker-registry || true
+	fi
 fi
 
 step "building into build/"
