@@ -209,7 +209,8 @@ static int copy_loop(struct attachment *attachment, scow_process *process, scow_
 			return SCOW_E_CANCELED;
 		if (fds[2].revents)
 			take_input(&fds[2], process);
-		if (fds[0].revents)
+		/* The write above may have taken what made the process's descriptor readable. */
+		if (fds[0].revents || fds[2].revents)
 			more = scow_process_dispatch(process, error);
 	}
 	return more;

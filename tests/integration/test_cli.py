@@ -376,7 +376,8 @@ class Terminal(Cli):
         self.assertEqual(process.wait(10), 0)
 
     def test_interrupt_key_reaches_the_program(self):
-        process, master, slave, before = self.open("run", "-it", "--rm", "base", "sh", "-c", "trap 'echo int; exit 3' INT; echo ready; while :; do sleep 0.05; done")
+        process, master, slave, before = self.open("run", "-it", "--rm", "base", "sh", "-c",
+                                                  "trap 'echo int; exit 3' INT; echo ready; while :; do sleep 0.05; done")
         self.expect(master, "ready")
         os.write(master, b"\x03")
         self.expect(master, "int")

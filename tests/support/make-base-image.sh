@@ -12,7 +12,8 @@ trap 'rm -rf "$work"' EXIT
 umask 022
 
 root=$work/root
-mkdir -p "$root/bin" "$root/dev" "$root/etc" "$root/home/user" "$root/proc" "$root/root" "$root/sys" "$root/tmp" "$root/usr/bin" "$root/var/tmp"
+mkdir -p "$root/bin" "$root/dev" "$root/etc" "$root/home/user" "$root/proc" "$root/root"
+mkdir -p "$root/sys" "$root/tmp" "$root/usr/bin" "$root/var/tmp"
 chmod 1777 "$root/tmp" "$root/var/tmp"
 chmod 0700 "$root/root"
 cp "$busybox" "$root/bin/busybox"
@@ -52,7 +53,8 @@ cat >"$work/config.json" <<END
 {"architecture":"$arch","os":"linux","created":"2023-11-14T22:13:20Z",
 "config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"],"WorkingDir":"/"},
 "rootfs":{"type":"layers","diff_ids":["sha256:$diff_id"]},
-"history":[{"created":"2023-11-14T22:13:20Z","created_by":"ADD busybox / # buildkit"},{"created":"2023-11-14T22:13:20Z","created_by":"CMD [\"sh\"]","empty_layer":true}]}
+"history":[{"created":"2023-11-14T22:13:20Z","created_by":"ADD busybox / # buildkit"},
+{"created":"2023-11-14T22:13:20Z","created_by":"CMD [\"sh\"]","empty_layer":true}]}
 END
 config=$(sum "$work/config.json")
 
