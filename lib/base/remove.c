@@ -77,6 +77,7 @@ static int remove_contents(int top_fd, int dir_fd, unsigned int depth)
 			close(copy);
 		return first;
 	}
+	rewinddir(dir); /* the copy shares its offset with dir_fd, which an earlier pass has moved */
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		int r;
 
