@@ -27,7 +27,12 @@ struct blob_writer {
 	char tmp_name[96];
 };
 int blob_writer_open(scow_engine *engine, const char *digest, struct blob_writer *out, scow_error **error) _must_check_;
+/* One whose digest is not known yet: the caller sets @out->digest before it publishes. Not resumable. */
+int blob_writer_new(scow_engine *engine, struct blob_writer *out, scow_error **error) _must_check_;
 /* The caller has verified the digest: rename and record. Closes the writer. */
 int blob_writer_publish(scow_engine *engine, struct blob_writer *writer, uint64_t size, scow_error **error) _must_check_;
 /* Closes it; keep=false deletes the bytes. */
 void blob_writer_close(scow_engine *engine, struct blob_writer *writer, bool keep);
+
+/* Deletes a blob that no image has. Outcome 1: an image has it, it stays. Inside no transaction. */
+int blob_drop(scow_engine *engine, const char *digest, scow_error **error) _must_check_;

@@ -1,13 +1,21 @@
 -- libscow's state, version 1. store/db.c embeds this file; PRAGMA user_version is the version.
 -- Times are nanoseconds since 1970 unless named otherwise.
 
+-- Single facts: 'boot' is the boot that last swept for orphans.
+CREATE TABLE facts (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- A blob of ROOT/blobs/sha256. A row exists only after its rename.
 CREATE TABLE blobs (
 	digest   TEXT PRIMARY KEY,          -- 'sha256:...'
 	size     INTEGER NOT NULL,
+	created  INTEGER NOT NULL DEFAULT 0,
 	boot_id  TEXT NOT NULL,             -- of the boot that wrote it
-	synced   INTEGER NOT NULL DEFAULT 0 -- 0: may be lost in a power cut of that boot
+	synced   INTEGER NOT NULL DEFAULT 0 -- 0: may be lost in a power cut of that boot; store/recover.c
 ) WITHOUT ROWID;
+CREATE INDEX blobs_unsynced ON blobs(boot_id, created) WHERE synced = 0;
 
 -- An unpacked layer: ROOT/layers/<name>. A row exists only after its rename.
 CREATE TABLE layers (
@@ -22,6 +30,7 @@ CREATE TABLE layers (
 	synced   INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX layers_by_parent ON layers(parent);
+CREATE INDEX layers_unsynced ON layers(boot_id, created) WHERE synced = 0;
 
 CREATE TABLE images (
 	id        TEXT PRIMARY KEY,         -- config digest
