@@ -182,6 +182,11 @@ class Images(Cli):
         self.assertEqual(documents[0]["Config"]["Cmd"], ["sh"])
         self.assertEqual(self.scow("image", "inspect", "-f", "{{json .Config.Cmd}} {{index .RepoTags 0}}", "base").stdout,
                          '["sh"] base:latest\n')
+        self.assertEqual(self.scow("inspect", "-f", r"{{range .RepoTags}}<{{.}}>{{else}}none{{end}}\t{{if .Config.Cmd}}yes{{else}}no{{end}}"
+                                   r" {{len .RepoTags}} {{join .Config.Cmd `,`}} {{with .Id}}", "base").returncode, 1)
+        self.assertEqual(self.scow("inspect", "-f", r"{{range .RepoTags}}<{{.}}>{{else}}none{{end}}\t{{if .Config.Cmd}}yes{{else}}no{{end}}"
+                                   r" {{len .RepoTags}} {{join .Config.Cmd `,`}} {{ eq .Os \"linux\" }}".replace('\\"', '"'), "base").stdout,
+                         "<base:latest>\tyes 1 sh true\n")
         done = self.scow("inspect", "nope")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "[]\n", "scow: no such object: nope\n"))
 

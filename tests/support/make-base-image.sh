@@ -64,7 +64,7 @@ case $out in
 	mv "$work/layer.tar" "$work/save/$diff_id.tar"
 	mv "$work/config.json" "$work/save/$config.json"
 	echo "[{\"Config\":\"$config.json\",\"RepoTags\":[\"$name\"],\"Layers\":[\"$diff_id.tar\"]}]" >"$work/save/manifest.json"
-	tar -C "$work/save" -cf "$work/out.tar" manifest.json "$config.json" "$diff_id.tar"
+	tar --mtime=@1700000000 --owner=0 --group=0 --numeric-owner -C "$work/save" -cf "$work/out.tar" manifest.json "$config.json" "$diff_id.tar"
 	mv "$work/out.tar" "$out"
 	;;
 *)
