@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The container handle and its rows, for this room. */
+/*
+ * The container handle and its rows, for this room.
+ *
+ * A container's life, as its row tells it:
+ * 1. A row appears by one INSERT; its directory (ROOT/containers/ID) is made by the first start, and so never is without a row.
+ * 2. Who wants to start it claims it first: state running, pid 0, owner himself. Two never start one container.
+ * 3. `owner` is set while somebody must act for the row to come to rest: its death is what container_sweep() looks for.
+ * 4. Removal marks the row, deletes the directory, then the row: what a crash leaves is finished by the sweep.
+ */
 #pragma once
 
 #include <pthread.h>
@@ -7,23 +15,107 @@
 
 #include <scow/container.h>
 
+#include "container/config.h"
 #include "engine/engine.h"
 #include "image/image.h"
 #include "runtime/process.h"
+#include "store/db.h"
 
 DEFINE_CLEANUP(scow_container *, scow_container_unref)
-
-struct config; /* container/config.h */
 
 struct scow_container {
 	atomic_uint refs;
 	scow_engine *engine;
 	char id[65];
-	char *name, *image_name, *image_id, *command, *top_layer;
+	char *name, *image_name, *image_id, *top_layer;
+	char *args;                      /* JSON array, as in the row */
+	char *command;                   /* the same as one line */
 	int64_t created;                 /* ns */
 	bool ephemeral;
 	bool created_here;               /* by this handle: an ephemeral one goes with its last reference */
-	scow_container_config *config;   /* parsed from the row on first use, or as created */
-	pthread_mutex_t lock;
+	atomic_bool gone;                /* its row was deleted by this handle */
+	pthread_mutex_t lock;            /* config, image, status_text */
+	scow_container_config *config;   /* parsed from the row on first use */
+	scow_image *image;               /* got on first use, or as given to create */
 	char *status_text;
 };
+
+/* ---- container.c ---- */
+
+int container_check(scow_container *container, scow_error **error) _must_check_;
+/*
+ * Checks the config and makes the row, whole, in state created; @claimed: already claimed for a start by this process.
+ * @config NULL: the image's own settings.
+ */
+int container_insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
+		     scow_error **error) _must_check_;
+/* Both stay as long as the handle. */
+int container_config_of(scow_container *container, const scow_container_config **out, scow_error **error) _must_check_;
+int container_image_of(scow_container *container, const struct image_config **out, scow_error **error) _must_check_;
+
+/* ---- row.c ---- */
+
+struct container_row {
+	int state; /* scow_container_state */
+	bool ephemeral, oom_killed;
+	char owner[33], boot_id[37], cgroup[96], error[512];
+	pid_t pid;
+	int64_t pid_start;
+	int exit_code, exit_signal;
+	int64_t created, started, finished; /* ns */
+};
+
+enum container_action {
+	ACTION_START,         /* claim it */
+	ACTION_FAIL,          /* the first start did not come about */
+	ACTION_FAIL_AGAIN,    /* nor did a later one */
+	ACTION_EXIT,
+	ACTION_REMOVE,
+	ACTION_REMOVE_ENDED,  /* by force: its process is known to be dead, whoever should have said so */
+	ACTION_REMOVE_FAILED,
+	ACTION_COUNT
+};
+
+bool container_runs(int state); /* running, paused or restarting */
+bool container_allows(int state, enum container_action action);
+int container_next_state(enum container_action action);
+const char *container_state_name(int state); /* "running" */
+
+/* SCOW_E_NOT_FOUND once it is removed. A row that a dead process left running is swept first. */
+int container_row_read(scow_engine *engine, const char *id, struct container_row *row, scow_error **error) _must_check_;
+/* The same inside @work; SCOW_E_STATE, with what to do about it, where @action is not allowed in the row's state. */
+int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
+	_must_check_;
+int container_not_found(const char *name, scow_error **error);
+/* Makes @id's row claimed for a start; @previous is how it was. */
+int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error) _must_check_;
+int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_error **error) _must_check_;
+/* The start failed: the row goes back to where it was, with the reason. */
+void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason);
+int container_record_exit(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error);
+/* Deletes ROOT/containers/ID. Missing is success. */
+int container_remove_dir(scow_engine *engine, const char *id, scow_error **error);
+/* The same, and then its row. */
+int container_erase(scow_engine *engine, const char *id, scow_error **error) _must_check_;
+
+/* A pidfd of the row's PID 1, which is certainly that process and no later one with its number; -1: it is gone, or was never. */
+int container_pidfd(scow_engine *engine, const struct container_row *row);
+/* From /proc/PID/stat: start time in ticks and, of a zombie, its status as from wait(2) (else -1). false: no such process. */
+bool process_stat(pid_t pid, int64_t *start, int *status);
+int64_t now_ns(void);
+
+/* ---- start.c ---- */
+
+/* If this engine started it: makes sure that its end, which has come, is recorded. */
+void container_reap_own(scow_engine *engine, const char *id);
+
+/* ---- stop.c ---- */
+
+/* Removes one that does not run; ephemeral ones on their last unref. */
+void container_discard(scow_container *container);
+
+/* ---- names.c ---- */
+
+#define NAME_MAX_MADE 48
+/* "quiet_noether"; from the third @attempt on with a number. */
+void name_make(char out[NAME_MAX_MADE], unsigned int attempt);

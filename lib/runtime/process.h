@@ -2,6 +2,8 @@
 /* The process handle from inside: how start makes one, and what the container hears of its end. */
 #pragma once
 
+#include <stdbool.h>
+
 #include <scow/process.h>
 
 #include "engine/engine.h"
@@ -9,9 +11,15 @@
 
 DEFINE_CLEANUP(scow_process *, scow_process_unref)
 
+struct scow_receipt {
+	struct cgroup_usage usage;
+	uint64_t wall_us, start_us;
+};
+
 struct process_exit {
-	int code;          /* exit code or 128 + signal */
+	int code;          /* exit code or 128 + signal; 255 where nobody can tell any more */
 	int signal;        /* or 0 */
+	bool lost;         /* the host took the status, and this kernel cannot give it twice */
 	struct cgroup_usage usage;
 };
 
@@ -25,15 +33,25 @@ struct process_params {
 	void *output_data;
 	size_t capture_limit;      /* 0: no capture */
 	struct cgroup *cgroup;     /* taken; may be NULL: usage is read and it is removed at the exit */
-	uint64_t guard_key;        /* dropped at the exit */
+	bool kill_cgroup;          /* its pid namespace is not its own: what is left in the cgroup is killed when it ends */
+	uint64_t guard_key;        /* dropped at the exit; 0: none */
 	uint64_t started_us, ready_us; /* clock_us() of the start call and of its return */
-	/* Called once, when the exit is first seen, on the thread in dispatch, wait or the last unref. */
+	/* Called once, without a lock, on the thread that first sees the exit: in dispatch, wait, process_reap or the last unref. */
 	void (*on_exit)(void *data, const struct process_exit *exit);
 	void (*on_free)(void *data);
 	void *data;
 };
 
+/* On failure the process is killed and reaped, everything taken is released, and neither on_exit nor on_free is called. */
 int process_new(scow_engine *engine, struct process_params *params, scow_process **out, scow_error **error) _must_check_;
+/*
+ * Learns and records the end of a process that has ended (or is about to: it waits for that). From any thread, any number of
+ * times; output stays for the thread that dispatches. Returns its exit code.
+ */
+int process_reap(scow_process *process, scow_error **error);
+/* A reference for someone who found the handle in a table; false if its last one has just gone. */
+bool process_try_ref(scow_process *process);
+
 /* io.c: what a scow_io asks for, turned into the descriptors of a start. */
 struct io_setup {
 	int child_fds[3];          /* for launch; owned by the setup where owned[i] */
@@ -44,6 +62,9 @@ struct io_setup {
 	void *output_data;
 	size_t capture_limit;
 };
+/* Fills @out also on failure, so that io_setup_done() may always follow. @io may be NULL. */
 int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_setup *out, scow_error **error) _must_check_;
 void io_setup_close_child(struct io_setup *setup); /* after the spawn */
 void io_setup_done(struct io_setup *setup);
+/* write(2) that never lets SIGPIPE reach the host: bytes or -errno. */
+ssize_t pipe_write(int fd, const void *data, size_t size);

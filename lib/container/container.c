@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Containers as handles: create, get, list, and what a handle remembers of its row.
+ *
+ * What cannot change (id, name, image, arguments) is in the handle; what can is read from the row each time,
+ * for other processes change it, too. A name is taken by the INSERT itself, never by looking first.
+ */
+#include "container/container.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/iter.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "container/create.h"
+#include "container/sweep.h"
+#include "store/lock.h"
+
+#define NAME_ATTEMPTS 16
+#define COLUMNS "id, name, image, image_name, top_layer, args, created, ephemeral"
+
+static void arena_donep(struct arena *arena)
+{
+	arena_done(arena);
+}
+
+static scow_container *handle_new(scow_engine *engine)
+{
+	scow_container *container = calloc(1, sizeof(*container));
+
+	if (!container)
+		return NULL;
+	atomic_init(&container->refs, 1);
+	container->engine = scow_engine_ref(engine);
+	pthread_mutex_init(&container->lock, NULL);
+	return container;
+}
+
+scow_container *scow_container_ref(scow_container *container)
+{
+	if (container)
+		atomic_fetch_add_explicit(&container->refs, 1, memory_order_relaxed);
+	return container;
+}
+
+scow_container *scow_container_unref(scow_container *container)
+{
+	int saved = errno;
+
+	if (!container || atomic_fetch_sub_explicit(&container->refs, 1, memory_order_acq_rel) != 1)
+		return NULL;
+	if (container->ephemeral && container->created_here && !container->gone && container->engine->pid == getpid())
+		container_discard(container);
+	scow_container_config_unref(container->config);
+	scow_image_unref(container->image);
+	pthread_mutex_destroy(&container->lock);
+	free(container->name);
+	free(container->image_name);
+	free(container->image_id);
+	free(container->top_layer);
+	free(container->args);
+	free(container->command);
+	free(container->status_text);
+	scow_engine_unref(container->engine);
+	free(container);
+	errno = saved;
+	return NULL;
+}
+
+int container_check(scow_container *container, scow_error **error)
+{
+	if (!container)
+		return error_set(error, SCOW_E_INVALID, "no container was given");
+	return engine_check(container->engine, error);
+}
+
+/* The arguments as one line for tables. */
+static char *command_line(const cJSON *args)
+{
+	_cleanup_str_ struct str line = { 0 };
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, args)
+	{
+		if (line.size)
+			str_add_char(&line, ' ');
+		str_add(&line, cJSON_IsString(item) ? item->valuestring : "");
+	}
+	return str_take(&line);
+}
+
+/* ---- create ---- */
+
+/* What goes into a row, apart from what the handle has. */
+struct draft {
+	char *config; /* JSON */
+	const char *name, *owner, *cgroup;
+	int state;
+};
+
+static int conflict(struct db_work *work, const scow_container *container, const char *name, scow_error **error)
+{
+	sqlite3_stmt *s;
+	int r = db_query(work, &s, error, "SELECT 1 FROM images WHERE id = ?", "t", container->image_id);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return error_set(error, SCOW_E_NOT_FOUND, "the image '%s' was removed", container->image_name);
+	r = db_query(work, &s, error, "SELECT id FROM containers WHERE name = ?", "t", name);
+	if (r < 0)
+		return r;
+	r = error_set(error, SCOW_E_EXISTS, "the name '%s' is in use by container %.12s", name, r ? db_text(s, 0) : "?");
+	error_at(error, r, NULL, name);
+	return error_hint(error, r, "remove that container, or choose another name");
+}
+
+/* 1 inserted, 0 the name is taken or the image gone, or a status. */
+static int try_insert(struct db_work *work, const scow_container *container, const struct draft *draft, const char *name,
+		      scow_error **error)
+{
+	return db_exec(work, error,
+		       "INSERT OR IGNORE INTO containers (id, name, image, image_name, top_layer, config, args, state, owner, ephemeral, "
+		       "cgroup, created) SELECT ?, ?, id, ?, top_layer, ?, ?, ?, ?, ?, ?, ? FROM images WHERE id = ?",
+		       "tttttititit", container->id, name, container->image_name, draft->config, container->args, (int64_t) draft->state,
+		       draft->owner, (int64_t) container->ephemeral, draft->cgroup, container->created, container->image_id);
+}
+
+static int insert_row(scow_container *container, const struct draft *draft, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	char made[NAME_MAX_MADE];
+	const char *name = draft->name;
+	int r;
+
+	r = db_begin(container->engine->db, &work, error);
+	if (r < 0)
+		return r;
+	for (unsigned int attempt = 0; attempt < (draft->name ? 1 : NAME_ATTEMPTS); attempt++) {
+		if (!draft->name) {
+			name_make(made, attempt);
+			name = made;
+		}
+		r = try_insert(&work, container, draft, name, error);
+		if (r != 0)
+			break;
+	}
+	if (r == 0)
+		return conflict(&work, container, name, error);
+	if (r < 0)
+		return error_wrap(error, r, "create container '%s'", name);
+	container->name = strdup(name);
+	if (!container->name)
+		return error_oom(error);
+	return db_commit(&work, error);
+}
+
+static int fill_args(scow_container *container, const struct image_config *image, const scow_container_config *config, scow_error **error)
+{
+	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_json_ cJSON *args = NULL;
+	struct merged merged = { 0 };
+	char hostname[13];
+	int r;
+
+	memcpy(hostname, container->id, 12);
+	hostname[12] = 0;
+	r = config_merge(image, config, config->hostname ? config->hostname : hostname, &arena, &merged, error);
+	if (r < 0)
+		return r;
+	args = cJSON_CreateStringArray((const char *const *) merged.args, (int) merged.n_args);
+	container->args = args ? json_print(args) : NULL;
+	container->command = args ? command_line(args) : NULL;
+	return container->args && container->command ? 0 : error_oom(error);
+}
+
+static int fill_handle(scow_container *container, scow_image *image, const scow_container_config *config, scow_error **error)
+{
+	const struct image_config *image_config;
+	const char *top_layer = image_top_layer(image);
+	int r;
+
+	random_hex(container->id, 32);
+	container->created = now_ns();
+	container->ephemeral = config->ephemeral;
+	container->image = scow_image_ref(image);
+	container->image_id = strdup(scow_image_id(image));
+	container->image_name = strdup(image_given_name(image));
+	container->top_layer = top_layer ? strdup(top_layer) : NULL;
+	if (!container->image_id || !container->image_name || (top_layer && !container->top_layer))
+		return error_oom(error);
+	r = image_config_of(image, &image_config, error);
+	return r < 0 ? r : fill_args(container, image_config, config, error);
+}
+
+static int insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
+		  scow_error **error)
+{
+	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
+	_cleanup_free_ char *json = NULL;
+	struct draft draft = { .state = SCOW_CONTAINER_CREATED };
+	char cgroup[5 + sizeof(container->id)];
+	int r;
+
+	r = config_check(config, error);
+	if (r < 0)
+		return r;
+	container = handle_new(engine);
+	if (!container)
+		return error_oom(error);
+	r = fill_handle(container, image, config, error);
+	if (r == 0 && (claimed || container->ephemeral))
+		r = owner_register(engine, error);
+	if (r == 0)
+		r = scow_container_config_to_json(config, &json, error);
+	if (r < 0)
+		return r;
+	snprintf(cgroup, sizeof(cgroup), "scow-%s", container->id);
+	draft.config = json;
+	draft.cgroup = cgroup;
+	draft.name = config->name;
+	draft.owner = claimed || container->ephemeral ? engine->owner_id : NULL;
+	if (claimed)
+		draft.state = container_next_state(ACTION_START);
+	r = insert_row(container, &draft, error);
+	if (r < 0)
+		return r;
+	container->created_here = true;
+	*out = take_ptr(&container);
+	return 0;
+}
+
+int container_insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
+		     scow_error **error)
+{
+	_cleanup_(scow_container_config_unrefp) scow_container_config *defaults = NULL;
+	int r = engine_check(engine, error);
+
+	if (r < 0)
+		return r;
+	if (!image || !out)
+		return error_set(error, SCOW_E_INVALID, "no %s was given", image ? "place for the container" : "image");
+	if (image_engine(image) != engine)
+		return error_set(error, SCOW_E_INVALID, "the image '%s' belongs to another engine", scow_image_id(image));
+	if (!config) {
+		config = defaults = scow_container_config_new();
+		if (!config)
+			return error_oom(error);
+	}
+	return insert(engine, image, config, claimed, out, error);
+}
+
+int scow_container_create(scow_engine *engine, scow_image *image, const scow_container_config *config, scow_container **out,
+			  scow_error **error)
+{
+	return container_insert(engine, image, config, false, out, error);
+}
+
+/* ---- get and list ---- */
+
+static int handle_from_row(scow_engine *engine, sqlite3_stmt *s, scow_container **out, scow_error **error)
+{
+	_cleanup_(scow_container_unrefp) scow_container *container = handle_new(engine);
+	_cleanup_json_ cJSON *args = NULL;
+	const char *top_layer = db_text(s, 4);
+	int r;
+
+	if (!container)
+		return error_oom(error);
+	snprintf(container->id, sizeof(container->id), "%s", db_text(s, 0));
+	container->name = strdup(db_text(s, 1));
+	container->image_id = strdup(db_text(s, 2));
+	container->image_name = strdup(db_text(s, 3));
+	container->top_layer = top_layer ? strdup(top_layer) : NULL;
+	container->args = strdup(db_text(s, 5));
+	container->created = db_int(s, 6);
+	container->ephemeral = db_int(s, 7) != 0;
+	if (!container->name || !container->image_id || !container->image_name || !container->args || (top_layer && !container->top_layer))
+		return error_oom(error);
+	r = json_parse(container->args, strlen(container->args), "arguments of a container", &args, error);
+	if (r < 0)
+		return r;
+	container->command = command_line(args);
+	if (!container->command)
+		return error_oom(error);
+	*out = take_ptr(&container);
+	return 0;
+}
+
+/* One row by an id's prefix: 1 and the row, 0 none, or SCOW_E_INVALID for more than one. */
+static int query_prefix(struct db_work *work, sqlite3_stmt **s, const char *prefix, scow_error **error)
+{
+	char first[65], past[66];
+	size_t size = strlen(prefix);
+	int r;
+
+	if (size >= sizeof(first) || strspn(prefix, "0123456789abcdef") != size)
+		return 0;
+	snprintf(first, sizeof(first), "%s", prefix);
+	snprintf(past, sizeof(past), "%sg", prefix);
+	r = db_query(work, s, error, "SELECT count(*) FROM containers WHERE id >= ? AND id < ?", "tt", first, past);
+	if (r < 0)
+		return r;
+	if (db_int(*s, 0) > 1)
+		return error_hint(
+			error, error_set(error, SCOW_E_INVALID, "'%s' is the beginning of %d container ids", prefix, (int) db_int(*s, 0)),
+			"give more digits of the id");
+	return db_query(work, s, error, "SELECT " COLUMNS " FROM containers WHERE id >= ? AND id < ?", "tt", first, past);
+}
+
+int scow_container_get(scow_engine *engine, const char *name, scow_container **out, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *s;
+	int r = engine_check(engine, error);
+
+	if (r < 0)
+		return r;
+	if (name && *name == '/')
+		name++;
+	if (!name || !*name || !out)
+		return error_set(error, SCOW_E_INVALID, "no %s was given", out ? "name of a container" : "place for the container");
+	db_lock(engine->db, &work);
+	r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE id = ?", "t", name);
+	if (r == 0)
+		r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE name = ?", "t", name);
+	if (r == 0)
+		r = query_prefix(&work, &s, name, error);
+	if (r < 0)
+		return r;
+	return r ? handle_from_row(engine, s, out, error) : container_not_found(name, error);
+}
+
+static void unref_item(void *item)
+{
+	scow_container_unref(item);
+}
+
+static int collect(scow_engine *engine, unsigned int flags, void ***items, size_t *count, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	size_t room = 0;
+	sqlite3_stmt *s;
+	int r;
+
+	db_lock(engine->db, &work);
+	/* 1, 2, 3: running, paused, restarting. */
+	r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE ? OR state IN (1, 2, 3) ORDER BY created DESC, id", "i",
+		     (int64_t) (flags & SCOW_LIST_ALL));
+	for (; r > 0; r = db_step(&work, s, error)) {
+		scow_container *container = NULL;
+
+		if (*count == room) {
+			void **grown = realloc(*items, (room = room ? room * 2 : 16) * sizeof(**items));
+
+			if (!grown)
+				return error_oom(error);
+			*items = grown;
+		}
+		r = handle_from_row(engine, s, &container, error);
+		if (r < 0)
+			return r;
+		(*items)[(*count)++] = container;
+	}
+	return r;
+}
+
+int scow_container_list(scow_engine *engine, unsigned int flags, scow_iter **out, scow_error **error)
+{
+	void **items = NULL;
+	size_t count = 0;
+	int r = engine_check(engine, error);
+
+	if (r < 0)
+		return r;
+	if (!out)
+		return error_set(error, SCOW_E_INVALID, "no place for the list was given");
+	r = container_sweep(engine, error);
+	if (r == 0)
+		r = collect(engine, flags, &items, &count, error);
+	if (r == 0)
+		return iter_new(ITER_CONTAINERS, items, count, unref_item, out, error);
+	while (count)
+		scow_container_unref(items[--count]);
+	free(items);
+	return r;
+}
+
+/* ---- what the handle keeps ---- */
+
+static int load_config(scow_container *container, scow_error **error)
+{
+	_cleanup_free_ char *json = NULL;
+	{
+		_cleanup_db_ struct db_work work = { 0 };
+		sqlite3_stmt *s;
+		int r;
+
+		db_lock(container->engine->db, &work);
+		r = db_query(&work, &s, error, "SELECT config FROM containers WHERE id = ?", "t", container->id);
+		if (r <= 0)
+			return r < 0 ? r : container_not_found(container->id, error);
+		json = strdup(db_text(s, 0));
+	}
+	if (!json)
+		return error_oom(error);
+	return scow_container_config_from_json(json, &container->config, error);
+}
+
+int container_config_of(scow_container *container, const scow_container_config **out, scow_error **error)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&container->lock);
+	if (!container->config)
+		r = load_config(container, error);
+	*out = container->config;
+	pthread_mutex_unlock(&container->lock);
+	return r < 0 ? error_wrap(error, r, "read the settings of container '%.12s'", container->id) : 0;
+}
+
+int container_image_of(scow_container *container, const struct image_config **out, scow_error **error)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&container->lock);
+	if (!container->image)
+		r = scow_image_get(container->engine, container->image_id, &container->image, error);
+	if (r == 0)
+		r = image_config_of(container->image, out, error);
+	pthread_mutex_unlock(&container->lock);
+	return r;
+}
+
+const char *scow_container_id(const scow_container *container)
+{
+	return container ? container->id : NULL;
+}
+
+const char *scow_container_name(const scow_container *container)
+{
+	return container ? container->name : NULL;
+}
+
+const char *scow_container_image_name(const scow_container *container)
+{
+	return container ? container->image_name : NULL;
+}
+
+const char *scow_container_image_id(const scow_container *container)
+{
+	return container ? container->image_id : NULL;
+}
+
+const char *scow_container_command(const scow_container *container)
+{
+	return container ? container->command : NULL;
+}
+
+int64_t scow_container_created(const scow_container *container)
+{
+	return container ? container->created / 1000000000 : 0;
+}

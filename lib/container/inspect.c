@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container in Docker's words: the document of `docker inspect`, the status column of `docker ps`.
+ *
+ * The stored settings are already in the form of Docker's create request, with what is at its default left
+ * out; Docker's answer shows the defaults too, so the document starts from those and lays the settings over them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "container/container.h"
+#include "container/create.h"
+#include "container/options.h"
+#include "image/layer.h"
+
+#define SECOND INT64_C(1000000000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define TIME_TEXT 40
+
+static const char host_defaults[] =
+	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"none\",\"Config\":{}},\"NetworkMode\":\"none\","
+	"\"PortBindings\":{},"
+	"\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"AutoRemove\":false,\"VolumeDriver\":\"\",\"VolumesFrom\":null,"
+	"\"CapAdd\":null,\"CapDrop\":null,\"CgroupnsMode\":\"private\",\"Dns\":[],\"DnsOptions\":[],\"DnsSearch\":[],\"ExtraHosts\":null,"
+	"\"GroupAdd\":null,\"IpcMode\":\"private\",\"Cgroup\":\"\",\"Links\":null,\"OomScoreAdj\":0,\"PidMode\":\"\",\"Privileged\":false,"
+	"\"PublishAllPorts\":false,\"ReadonlyRootfs\":false,\"SecurityOpt\":null,\"UTSMode\":\"\",\"UsernsMode\":\"\",\"ShmSize\":67108864,"
+	"\"Runtime\":\"scow\",\"Isolation\":\"\",\"CpuShares\":0,\"Memory\":0,\"NanoCpus\":0,\"CgroupParent\":\"\",\"BlkioWeight\":0,"
+	"\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],\"BlkioDeviceWriteBps\":[],\"BlkioDeviceReadIOps\":[],"
+	"\"BlkioDeviceWriteIOps\":[],\"CpuPeriod\":0,\"CpuQuota\":0,\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"CpusetCpus\":\"\","
+	"\"CpusetMems\":\"\",\"Devices\":[],\"DeviceCgroupRules\":null,\"DeviceRequests\":null,\"MemoryReservation\":0,\"MemorySwap\":0,"
+	"\"MemorySwappiness\":null,\"OomKillDisable\":false,\"PidsLimit\":null,\"Ulimits\":[],\"Init\":false}";
+
+static const char config_defaults[] =
+	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,\"AttachStdout\":true,\"AttachStderr\":true,\"Tty\":"
+	"false,"
+	"\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":[],\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,\"WorkingDir\":\"\","
+	"\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}}";
+
+static const char network_settings[] = "{\"SandboxID\":\"\",\"Ports\":{},\"IPAddress\":\"\",\"MacAddress\":\"\",\"Networks\":{}}";
+
+/* ---- times ---- */
+
+/* RFC 3339 with nanoseconds, in UTC. 0 is the zero time of Go, which Docker shows for "never". */
+static void format_time(int64_t ns, char out[TIME_TEXT])
+{
+	time_t seconds = (time_t) (ns / SECOND);
+	struct tm tm;
+
+	if (ns <= 0 || !gmtime_r(&seconds, &tm)) {
+		snprintf(out, TIME_TEXT, "0001-01-01T00:00:00Z");
+		return;
+	}
+	snprintf(out, TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned int) (tm.tm_year + 1900) % 10000,
+		 (unsigned int) (tm.tm_mon + 1) % 100, (unsigned int) tm.tm_mday % 100, (unsigned int) tm.tm_hour % 100,
+		 (unsigned int) tm.tm_min % 100, (unsigned int) tm.tm_sec % 100, (unsigned int) (ns % SECOND));
+}
+
+/* How long, as Docker rounds it. */
+static void format_duration(int64_t ns, char *out, size_t size)
+{
+	int64_t seconds = ns / SECOND, minutes = ns / MINUTE, hours = (ns + HOUR / 2) / HOUR;
+
+	if (seconds < 1)
+		snprintf(out, size, "Less than a second");
+	else if (seconds == 1)
+		snprintf(out, size, "1 second");
+	else if (seconds < 60)
+		snprintf(out, size, "%" PRId64 " seconds", seconds);
+	else if (minutes == 1)
+		snprintf(out, size, "About a minute");
+	else if (minutes < 60)
+		snprintf(out, size, "%" PRId64 " minutes", minutes);
+	else if (hours == 1)
+		snprintf(out, size, "About an hour");
+	else if (hours < 48)
+		snprintf(out, size, "%" PRId64 " hours", hours);
+	else if (hours < 24 * 7 * 2)
+		snprintf(out, size, "%" PRId64 " days", hours / 24);
+	else if (hours < 24 * 30 * 2)
+		snprintf(out, size, "%" PRId64 " weeks", hours / 24 / 7);
+	else if (hours < 24 * 365 * 2)
+		snprintf(out, size, "%" PRId64 " months", hours / 24 / 30);
+	else
+		snprintf(out, size, "%" PRId64 " years", hours / 24 / 365);
+}
+
+static char *status_text(const struct container_row *row)
+{
+	char since[32];
+
+	switch ((scow_container_state) row->state) {
+	case SCOW_CONTAINER_CREATED:
+		return strdup("Created");
+	case SCOW_CONTAINER_RUNNING:
+	case SCOW_CONTAINER_PAUSED:
+		if (!row->pid)
+			return strdup("Starting");
+		format_duration(now_ns() - row->started, since, sizeof(since));
+		return strf("Up %s%s", since, row->state == SCOW_CONTAINER_PAUSED ? " (Paused)" : "");
+	case SCOW_CONTAINER_RESTARTING:
+		format_duration(now_ns() - row->finished, since, sizeof(since));
+		return strf("Restarting (%d) %s ago", row->exit_code, since);
+	case SCOW_CONTAINER_REMOVING:
+		return strdup("Removal In Progress");
+	case SCOW_CONTAINER_EXITED:
+		format_duration(now_ns() - row->finished, since, sizeof(since));
+		return strf("Exited (%d) %s ago", row->exit_code, since);
+	case SCOW_CONTAINER_DEAD:
+		return strdup("Dead");
+	default:
+		return strdup("");
+	}
+}
+
+const char *scow_container_status_text(scow_container *container)
+{
+	struct container_row row;
+	char *text = NULL;
+
+	if (container_check(container, NULL) == 0 && container_row_read(container->engine, container->id, &row, NULL) == 0)
+		text = status_text(&row);
+	if (!container)
+		return "";
+	pthread_mutex_lock(&container->lock);
+	free(container->status_text);
+	container->status_text = text;
+	pthread_mutex_unlock(&container->lock);
+	return text ? text : "Removed";
+}
+
+int scow_container_state_now(scow_container *container, scow_error **error)
+{
+	struct container_row row;
+	int r = container_check(container, error);
+
+	if (r == 0)
+		r = container_row_read(container->engine, container->id, &row, error);
+	return r < 0 ? r : row.state;
+}
+
+int scow_container_pid(scow_container *container, scow_error **error)
+{
+	struct container_row row;
+	int r = container_check(container, error);
+
+	if (r == 0)
+		r = container_row_read(container->engine, container->id, &row, error);
+	return r < 0 ? r : container_runs(row.state) ? row.pid : 0;
+}
+
+/* ---- the document ---- */
+
+static bool add_text(cJSON *object, const char *name, const char *value)
+{
+	return cJSON_AddStringToObject(object, name, value ? value : "") != NULL;
+}
+
+static bool add_flag(cJSON *object, const char *name, bool value)
+{
+	return cJSON_AddBoolToObject(object, name, value) != NULL;
+}
+
+static bool add_number(cJSON *object, const char *name, int64_t value)
+{
+	return cJSON_AddNumberToObject(object, name, (double) value) != NULL;
+}
+
+static bool add_time(cJSON *object, const char *name, int64_t ns)
+{
+	char text[TIME_TEXT];
+
+	format_time(ns, text);
+	return add_text(object, name, text);
+}
+
+/* Takes @item; a member of that name is replaced. */
+static bool put_item(cJSON *object, const char *name, cJSON *item)
+{
+	bool ok;
+
+	if (!item)
+		return false;
+	if (cJSON_HasObjectItem(object, name))
+		ok = cJSON_ReplaceItemInObjectCaseSensitive(object, name, item);
+	else
+		ok = cJSON_AddItemToObject(object, name, item);
+	if (!ok)
+		cJSON_Delete(item);
+	return ok;
+}
+
+static bool put_text(cJSON *object, const char *name, const char *value)
+{
+	return put_item(object, name, cJSON_CreateString(value ? value : ""));
+}
+
+static bool put_strings(cJSON *object, const char *name, char *const *strings, size_t count)
+{
+	return put_item(object, name, strings ? cJSON_CreateStringArray((const char *const *) strings, (int) count) : cJSON_CreateNull());
+}
+
+/* Moves every member of @from over those of @to. */
+static bool overlay(cJSON *to, cJSON *from)
+{
+	cJSON *item;
+
+	while ((item = from ? cJSON_DetachItemFromArray(from, 0) : NULL)) {
+		_cleanup_free_ char *name = strdup(item->string);
+
+		if (!name || !put_item(to, name, item)) {
+			if (!name)
+				cJSON_Delete(item);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool add_state(cJSON *root, const struct container_row *row)
+{
+	cJSON *state = cJSON_AddObjectToObject(root, "State");
+
+	return state && add_text(state, "Status", container_state_name(row->state)) &&
+	       add_flag(state, "Running", container_runs(row->state)) && add_flag(state, "Paused", row->state == SCOW_CONTAINER_PAUSED) &&
+	       add_flag(state, "Restarting", row->state == SCOW_CONTAINER_RESTARTING) && add_flag(state, "OOMKilled", row->oom_killed) &&
+	       add_flag(state, "Dead", row->state == SCOW_CONTAINER_DEAD) && add_number(state, "Pid", row->pid) &&
+	       add_number(state, "ExitCode", row->exit_code) && add_text(state, "Error", row->error) &&
+	       add_time(state, "StartedAt", row->started) && add_time(state, "FinishedAt", row->finished);
+}
+
+static bool add_path_and_args(cJSON *root, const scow_container *container)
+{
+	cJSON *args = cJSON_Parse(container->args), *path = args ? cJSON_DetachItemFromArray(args, 0) : NULL;
+	bool ok = put_item(root, "Path", path ? path : cJSON_CreateString(""));
+
+	return put_item(root, "Args", args ? args : cJSON_CreateArray()) && ok;
+}
+
+static bool add_config(cJSON *root, const scow_container *container, const scow_container_config *config, const struct image_config *image,
+		       cJSON *stored, const struct merged *merged)
+{
+	cJSON *out = cJSON_Parse(config_defaults), *labels = cJSON_CreateObject();
+	bool ok = put_item(root, "Config", out), resets;
+	char hostname[13];
+
+	ok = ok && overlay(out, stored) && put_item(out, "Labels", labels);
+	if (!ok)
+		return false;
+	cJSON_DeleteItemFromObjectCaseSensitive(out, "Name");
+	for (size_t i = 0; i < merged->n_labels && ok; i++)
+		ok = add_text(labels, merged->labels[i].name, merged->labels[i].value);
+	snprintf(hostname, sizeof(hostname), "%.12s", container->id);
+	ok = ok && put_text(out, "Hostname", config->hostname ? config->hostname : hostname) &&
+	     put_text(out, "Image", container->image_name) && put_text(out, "User", merged->user) &&
+	     put_text(out, "WorkingDir", merged->workdir) && put_strings(out, "Env", merged->env, merged->n_env);
+	if (ok && merged->stop_signal)
+		ok = put_text(out, "StopSignal", merged->stop_signal);
+	/* { "" } takes the image's away. */
+	resets = config->has_entrypoint && (config->n_entrypoint == 0 || !*config->entrypoint[0]);
+	if (ok && !config->has_entrypoint)
+		ok = put_strings(out, "Entrypoint", image->entrypoint, image->n_entrypoint);
+	else if (ok && resets)
+		ok = put_item(out, "Entrypoint", cJSON_CreateNull());
+	if (ok && !config->has_command && !config->has_entrypoint)
+		ok = put_strings(out, "Cmd", image->cmd, image->n_cmd);
+	return ok;
+}
+
+static bool add_host_config(cJSON *root, cJSON *stored)
+{
+	cJSON *out = cJSON_Parse(host_defaults);
+
+	return put_item(root, "HostConfig", out) && overlay(out, stored);
+}
+
+static bool add_mounts(cJSON *root, const scow_container_config *config)
+{
+	cJSON *mounts = cJSON_AddArrayToObject(root, "Mounts");
+	bool ok = mounts != NULL;
+
+	for (size_t i = 0; i < config->n_mounts && ok; i++) {
+		const struct config_mount *mount = &config->mounts[i];
+		struct bind_options options = { 0 };
+		cJSON *item = cJSON_CreateObject();
+
+		ok = item && cJSON_AddItemToArray(mounts, item) && add_text(item, "Type", mount->tmpfs ? "tmpfs" : "bind") &&
+		     add_text(item, "Source", mount->source) && add_text(item, "Destination", mount->target) &&
+		     add_text(item, "Mode", mount->options);
+		if (ok && !mount->tmpfs)
+			ok = bind_options_parse(mount->options, &options, NULL) == 0;
+		ok = ok && add_flag(item, "RW", !options.read_only) &&
+		     add_text(item, "Propagation",
+			      mount->tmpfs               ? ""
+			      : options.propagation_name ? options.propagation_name
+							 : "rprivate");
+	}
+	return ok;
+}
+
+static int add_graph_driver(cJSON *root, const scow_container *container, scow_error **error)
+{
+	cJSON *driver = cJSON_AddObjectToObject(root, "GraphDriver"), *data = driver ? cJSON_AddObjectToObject(driver, "Data") : NULL;
+	_cleanup_free_ char *upper = strf("%s/containers/%s/diff", container->engine->root, container->id);
+	_cleanup_free_ char *work = strf("%s/containers/%s/work", container->engine->root, container->id);
+	_cleanup_str_ struct str lower = { 0 };
+	char **names = NULL;
+	size_t count = 0;
+	int r = 0;
+
+	if (container->top_layer)
+		r = layer_stack(container->engine, container->top_layer, &names, &count, error);
+	for (size_t i = 0; i < count; i++)
+		str_printf(&lower, "%s%s/layers/%s", i ? ":" : "", container->engine->root, names[i]);
+	strv_free(names);
+	if (r < 0)
+		return r;
+	if (!data || !upper || !work || lower.failed || !add_text(driver, "Name", "overlay2") || !add_text(data, "LowerDir", lower.data) ||
+	    !add_text(data, "UpperDir", upper) || !add_text(data, "WorkDir", work))
+		return error_oom(error);
+	return 0;
+}
+
+static bool add_head(cJSON *root, const scow_container *container, const struct container_row *row)
+{
+	_cleanup_free_ char *slashed = strf("/%s", container->name);
+
+	return slashed && add_text(root, "Id", container->id) && add_time(root, "Created", row->created) &&
+	       add_path_and_args(root, container) && add_state(root, row) && add_text(root, "Image", container->image_id) &&
+	       add_text(root, "ResolvConfPath", "") && add_text(root, "HostnamePath", "") && add_text(root, "HostsPath", "") &&
+	       add_text(root, "LogPath", "") && add_text(root, "Name", slashed) && add_number(root, "RestartCount", 0) &&
+	       add_text(root, "Driver", "overlay2") && add_text(root, "Platform", "linux") && add_text(root, "MountLabel", "") &&
+	       add_text(root, "ProcessLabel", "") && add_text(root, "AppArmorProfile", "") && cJSON_AddNullToObject(root, "ExecIDs");
+}
+
+static int fill_document(cJSON *root, scow_container *container, const struct container_row *row, struct arena *arena, scow_error **error)
+{
+	_cleanup_json_ cJSON *stored = NULL, *host = NULL;
+	_cleanup_free_ char *json = NULL;
+	const scow_container_config *config;
+	const struct image_config *image;
+	struct merged merged = { 0 };
+	char hostname[13];
+	int r;
+
+	r = container_config_of(container, &config, error);
+	if (r == 0)
+		r = container_image_of(container, &image, error);
+	if (r == 0)
+		r = scow_container_config_to_json(config, &json, error);
+	if (r < 0)
+		return r;
+	snprintf(hostname, sizeof(hostname), "%.12s", container->id);
+	r = config_merge(image, config, config->hostname ? config->hostname : hostname, arena, &merged, error);
+	if (r == 0)
+		r = json_parse(json, strlen(json), "settings of a container", &stored, error);
+	if (r < 0)
+		return r;
+	host = cJSON_DetachItemFromObjectCaseSensitive(stored, "HostConfig");
+	if (!add_head(root, container, row) || !add_host_config(root, host))
+		return error_oom(error);
+	r = add_graph_driver(root, container, error);
+	if (r < 0)
+		return r;
+	if (!add_mounts(root, config) || !add_config(root, container, config, image, stored, &merged) ||
+	    !put_item(root, "NetworkSettings", cJSON_Parse(network_settings)))
+		return error_oom(error);
+	return 0;
+}
+
+int scow_container_inspect_json(scow_container *container, char **out, scow_error **error)
+{
+	_cleanup_json_ cJSON *root = cJSON_CreateObject();
+	struct container_row row;
+	struct arena arena = { 0 };
+	int r = container_check(container, error);
+
+	if (r == 0 && !out)
+		r = error_set(error, SCOW_E_INVALID, "no place for the document was given");
+	if (r == 0 && !root)
+		r = error_oom(error);
+	if (r == 0)
+		r = container_row_read(container->engine, container->id, &row, error);
+	if (r == 0)
+		r = fill_document(root, container, &row, &arena, error);
+	if (r == 0)
+		r = (*out = json_print(root)) ? 0 : error_oom(error);
+	arena_done(&arena);
+	return r;
+}

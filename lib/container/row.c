@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The rows of containers, and the one table that says which state follows which.
+ *
+ * Every change is one transaction that reads the state, asks the table, and writes: of two processes that
+ * want to start or to remove the same container, one finds that it is too late.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "container/container.h"
+#include "container/sweep.h"
+#include "engine/userns.h"
+#include "store/lock.h"
+
+#define IN(state) (1u << SCOW_CONTAINER_##state)
+
+static const struct {
+	unsigned int from;
+	int to;
+	const char *verb; /* "cannot be ..." */
+	const char *hint;
+} actions[ACTION_COUNT] = {
+	[ACTION_START] = { IN(CREATED) | IN(EXITED), SCOW_CONTAINER_RUNNING, "started", "a running container is started already" },
+	[ACTION_FAIL] = { IN(RUNNING), SCOW_CONTAINER_CREATED, "given back", NULL },
+	[ACTION_FAIL_AGAIN] = { IN(RUNNING), SCOW_CONTAINER_EXITED, "given back", NULL },
+	[ACTION_EXIT] = { IN(RUNNING) | IN(PAUSED), SCOW_CONTAINER_EXITED, "ended", NULL },
+	[ACTION_REMOVE] = { IN(CREATED) | IN(EXITED) | IN(DEAD), SCOW_CONTAINER_REMOVING, "removed",
+			    "stop the container before removing it, or force its removal" },
+	[ACTION_REMOVE_ENDED] = { IN(CREATED) | IN(EXITED) | IN(DEAD) | IN(RUNNING) | IN(PAUSED), SCOW_CONTAINER_REMOVING, "removed",
+				  NULL },
+	[ACTION_REMOVE_FAILED] = { IN(REMOVING), SCOW_CONTAINER_DEAD, "given back", NULL },
+};
+
+bool container_runs(int state)
+{
+	return state == SCOW_CONTAINER_RUNNING || state == SCOW_CONTAINER_PAUSED || state == SCOW_CONTAINER_RESTARTING;
+}
+
+bool container_allows(int state, enum container_action action)
+{
+	return state >= 0 && state < 32 && (actions[action].from & 1u << state);
+}
+
+int container_next_state(enum container_action action)
+{
+	return actions[action].to;
+}
+
+const char *container_state_name(int state)
+{
+	static const char *const names[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
+
+	return state >= 0 && (size_t) state < ARRAY_SIZE(names) ? names[state] : "unknown";
+}
+
+int container_not_found(const char *name, scow_error **error)
+{
+	return error_at(error, error_set(error, SCOW_E_NOT_FOUND, "no such container: '%s'", name), NULL, name);
+}
+
+int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool process_stat(pid_t pid, int64_t *start, int *status)
+{
+	char path[32], text[1024], *field;
+	_cleanup_fd_ int fd = -1;
+	char letter;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	/* The name, in parentheses, may hold anything: the fields begin after the last one. See: proc(5). */
+	field = strrchr(text, ')');
+	if (!field || field[1] != ' ')
+		return false;
+	field += 2;
+	letter = *field;
+	*status = -1;
+	for (int number = 3; field; number++) {
+		if (number == 22)
+			*start = (int64_t) strtoull(field, NULL, 10);
+		if (number == 52 && letter == 'Z')
+			*status = atoi(field);
+		field = strchr(field, ' ');
+		if (field)
+			field++;
+		else if (number < 22)
+			return false;
+	}
+	return true;
+}
+
+int container_pidfd(scow_engine *engine, const struct container_row *row)
+{
+	int64_t start;
+	int status, fd;
+
+	if (row->pid <= 0 || !str_eq(row->boot_id, engine->facts.boot_id))
+		return -1;
+	fd = (int) syscall(SYS_pidfd_open, row->pid, 0);
+	if (fd < 0)
+		return -1;
+	/* It had this number when the row was written. If it still has it now, then it had it when the pidfd was opened. */
+	if (process_stat(row->pid, &start, &status) && start == row->pid_start)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void copy_text(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text ? text : "");
+}
+
+static int row_select(struct db_work *work, const char *id, struct container_row *row, scow_error **error)
+{
+	sqlite3_stmt *s;
+	int r = db_query(work, &s, error,
+			 "SELECT state, ephemeral, owner, boot_id, cgroup, error, pid, pid_start, exit_code, exit_signal, oom_killed, "
+			 "created, started, finished FROM containers WHERE id = ?",
+			 "t", id);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return container_not_found(id, error);
+	*row = (struct container_row){
+		.state = (int) db_int(s, 0),
+		.ephemeral = db_int(s, 1) != 0,
+		.pid = (pid_t) db_int(s, 6),
+		.pid_start = db_int(s, 7),
+		.exit_code = (int) db_int(s, 8),
+		.exit_signal = (int) db_int(s, 9),
+		.oom_killed = db_int(s, 10) != 0,
+		.created = db_int(s, 11),
+		.started = db_int(s, 12),
+		.finished = db_int(s, 13),
+	};
+	copy_text(row->owner, sizeof(row->owner), db_text(s, 2));
+	copy_text(row->boot_id, sizeof(row->boot_id), db_text(s, 3));
+	copy_text(row->cgroup, sizeof(row->cgroup), db_text(s, 4));
+	copy_text(row->error, sizeof(row->error), db_text(s, 5));
+	return 0;
+}
+
+static int row_read_once(scow_engine *engine, const char *id, struct container_row *row, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+
+	db_lock(engine->db, &work);
+	return row_select(&work, id, row, error);
+}
+
+/* Somebody must act for it to come to rest, and that somebody is dead. */
+static bool abandoned(scow_engine *engine, const struct container_row *row)
+{
+	return row->owner[0] && !str_eq(row->owner, engine->owner_id) && owner_alive(engine, row->owner) == 0;
+}
+
+int container_row_read(scow_engine *engine, const char *id, struct container_row *row, scow_error **error)
+{
+	int r = row_read_once(engine, id, row, error);
+
+	if (r < 0 || !abandoned(engine, row))
+		return r;
+	r = container_sweep(engine, error);
+	return r < 0 ? r : row_read_once(engine, id, row, error);
+}
+
+int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
+{
+	int r = row_select(work, id, row, error);
+
+	if (r < 0 || container_allows(row->state, action))
+		return r;
+	r = error_set(error, SCOW_E_STATE, "container '%.12s' is %s and cannot be %s", id, container_state_name(row->state),
+		      actions[action].verb);
+	if (actions[action].hint && container_runs(row->state))
+		error_hint(error, r, "%s", actions[action].hint);
+	return error_at(error, r, NULL, id);
+}
+
+int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r;
+
+	r = owner_register(engine, error);
+	if (r == 0)
+		r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = container_row_check(&work, id, ACTION_START, previous, error);
+	if (r == 0)
+		r = db_exec(&work, error, "UPDATE containers SET state = ?, owner = ?, pid = 0, error = '' WHERE id = ?", "itt",
+			    (int64_t) container_next_state(ACTION_START), engine->owner_id, id);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int64_t start = 0;
+	int status, r;
+
+	/* Already gone, where the host ignores SIGCHLD and it was quick: then 0 makes it nobody. */
+	process_stat(pid, &start, &status);
+	r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = db_exec(&work, error,
+			    "UPDATE containers SET pid = ?, pid_start = ?, boot_id = ?, started = ?, finished = 0, exit_code = 0, "
+			    "exit_signal = 0, oom_killed = 0 WHERE id = ?",
+			    "iitit", (int64_t) pid, start, engine->facts.boot_id, now_ns(), id);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason)
+{
+	enum container_action action = was_started ? ACTION_FAIL_AGAIN : ACTION_FAIL;
+	_cleanup_db_ struct db_work work = { 0 };
+	struct container_row row;
+	scow_error *failure = NULL;
+	int r;
+
+	r = db_begin(engine->db, &work, &failure);
+	if (r == 0)
+		r = container_row_check(&work, id, action, &row, &failure);
+	if (r == 0)
+		r = db_exec(
+			&work, &failure,
+			"UPDATE containers SET state = ?, owner = CASE WHEN ephemeral THEN owner END, pid = 0, exit_code = ?, error = ? "
+			"WHERE id = ?",
+			"iitt", (int64_t) container_next_state(action), (int64_t) code, reason, id);
+	if (r >= 0)
+		r = db_commit(&work, &failure);
+	db_end(&work);
+	if (r < 0)
+		engine_log(engine, SCOW_LOG_WARNING, "container %.12s: its failed start is not recorded: %s", id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+}
+
+int container_record_exit(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	struct container_row row;
+	int r;
+
+	r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = container_row_check(&work, id, ACTION_EXIT, &row, error);
+	if (r == 0)
+		r = db_exec(&work, error,
+			    "UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
+			    "finished = ?, error = ? WHERE id = ?",
+			    "iiiiitt", (int64_t) container_next_state(ACTION_EXIT), (int64_t) exit->code, (int64_t) exit->signal,
+			    (int64_t) (exit->usage.oom_kills > 0), now_ns(), exit->lost ? "the exit status was lost" : "", id);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+/* What a container leaves that wrote nothing: a handful of empty directories, gone in as many calls. false: look closer. */
+static bool remove_empty(scow_engine *engine, const char *id)
+{
+	/* overlayfs makes work/work, and in it this mark when it is mounted volatile. */
+	static const char *const parts[] = { "/work/work/incompat/volatile", "/work/work/incompat", "/work/work", "/work", "/diff", "" };
+	char path[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		snprintf(path, sizeof(path), "%s%s", id, parts[i]);
+		if (unlinkat(engine->containers_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return false;
+	}
+	return true;
+}
+
+int container_remove_dir(scow_engine *engine, const char *id, scow_error **error)
+{
+	return remove_empty(engine, id) ? 0 : userns_remove_tree(engine, engine->containers_fd, id, error);
+}
+
+int container_erase(scow_engine *engine, const char *id, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r;
+
+	r = container_remove_dir(engine, id, error);
+	if (r == 0)
+		r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = db_exec(&work, error, "DELETE FROM containers WHERE id = ?", "t", id);
+	return r < 0 ? r : db_commit(&work, error);
+}

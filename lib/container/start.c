@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a row to a running process, and what is written down when it ends.
+ *
+ * 1. The row is claimed first; what is made after that (directory, pipes, cgroup, process) goes again, in reverse, when a
+ *    later step fails, and the row goes back to where it was with the reason in it.
+ * 2. A run of an ephemeral container is three small transactions: the INSERT that is also the claim, the pid, the DELETE.
+ * 3. engine->running lists what this engine started: who waits for or removes a container of this very process must be
+ *    able to record its end, since nobody may be dispatching.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cancel.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "container/container.h"
+#include "container/create.h"
+#include "container/options.h"
+#include "image/layer.h"
+#include "runtime/launch.h"
+
+#define CODE_NOT_EXECUTABLE 126
+#define CODE_NOT_FOUND 127
+#define CODE_START_FAILED 128
+
+/* One container of this process, from its start until its end is recorded. */
+struct running {
+	struct running *next;
+	scow_container *container;
+	scow_process *process; /* no reference: its last one takes this entry out */
+};
+
+struct start {
+	scow_container *container;
+	const struct image_config *image;
+	const scow_container_config *config;
+	struct spec spec;
+	struct io_setup io;
+	struct cgroup *cgroup;
+	char **lowers;
+	int dir_fd;
+	bool made_dir;
+	int namespace_fds[SPEC_NS_COUNT];
+	struct launch launch;
+	struct running *running;
+	uint64_t started_us;
+};
+
+/* ---- what this engine runs ---- */
+
+static void running_put(struct running *running)
+{
+	scow_engine *engine = running->container->engine;
+
+	pthread_mutex_lock(&engine->lock);
+	running->next = engine->running;
+	engine->running = running;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void running_take(struct running *running)
+{
+	scow_engine *engine = running->container->engine;
+
+	pthread_mutex_lock(&engine->lock);
+	for (struct running **at = &engine->running; *at; at = &(*at)->next) {
+		if (*at == running) {
+			*at = running->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void container_reap_own(scow_engine *engine, const char *id)
+{
+	scow_process *process = NULL;
+
+	pthread_mutex_lock(&engine->lock);
+	for (struct running *at = engine->running; at && !process; at = at->next)
+		if (strcmp(at->container->id, id) == 0 && process_try_ref(at->process))
+			process = at->process;
+	pthread_mutex_unlock(&engine->lock);
+	if (process)
+		process_reap(process, NULL);
+	scow_process_unref(process);
+}
+
+static void process_ended(void *data, const struct process_exit *exit)
+{
+	struct running *running = data;
+	scow_container *container = running->container;
+	scow_error *failure = NULL;
+	int r;
+
+	running_take(running);
+	if (container->ephemeral)
+		r = container_erase(container->engine, container->id, &failure);
+	else
+		r = container_record_exit(container->engine, container->id, exit, &failure);
+	if (r == 0 && container->ephemeral)
+		container->gone = true;
+	/* Somebody may have removed it by force as soon as it was dead. */
+	if (r < 0 && r != SCOW_E_NOT_FOUND && r != SCOW_E_STATE)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its end is not recorded: %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+}
+
+static void process_freed(void *data)
+{
+	struct running *running = data;
+
+	running_take(running);
+	scow_container_unref(running->container);
+	free(running);
+}
+
+/* ---- the steps of a start ---- */
+
+static void start_done(struct start *start)
+{
+	io_setup_done(&start->io);
+	spec_done(&start->spec);
+	strv_free(start->lowers);
+	cleanup_fd(&start->dir_fd);
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		cleanup_fd(&start->namespace_fds[i]);
+	if (start->running)
+		scow_container_unref(start->running->container);
+	free(start->running);
+}
+
+/* What a failed start made. The process itself is gone already: launch_start() and process_new() see to theirs. */
+static void start_undo(struct start *start)
+{
+	scow_engine *engine = start->container->engine;
+
+	if (start->cgroup) {
+		cgroup_remove(start->cgroup, NULL);
+		cgroup_free(start->cgroup);
+	}
+	start->cgroup = NULL;
+	/* Not only to be tidy: a volatile overlay refuses a work directory that was mounted before. */
+	if (start->made_dir)
+		container_remove_dir(engine, start->container->id, NULL);
+}
+
+static int make_dir(struct start *start, const char *name, scow_error **error)
+{
+	const char *id = start->container->id;
+
+	/* The mode is that of "/" in the container, and the host's umask must not have a say in it. */
+	if (mkdirat(start->dir_fd, name, 0755) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "mkdir", "make 'containers/%s/%s'", id, name);
+	if (fchmodat(start->dir_fd, name, 0755, 0) < 0)
+		return error_errno(error, errno, "chmod", "make 'containers/%s/%s'", id, name);
+	return 0;
+}
+
+/* Its own part of the root: on top of the image's layers. */
+static int open_root(struct start *start, scow_error **error)
+{
+	scow_container *container = start->container;
+	scow_engine *engine = container->engine;
+	struct spec *spec = &start->spec;
+	size_t n_lowers = 0;
+	int r;
+
+	if (container->top_layer) {
+		r = layer_stack(engine, container->top_layer, &start->lowers, &n_lowers, error);
+		if (r < 0)
+			return r;
+	}
+	if (mkdirat(engine->containers_fd, container->id, 0700) == 0)
+		start->made_dir = true;
+	else if (errno != EEXIST)
+		return error_errno(error, errno, "mkdir", "make 'containers/%s'", container->id);
+	start->dir_fd = dir_open_at(engine->containers_fd, container->id);
+	if (start->dir_fd < 0)
+		return error_errno(error, -start->dir_fd, "open", "open 'containers/%s'", container->id);
+	r = start->made_dir ? make_dir(start, "diff", error) : 0;
+	if (r == 0 && start->made_dir)
+		r = make_dir(start, "work", error);
+	spec->layers_fd = engine->layers_fd;
+	spec->lowers = start->lowers;
+	spec->n_lowers = n_lowers;
+	spec->container_fd = start->dir_fd;
+	spec->overlay_volatile = container->ephemeral;
+	return r;
+}
+
+static const struct {
+	scow_namespace kind;
+	enum spec_ns spec_kind;
+	const char *file;
+} namespaces[] = {
+	{ SCOW_NAMESPACE_PID, SPEC_NS_PID, "pid" },          { SCOW_NAMESPACE_NETWORK, SPEC_NS_NETWORK, "net" },
+	{ SCOW_NAMESPACE_IPC, SPEC_NS_IPC, "ipc" },          { SCOW_NAMESPACE_UTS, SPEC_NS_UTS, "uts" },
+	{ SCOW_NAMESPACE_CGROUP, SPEC_NS_CGROUP, "cgroup" }, { SCOW_NAMESPACE_USER, SPEC_NS_USER, "user" },
+	{ SCOW_NAMESPACE_TIME, SPEC_NS_TIME, "time" },
+};
+
+/* Opens a namespace of a running container, so that it stays the same one whatever becomes of that container. */
+static int open_namespace(scow_engine *engine, const char *name, const char *file, scow_error **error)
+{
+	_cleanup_(scow_container_unrefp) scow_container *other = NULL;
+	_cleanup_fd_ int pidfd = -1, fd = -1;
+	struct container_row row;
+	char path[64];
+	int r;
+
+	r = scow_container_get(engine, name, &other, error);
+	if (r == 0)
+		r = container_row_read(engine, other->id, &row, error);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", row.pid, file);
+	if (container_runs(row.state) && row.pid)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && container_runs(row.state) && row.pid && errno != ENOENT && errno != ESRCH)
+		return error_errno(error, errno, "open", "open the %s namespace of container '%s'", file, name);
+	/* Only now: if it still is that process, then so it was when the namespace was opened. */
+	pidfd = container_pidfd(engine, &row);
+	if (fd < 0 || pidfd < 0)
+		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' does not run and has no %s namespace", name, file),
+				  "start it first");
+	return take_fd(&fd);
+}
+
+static int join_namespaces(struct start *start, scow_error **error)
+{
+	scow_engine *engine = start->container->engine;
+
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+		struct spec_namespace *ns = &start->spec.namespaces[namespaces[i].spec_kind];
+		struct namespace_choice choice;
+		int fd, r;
+
+		if (ns->mode != SPEC_NS_JOIN || ns->path)
+			continue;
+		r = namespace_parse(namespaces[i].kind, start->config->namespaces[namespaces[i].kind], &choice, error);
+		if (r < 0)
+			return r;
+		fd = open_namespace(engine, choice.argument, namespaces[i].file, error);
+		if (fd < 0)
+			return fd;
+		start->namespace_fds[namespaces[i].spec_kind] = fd;
+		ns->path = arena_printf(&start->spec.arena, "/proc/self/fd/%d", fd);
+		if (!ns->path)
+			return error_oom(error);
+	}
+	return 0;
+}
+
+/* Everything that has to be there before the process. */
+static int prepare(struct start *start, const scow_io *io, scow_error **error)
+{
+	scow_container *container = start->container;
+	scow_engine *engine = container->engine;
+	struct spec *spec = &start->spec;
+	int r;
+
+	r = spec_build(engine, container->id, start->image, start->config, spec, error);
+	if (r == 0)
+		r = join_namespaces(start, error);
+	if (r == 0)
+		r = io_setup_open(io, spec->terminal, start->config->open_stdin, &start->io, error);
+	if (r == 0)
+		r = open_root(start, error);
+	if (r < 0)
+		return r;
+	spec->rows = start->io.rows;
+	spec->columns = start->io.columns;
+	spec->cgroup_name = arena_printf(&spec->arena, "scow-%s", container->id);
+	start->running = calloc(1, sizeof(*start->running));
+	if (!spec->cgroup_name || !start->running)
+		return error_oom(error);
+	start->running->container = scow_container_ref(container);
+	return cgroup_create(engine, spec->cgroup_parent, spec->cgroup_name, &spec->resources, &start->cgroup, error);
+}
+
+static uint64_t guard_key_of(const scow_container *container)
+{
+	char digits[17];
+	uint64_t key;
+
+	memcpy(digits, container->id, 16);
+	digits[16] = 0;
+	key = strtoull(digits, NULL, 16);
+	return key ? key : 1;
+}
+
+static int launch(struct start *start, scow_error **error)
+{
+	struct launch *launch = &start->launch;
+	int r;
+
+	*launch = (struct launch){
+		.spec = &start->spec,
+		.cgroup = start->cgroup,
+		.guard_key = guard_key_of(start->container),
+		.pidfd = -1,
+		.terminal_fd = -1,
+	};
+	memcpy(launch->fds, start->io.child_fds, sizeof(launch->fds));
+	r = launch_start(start->container->engine, launch, error);
+	io_setup_close_child(&start->io);
+	if (start->cgroup)
+		cgroup_close_join_fds(start->cgroup);
+	return r;
+}
+
+/* The handle takes over all that belongs to the process. */
+static int make_process(struct start *start, scow_process **out, scow_error **error)
+{
+	struct process_params params = {
+		.pid = start->launch.pid,
+		.pidfd = start->launch.pidfd,
+		.terminal_fd = start->launch.terminal_fd,
+		.stdin_fd = take_fd(&start->io.our_stdin),
+		.stdout_fd = take_fd(&start->io.our_stdout),
+		.stderr_fd = take_fd(&start->io.our_stderr),
+		.output = start->io.output,
+		.output_data = start->io.output_data,
+		.capture_limit = start->io.capture_limit,
+		.cgroup = take_ptr(&start->cgroup),
+		.kill_cgroup = start->spec.namespaces[SPEC_NS_PID].mode != SPEC_NS_NEW,
+		.guard_key = start->launch.guard_key,
+		.started_us = start->started_us,
+		.ready_us = clock_us(),
+		.on_exit = process_ended,
+		.on_free = process_freed,
+		.data = start->running,
+	};
+	int r = process_new(start->container->engine, &params, out, error);
+
+	if (r < 0)
+		return r;
+	start->running->process = *out;
+	running_put(take_ptr(&start->running));
+	return 0;
+}
+
+static int failure_code(int r)
+{
+	return r == SCOW_E_NOT_EXECUTABLE ? CODE_NOT_EXECUTABLE : r == SCOW_E_COMMAND_NOT_FOUND ? CODE_NOT_FOUND : CODE_START_FAILED;
+}
+
+/* Starts a container whose row is claimed. @config may be NULL: read from the row. */
+static int start_claimed(scow_container *container, const scow_container_config *config, bool was_started, const scow_io *io,
+			 scow_process **out, scow_error **error)
+{
+	struct start start = { .container = container, .config = config, .dir_fd = -1, .started_us = clock_us() };
+	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
+	scow_error *failure = NULL;
+	int r = 0;
+
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		start.namespace_fds[i] = -1;
+	start.io.our_stdin = start.io.our_stdout = start.io.our_stderr = -1;
+	if (!config)
+		r = container_config_of(container, &start.config, &failure);
+	if (r == 0)
+		r = container_image_of(container, &start.image, &failure);
+	if (r == 0)
+		r = prepare(&start, io, &failure);
+	if (r == 0)
+		r = launch(&start, &failure);
+	if (r == 0)
+		r = make_process(&start, &process, &failure);
+	if (r < 0) {
+		start_undo(&start);
+		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
+	} else {
+		r = container_record_start(container->engine, container->id, start.launch.pid, &failure);
+	}
+	start_done(&start);
+	if (r < 0) {
+		error_wrap(&failure, r, "start container '%s'", container->name);
+		if (error)
+			*error = take_ptr(&failure);
+		scow_error_unref(failure);
+		return r;
+	}
+	*out = take_ptr(&process);
+	return 0;
+}
+
+int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error)
+{
+	struct container_row previous;
+	int r = container_check(container, error);
+
+	if (r < 0)
+		return r;
+	if (!out)
+		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
+	r = container_claim(container->engine, container->id, &previous, error);
+	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, out, error);
+}
+
+int scow_container_run(scow_engine *engine, scow_image *image, const scow_container_config *config, const scow_io *io, scow_process **out,
+		       scow_error **error)
+{
+	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
+	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
+	int code, r;
+
+	r = container_insert(engine, image, config, true, &container, error);
+	if (r == 0)
+		r = start_claimed(container, config, false, io, &process, error);
+	if (r == 0)
+		r = scow_process_wait(process, -1, &code, error);
+	if (r < 0)
+		return r;
+	if (out)
+		*out = take_ptr(&process);
+	return code;
+}

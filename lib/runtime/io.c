@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where stdin, stdout and stderr go: what the caller asked for becomes three descriptors for the child and
+ * up to three for us.
+ *
+ * 1. Pipes, never sockets: a program must be able to open /dev/stdout again, which a socket refuses (ENXIO).
+ * 2. Only our ends are non-blocking. That is a property of each end, so the child does not see it.
+ * 3. A write into a pipe without a reader raises SIGPIPE in the writing thread, and its disposition is the
+ *    host's. The signal is blocked in this thread around the write and taken back if the write made it; that,
+ *    and the moment of the clone in base/spawn.c, are the only places where a signal mask is touched.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "runtime/process.h"
+
+#define ROWS_DEFAULT 24
+#define COLUMNS_DEFAULT 80
+#define WINDOW_MAX 65535 /* struct winsize has shorts */
+
+struct scow_io {
+	int fds[3]; /* the caller's, or -1 */
+	scow_output_fn output;
+	void *output_data;
+	size_t capture_limit;
+	bool input;
+	unsigned int rows, columns;
+	const char *problem; /* the first bad value, reported by the start */
+};
+
+scow_io *scow_io_new(void)
+{
+	scow_io *io = calloc(1, sizeof(*io));
+
+	if (io)
+		*io = (scow_io){ .fds = { -1, -1, -1 }, .rows = ROWS_DEFAULT, .columns = COLUMNS_DEFAULT };
+	return io;
+}
+
+scow_io *scow_io_unref(scow_io *io)
+{
+	free(io);
+	return NULL;
+}
+
+static void refuse(scow_io *io, const char *problem)
+{
+	if (!io->problem)
+		io->problem = problem;
+}
+
+void scow_io_set_fd(scow_io *io, scow_stream stream, int fd)
+{
+	if (!io)
+		return;
+	if (stream != SCOW_STDIN && stream != SCOW_STDOUT && stream != SCOW_STDERR)
+		refuse(io, "scow_io_set_fd: no such stream");
+	else if (fd < 0)
+		refuse(io, "scow_io_set_fd: a negative descriptor");
+	else
+		io->fds[stream] = fd;
+}
+
+void scow_io_set_inherit(scow_io *io)
+{
+	if (!io)
+		return;
+	io->fds[SCOW_STDIN] = STDIN_FILENO;
+	io->fds[SCOW_STDOUT] = STDOUT_FILENO;
+	io->fds[SCOW_STDERR] = STDERR_FILENO;
+}
+
+void scow_io_set_output(scow_io *io, scow_output_fn output, void *userdata)
+{
+	if (!io)
+		return;
+	io->output = output;
+	io->output_data = userdata;
+}
+
+void scow_io_set_capture(scow_io *io, size_t limit_bytes)
+{
+	if (io)
+		io->capture_limit = limit_bytes;
+}
+
+void scow_io_set_input(scow_io *io, int open)
+{
+	if (io)
+		io->input = open != 0;
+}
+
+void scow_io_set_window(scow_io *io, unsigned int rows, unsigned int columns)
+{
+	if (!io)
+		return;
+	if (rows > WINDOW_MAX || columns > WINDOW_MAX)
+		refuse(io, "scow_io_set_window: more than 65535 rows or columns");
+	io->rows = rows;
+	io->columns = columns;
+}
+
+/* A pipe of which the child gets one end and we the other, ours non-blocking. */
+static int open_pipe(struct io_setup *setup, int stream, int *ours, scow_error **error)
+{
+	int child = stream == SCOW_STDIN ? 0 : 1, fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(error, errno, "pipe2", "make a pipe for the process's output");
+	setup->child_fds[stream] = fds[child];
+	setup->owned[stream] = true;
+	*ours = fds[!child];
+	r = fd_set_nonblock(*ours, true);
+	return r < 0 ? error_errno(error, -r, "fcntl", "prepare a pipe") : 0;
+}
+
+static int open_null(struct io_setup *setup, int stream, scow_error **error)
+{
+	int fd = open("/dev/null", (stream == SCOW_STDIN ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return error_errno(error, errno, "open", "open '/dev/null'");
+	setup->child_fds[stream] = fd;
+	setup->owned[stream] = true;
+	return 0;
+}
+
+static int open_terminal_setup(const scow_io *io, scow_error **error)
+{
+	for (int stream = 0; stream < 3; stream++)
+		if (io->fds[stream] >= 0)
+			return error_hint(error,
+					  error_set(error, SCOW_E_INVALID,
+						    "a container with a terminal of its own cannot use descriptor %d", io->fds[stream]),
+					  "copy to and from scow_process_terminal_fd(), or give it no terminal");
+	return 0;
+}
+
+int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_setup *out, scow_error **error)
+{
+	static const scow_io nothing = { .fds = { -1, -1, -1 }, .rows = ROWS_DEFAULT, .columns = COLUMNS_DEFAULT };
+	bool piped;
+	int r = 0;
+
+	*out = (struct io_setup){ .child_fds = { -1, -1, -1 }, .our_stdin = -1, .our_stdout = -1, .our_stderr = -1 };
+	if (!io)
+		io = &nothing;
+	if (io->problem)
+		return error_set(error, SCOW_E_INVALID, "%s", io->problem);
+	out->rows = io->rows;
+	out->columns = io->columns;
+	out->output = io->output;
+	out->output_data = io->output_data;
+	out->capture_limit = io->capture_limit;
+	if (terminal)
+		return open_terminal_setup(io, error);
+
+	piped = io->output || io->capture_limit;
+	for (int stream = 0; stream < 3 && r == 0; stream++) {
+		int *ours = stream == SCOW_STDIN ? &out->our_stdin : stream == SCOW_STDOUT ? &out->our_stdout : &out->our_stderr;
+
+		if (io->fds[stream] >= 0)
+			out->child_fds[stream] = io->fds[stream];
+		else if (stream == SCOW_STDIN ? io->input || open_stdin : piped)
+			r = open_pipe(out, stream, ours, error);
+		else
+			r = open_null(out, stream, error);
+	}
+	return r;
+}
+
+void io_setup_close_child(struct io_setup *setup)
+{
+	for (int stream = 0; stream < 3; stream++) {
+		if (setup->owned[stream])
+			cleanup_fd(&setup->child_fds[stream]);
+		setup->owned[stream] = false;
+		setup->child_fds[stream] = -1;
+	}
+}
+
+void io_setup_done(struct io_setup *setup)
+{
+	io_setup_close_child(setup);
+	cleanup_fd(&setup->our_stdin);
+	cleanup_fd(&setup->our_stdout);
+	cleanup_fd(&setup->our_stderr);
+	setup->our_stdin = setup->our_stdout = setup->our_stderr = -1;
+}
+
+ssize_t pipe_write(int fd, const void *data, size_t size)
+{
+	static const struct timespec now = { 0 };
+	sigset_t pipe_only, pending, saved;
+	bool was_pending;
+	ssize_t n;
+	int errnum;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	/* One that is pending already is the host's: it must stay, and ours would merge with it. */
+	was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, &saved);
+	n = write(fd, data, size);
+	errnum = errno;
+	if (n < 0 && errnum == EPIPE && !was_pending)
+		while (sigtimedwait(&pipe_only, NULL, &now) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return n < 0 ? -errnum : n;
+}
