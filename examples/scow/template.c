@@ -76,6 +76,15 @@ static void put_value(struct text *out, const cJSON *value)
 	}
 }
 
+static const char *value_text(const cJSON *value)
+{
+	struct text out = { 0 };
+
+	put_text(&out, "");
+	put_value(&out, value);
+	return out.data;
+}
+
 static const cJSON *make(struct render *render, cJSON *value)
 {
 	cJSON_AddItemToArray(render->made, value);
@@ -130,8 +139,11 @@ static const cJSON *operand(struct render *render, const cJSON *dot, const char 
 
 	if (*word == '.' || *word == '$')
 		return look_up(render, dot, word);
-	if (*word == '"' || *word == '`')
+	if (*word == '"' || *word == '`') {
+		if (n < 2 || word[n - 1] != *word)
+			return fail(render, "unterminated text");
 		return make(render, cJSON_CreateString(keep_format("%.*s", (int) n - 2, word + 1)));
+	}
 	number = strtod(word, &end);
 	if (!*end)
 		return make(render, cJSON_CreateNumber(number));
@@ -195,7 +207,7 @@ static const cJSON *call(struct render *render, const char *name, const cJSON **
 	if (strcmp(name, "lower") == 0 && n == 1 && cJSON_IsString(args[0]))
 		return change_case(render, args[0]->valuestring, tolower);
 	if (strcmp(name, "println") == 0 && n == 1)
-		return make(render, cJSON_CreateString(keep_format("%s\n", join(render, args[0], " ")->valuestring)));
+		return make(render, cJSON_CreateString(keep_format("%s\n", value_text(args[0]))));
 	if (strcmp(name, "join") == 0 && n == 2 && cJSON_IsString(args[1]))
 		return join(render, args[0], args[1]->valuestring);
 	if (strcmp(name, "index") == 0 && n == 2) {
@@ -253,13 +265,21 @@ static const cJSON *evaluate(struct render *render, const cJSON *dot, const char
 
 static enum ending block(struct render *render, const char **p, const cJSON *dot, bool shown);
 
+/* What follows an else, or the end of the block was seen already. */
+static void finish_block(struct render *render, const char **p, const cJSON *dot, enum ending ending, bool shown)
+{
+	if (ending == END_BY_ELSE)
+		ending = block(render, p, dot, shown);
+	if (ending == END_OF_TEXT)
+		fail(render, "'end' is missing");
+}
+
 static void if_block(struct render *render, const char **p, const cJSON *dot, const char *condition, bool shown)
 {
 	const cJSON *value = shown ? evaluate(render, dot, condition) : NULL;
 	bool yes = value && truth(value);
 
-	if (block(render, p, dot, shown && yes) == END_BY_ELSE)
-		block(render, p, dot, shown && !yes);
+	finish_block(render, p, dot, block(render, p, dot, shown && yes), shown && !yes);
 }
 
 static void range_block(struct render *render, const char **p, const cJSON *dot, const char *list, bool shown)
@@ -275,8 +295,7 @@ static void range_block(struct render *render, const char **p, const cJSON *dot,
 	}
 	if (ending == END_OF_TEXT)
 		ending = block(render, p, dot, false);
-	if (ending == END_BY_ELSE)
-		block(render, p, dot, shown && value && !value->child);
+	finish_block(render, p, dot, ending, shown && value && !value->child);
 }
 
 /* The text between {{ and }}, moving *p past it; with {{- and -}} the blanks around it go. */
