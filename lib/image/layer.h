@@ -4,6 +4,8 @@
  *
  * 1. A layer is unpacked under ROOT/tmp, renamed to ROOT/layers/<24 hex of the chain id>, then recorded.
  * 2. Two who want one layer take its work lock: the second finds it done.
+ * 3. ROOT/tmp/layer-<hex> is held by flock(2) on the directory while somebody works on it. A directory of ROOT/layers
+ *    without a row is what a crash left: it may be taken away only inside db_begin, since rename and row are one transaction.
  */
 #pragma once
 
@@ -57,5 +59,8 @@ DEFINE_CLEANUP(struct layer_sink *, layer_sink_abort)
 
 /* Names of the layer directories from the top to the lowest: what overlay wants as lowerdir. @out: NULL-terminated, strv_free(). */
 int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size_t *count, scow_error **error) _must_check_;
-/* Deletes layers that no image and no container stands on, then blobs of no image. Inside no transaction. */
+/*
+ * Deletes layers that no image and no container stands on, then blobs of no image. Inside no transaction. What is younger
+ * than ten minutes and never had an image stays, for the pull that made it; what an image had goes with it at once.
+ */
 int layer_collect(scow_engine *engine, scow_error **error) _must_check_;

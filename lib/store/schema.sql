@@ -12,6 +12,7 @@ CREATE TABLE blobs (
 	digest   TEXT PRIMARY KEY,          -- 'sha256:...'
 	size     INTEGER NOT NULL,
 	created  INTEGER NOT NULL DEFAULT 0,
+	released INTEGER NOT NULL DEFAULT 0, -- 1: an image that needed it went; else new ones are left alone for a while (image/layer.c)
 	boot_id  TEXT NOT NULL,             -- of the boot that wrote it
 	synced   INTEGER NOT NULL DEFAULT 0 -- 0: may be lost in a power cut of that boot; store/recover.c
 ) WITHOUT ROWID;
@@ -26,6 +27,7 @@ CREATE TABLE layers (
 	blob     TEXT,                      -- compressed digest it was made from, if kept
 	size     INTEGER NOT NULL,          -- unpacked bytes
 	created  INTEGER NOT NULL,
+	released INTEGER NOT NULL DEFAULT 0, -- 1: an image whose top it was went
 	boot_id  TEXT NOT NULL,
 	synced   INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
@@ -51,6 +53,12 @@ CREATE TABLE image_blobs (
 	PRIMARY KEY (image, blob)
 ) WITHOUT ROWID;
 CREATE INDEX image_blobs_by_blob ON image_blobs(blob);
+CREATE TRIGGER image_releases_layer AFTER DELETE ON images BEGIN
+	UPDATE layers SET released = 1 WHERE chain_id = old.top_layer;
+END;
+CREATE TRIGGER image_releases_blob AFTER DELETE ON image_blobs BEGIN
+	UPDATE blobs SET released = 1 WHERE digest = old.blob;
+END;
 
 -- 'docker.io/library/ubuntu:latest' -> image. Digest references ('...@sha256:...') are rows too.
 CREATE TABLE tags (

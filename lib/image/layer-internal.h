@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Between layer_sink.c, which makes a tree, and layer.c, which puts it into the store. */
+#pragma once
+
+#include "engine/userns.h"
+#include "image/layer.h"
+
+struct layer_row {
+	char chain_id[DIGEST_STRING];
+	const char *parent, *diff_id, *blob;
+	uint64_t size;
+};
+
+/* ROOT/tmp/<name> becomes the layer. 1: it is there already (ours stays in tmp). SCOW_E_BUSY: its parent was collected. */
+int layer_publish(scow_engine *engine, const char *tmp_name, const struct layer_row *row, scow_error **error) _must_check_;
