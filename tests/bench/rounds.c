@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rounds N COMMAND... [-- COMMAND...]...: runs the commands in turn, N rounds, and prints one line each:
+ * median and 10th percentile of the wall time in microseconds, and how many failed. Interleaved, so that a
+ * noisy machine is noisy for all of them alike. posix_spawn by hand: a shell or Python would cost more than what is measured.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+extern char **environ;
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *) a, y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+int main(int argc, char **argv)
+{
+	char **commands[32];
+	double *times[32];
+	int n = 0, failed[32] = { 0 }, rounds = argc > 2 ? atoi(argv[1]) : 0;
+	posix_spawn_file_actions_t quiet;
+
+	if (rounds < 1)
+		return fprintf(stderr, "usage: rounds N COMMAND... [-- COMMAND...]...\n"), 2;
+	for (int i = 2, start = 2; i <= argc && n < 32; i++) {
+		if (i < argc && strcmp(argv[i], "--") != 0)
+			continue;
+		argv[i] = NULL;
+		commands[n] = argv + start;
+		times[n++] = calloc((size_t) rounds, sizeof(double));
+		start = i + 1;
+	}
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+	for (int round = -1; round < rounds; round++) { /* the first warms up */
+		for (int i = 0; i < n; i++) {
+			double start = now_us();
+			int status = -1;
+			pid_t pid;
+
+			if (posix_spawnp(&pid, commands[i][0], &quiet, NULL, commands[i], environ) == 0)
+				while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+					;
+			if (round >= 0) {
+				times[i][round] = now_us() - start;
+				failed[i] += status != 0;
+			}
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		qsort(times[i], (size_t) rounds, sizeof(double), compare);
+		printf("%.0f %.0f %d\n", times[i][rounds / 2], times[i][rounds / 10], failed[i]);
+	}
+	return 0;
+}
