@@ -385,7 +385,7 @@ static void read_log_config(struct reader *reader, const cJSON *item)
 	const char *type = object_string(item, "Type");
 	const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "Config");
 
-	if (is_empty(item) || ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty(config))))
+	if (is_empty_within(item) || ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty_within(config))))
 		return;
 	reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no log drivers");
 }
@@ -394,7 +394,7 @@ static void read_restart_policy(struct reader *reader, const cJSON *item)
 {
 	const char *name = object_string(item, "Name");
 
-	if (!is_empty(item) && !str_eq(name, "no"))
+	if (!is_empty_within(item) && !str_eq(name, "no"))
 		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version does not restart containers");
 }
 

@@ -34,14 +34,20 @@ bool number_read(const cJSON *item, int64_t *out)
 
 bool is_empty(const cJSON *item)
 {
+	return cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
+	       (cJSON_IsString(item) && !*item->valuestring) || ((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child);
+}
+
+bool is_empty_within(const cJSON *item)
+{
 	const cJSON *child;
 
-	if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
-		cJSON_ArrayForEach(child, item) if (!is_empty(child)) return false;
-		return true;
-	}
-	return cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
-	       (cJSON_IsString(item) && !*item->valuestring);
+	if (!cJSON_IsArray(item) && !cJSON_IsObject(item))
+		return is_empty(item);
+	cJSON_ArrayForEach(child, item)
+		if (!is_empty_within(child))
+			return false;
+	return true;
 }
 
 static void read_number(struct reader *reader, const struct field *field, const cJSON *item)
@@ -217,7 +223,7 @@ static void read_healthcheck(struct reader *reader, const cJSON *item)
 {
 	const cJSON *test = cJSON_GetObjectItemCaseSensitive(item, "Test"), *first = cJSON_GetArrayItem(test, 0);
 
-	if (!is_empty(item) && !(cJSON_IsString(first) && str_eq(first->valuestring, "NONE")))
+	if (!is_empty_within(item) && !(cJSON_IsString(first) && str_eq(first->valuestring, "NONE")))
 		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no health checks");
 }
 
@@ -226,6 +232,13 @@ static void read_host_config(struct reader *reader, const cJSON *item)
 	if (!cJSON_IsObject(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an object");
 	read_members(reader, "HostConfig.", host_fields, n_host_fields, item);
+}
+
+/* Clients name the network of HostConfig.NetworkMode here too; only what they say of it would count. */
+static void read_networking(struct reader *reader, const cJSON *item)
+{
+	if (!is_empty_within(item))
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no networks of its own");
 }
 
 static const struct field top_fields[] = {
@@ -244,6 +257,7 @@ static const struct field top_fields[] = {
 	{ "StopTimeout", FIELD_READ, { .read = read_stop_timeout } },
 	{ "NetworkDisabled", FIELD_FLAG, { .flag = read_network_disabled } },
 	{ "Healthcheck", FIELD_READ, { .read = read_healthcheck } },
+	{ "NetworkingConfig", FIELD_READ, { .read = read_networking } },
 	{ "HostConfig", FIELD_READ, { .read = read_host_config } },
 	/* The image is chosen by the call, streams by its scow_io. */
 	{ "Image", FIELD_IGNORE, { NULL } },

@@ -44,7 +44,9 @@ extern const size_t n_host_fields;
 void reader_refuse(struct reader *reader, scow_status status, const char *reason);
 /* A whole number that is exact. */
 bool number_read(const cJSON *item, int64_t *out);
-/* What Docker's clients send for a field that was not used: null, false, 0, "", and arrays and objects of such. */
+/* What Docker's clients send for a field that was not used: null, false, 0, "", [] or {}. */
 bool is_empty(const cJSON *item);
+/* The same, or made of nothing else: for objects whose members' names mean nothing by themselves. */
+bool is_empty_within(const cJSON *item);
 /* An object of strings, one call each. */
 void read_map(struct reader *reader, const cJSON *item, void (*set)(scow_container_config *, const char *, const char *));
