@@ -16,8 +16,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
-/* "2024-01-31T12:00:00[.5](Z|+01:00)" -> seconds since 1970; 0 for anything else. */
-static int64_t parse_time(const char *text)
+int64_t image_time_parse(const char *text)
 {
 	struct tm tm = { 0 };
 	const char *p;
@@ -195,7 +194,7 @@ static int parse(const cJSON *root, struct image_config *out, scow_error **error
 	r = json_string(root, "created", &created, error);
 	if (r < 0)
 		return r;
-	out->created = parse_time(created);
+	out->created = image_time_parse(created);
 	if ((r = parse_platform(root, &out->platform, error)) < 0 || (r = parse_root(root, out, error)) < 0)
 		return r;
 	return parse_process(root, out, error);

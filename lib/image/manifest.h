@@ -71,6 +71,8 @@ struct image_config {
 };
 int image_config_parse(const char *text, size_t size, struct image_config *out, scow_error **error) _must_check_;
 void image_config_done(struct image_config *config);
+/* RFC 3339 -> seconds since 1970; 0 for NULL, for what does not parse, and for times before 1970. */
+int64_t image_time_parse(const char *text);
 static inline void image_config_donep(struct image_config *c)
 {
 	image_config_done(c);

@@ -186,7 +186,7 @@ static int publish(scow_engine *engine, const struct blob_writer *writer, uint64
 	/* Where there was one, its file is now ours, and so is what we know about its safety. */
 	r = db_exec(&work, error,
 		    "INSERT INTO blobs(digest, size, created, boot_id) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(digest) DO UPDATE SET "
-		    "size = excluded.size, created = excluded.created, boot_id = excluded.boot_id, synced = 0",
+		    "size = excluded.size, created = excluded.created, boot_id = excluded.boot_id, synced = 0, released = 0",
 		    "tiit", writer->digest, (int64_t) size, now_ns(), engine->facts.boot_id);
 	return r < 0 ? r : db_commit(&work, error);
 }

@@ -2,9 +2,9 @@
 /*
  * Things in their final place without a row: their maker died between the rename and the transaction.
  *
- * A living maker may be between the two right now. So a candidate is judged where it cannot move: layers under their work
- * lock, which their maker holds until the row is there; blobs inside a write transaction, as they are published inside
- * one; container directories only when no other engine has this root open for containers, or after an hour.
+ * A living maker may be between the two right now. So a candidate is judged where it cannot move: layers and blobs inside
+ * a write transaction, because they are published inside one; container directories only when no other engine has this
+ * root open for containers, or after an hour.
  */
 #include "store/recover-internal.h"
 
@@ -20,7 +20,6 @@
 #include "base/str.h"
 #include "engine/userns.h"
 #include "store/db.h"
-#include "store/lock.h"
 
 #define CONTAINER_SECONDS 3600
 
@@ -34,41 +33,51 @@ static bool has_row(scow_engine *engine, const char *sql, const char *key)
 	return db_query(&work, &row, NULL, sql, "t", key) != 0;
 }
 
-static bool layer_has_row(scow_engine *engine, const char *name)
-{
-	return has_row(engine, "SELECT 1 FROM layers WHERE name = ?1", name);
-}
-
 /* Out of its place by one step, then bit by bit: what stands there is always whole. */
-static int remove_tree(scow_engine *engine, int dir_fd, const char *name)
+static bool move_out(scow_engine *engine, int dir_fd, const char *name, char dead[32])
 {
-	_cleanup_(drop_error) scow_error *error = NULL;
-	char random[17], dead[32];
+	char random[17];
 
 	random_hex(random, 8);
-	snprintf(dead, sizeof(dead), "dead-%s", random);
-	if (renameat(dir_fd, name, engine->tmp_fd, dead) < 0)
-		return 0;
+	snprintf(dead, 32, "dead-%s", random);
+	return renameat(dir_fd, name, engine->tmp_fd, dead) == 0;
+}
+
+static void remove_dead(scow_engine *engine, const char *dead)
+{
+	_cleanup_(drop_error) scow_error *error = NULL;
+
 	if (userns_remove_tree(engine, engine->tmp_fd, dead, &error) < 0)
-		engine_log(engine, SCOW_LOG_WARNING, "cannot sweep '%s': %s", name, scow_error_message(error));
-	return 1;
+		engine_log(engine, SCOW_LOG_WARNING, "cannot sweep 'tmp/%s': %s", dead, scow_error_message(error));
 }
 
 static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
 {
-	_cleanup_fd_ int fd = -1;
-	char work[80];
-	int found = 0;
+	static const char *const sql = "SELECT 1 FROM layers WHERE name = ?1";
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+	char dead[32];
+	bool moved;
 
-	if (strlen(name) > 64 || layer_has_row(engine, name))
+	if (has_row(engine, sql, name))
 		return 0;
-	snprintf(work, sizeof(work), "layer-%s", name);
-	if (work_try_lock(engine, work, &fd, NULL) <= 0)
+	if (db_begin(engine->db, &work, NULL) < 0 || db_query(&work, &row, NULL, sql, "t", name) != 0)
 		return 0;
-	if (!layer_has_row(engine, name))
-		found = remove_tree(engine, dir_fd, name);
-	work_unlock(engine, work, take_fd(&fd));
-	return found;
+	moved = move_out(engine, dir_fd, name, dead);
+	db_end(&work);
+	if (moved)
+		remove_dead(engine, dead);
+	return moved;
+}
+
+static int remove_container(scow_engine *engine, int dir_fd, const char *name)
+{
+	char dead[32];
+
+	if (!move_out(engine, dir_fd, name, dead))
+		return 0;
+	remove_dead(engine, dead);
+	return 1;
 }
 
 static int visit_blob(scow_engine *engine, int dir_fd, const char *name)
@@ -94,12 +103,12 @@ static int visit_old_container(scow_engine *engine, int dir_fd, const char *name
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ctime > time(NULL) - CONTAINER_SECONDS ||
 	    has_row(engine, "SELECT 1 FROM containers WHERE id = ?1", name))
 		return 0;
-	return remove_tree(engine, dir_fd, name);
+	return remove_container(engine, dir_fd, name);
 }
 
 static int visit_container(scow_engine *engine, int dir_fd, const char *name)
 {
-	return has_row(engine, "SELECT 1 FROM containers WHERE id = ?1", name) ? 0 : remove_tree(engine, dir_fd, name);
+	return has_row(engine, "SELECT 1 FROM containers WHERE id = ?1", name) ? 0 : remove_container(engine, dir_fd, name);
 }
 
 /* Dead owners' files are gone by now: what is left lives. */

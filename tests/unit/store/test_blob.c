@@ -146,7 +146,7 @@ static void test_drop(void **state)
 	char digest[DIGEST_STRING];
 
 	assert_ok(blob_put(&bare->engine, "hello", 5, digest, NULL));
-	bare_sql(bare, "INSERT INTO images VALUES('i', '{}', 'm', NULL, 'linux/amd64', 0, 0, 0)");
+	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('i', '{}', 'm', NULL, 'linux/amd64', 0, 0, 0)");
 	bare_sql(bare, "INSERT INTO image_blobs VALUES('i', '" HELLO "')");
 	assert_int_equal(blob_drop(&bare->engine, HELLO, NULL), 1);
 	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 1);
