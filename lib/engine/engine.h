@@ -38,10 +38,13 @@ struct scow_engine {
 	pthread_mutex_t lock;
 	int helper_fd;          /* sealed memfd of scow-init, made on first use; engine/helper.h */
 	int guard_fd;           /* engine/guard.h: control socket, or -1 before the first owned container */
+	int guard_pidfd;        /* its process; valid while guard_fd is */
 	int owner_fd;           /* locked ROOT/owners/<owner_id>, or -1: store/lock.h */
 	char owner_id[33];
 	struct cgroup_base *cgroup_base; /* runtime/cgroup.h: probed on first use */
 	void (*cgroup_base_free)(struct cgroup_base *);
+	struct seccomp_cache *seccomp_cache; /* runtime/seccomp.h: made on first use */
+	void (*seccomp_cache_free)(struct seccomp_cache *);
 	struct running *running; /* container/start.c: what this engine started and has not seen the end of; under lock */
 };
 

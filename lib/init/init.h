@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * scow-init from inside. One plan, one process, no way back: so the state is global, and the first failure is reported and ends
+ * the program. A step says what it is about with doing() before it calls the kernel; fail() makes the sentence of it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "init/plan.h"
+#include "init/sys.h"
+
+#define GROUPS_MAX 1024
+#define NULL_DEVICE 0x103 /* character device 1:3 */
+#define noreturn __attribute__((noreturn))
+
+struct init {
+	struct plan plan;
+	uint32_t step;   /* kind of the one that runs */
+	int root;        /* the new root; AT_FDCWD (which is "/" then) after the pivot */
+	int proc;        /* a procfs of our own that nothing is mounted over, or -1 */
+	int empty_dir;   /* a detached, read-only, empty file system for masks, or -1 */
+	int null_device; /* checked to be the null device, or -1 */
+	uint32_t uid, gid;
+	uint32_t groups[GROUPS_MAX];
+	uint32_t n_groups;
+	const char *home;
+};
+extern struct init init;
+
+/* main.c: failing, talking */
+void doing(const char *what, const char *object, const char *joint, const char *object2);
+noreturn void fail(const char *call, long error);
+/* Fails where @result is an error; else passes it on. */
+long must(long result, const char *call);
+void report_fd(enum wire_report_kind kind, int fd);
+noreturn void finish(int code);
+
+/* text.c: what a libc would have. The compiler calls the first three by itself. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+size_t text_length(const char *s);
+bool text_equal(const char *a, const char *b);
+bool text_starts(const char *s, const char *prefix);
+const char *text_find(const char *s, char c); /* or its end */
+/* Decimal up to UINT32_MAX - 1, the whole of @s. */
+bool text_number(const char *s, uint32_t *out);
+/* Appends as much as fits, always terminated; returns the new end. */
+char *text_add(char *at, const char *end, const char *s);
+char *text_add_number(char *at, const char *end, uint64_t number);
+
+/* root.c: paths inside the new root */
+int root_open(const char *path, int flags); /* fd or -errno; links lead to places inside the root only */
+int root_make_dirs(const char *path);       /* O_PATH fd or -errno */
+/* The place to mount something on, made (a directory or an empty file) where it is missing. */
+int root_target(const char *path, bool directory);
+/* The directory that holds @path (borrowed, cached) and where its last name begins. */
+int root_parent(const char *path, const char **name);
+void root_parent_forget(void);
+unsigned int fd_mode(int fd);
+int proc_open(const char *path, int flags); /* in our own procfs, through nothing that is a link or a mount; fd or -errno */
+
+/* One for each wire_kind. */
+typedef void step_fn(const struct wire_step *step);
+step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domainname, step_loopback;   /* namespaces.c */
+step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
+step_fn step_mount, step_bind, step_cgroup, step_read_only, step_mask;                                   /* mounts.c */
+step_fn step_device, step_dev_links, step_terminal;                                                      /* devices.c */
+step_fn step_user;                                                                                       /* identity.c */
+step_fn step_sysctl, step_oom_score, step_rlimit, step_credentials, step_seccomp;                        /* limits.c */
+step_fn step_chdir, step_session, step_exec;                                                             /* program.c */
+step_fn step_init;                                                                                       /* supervise.c */
+step_fn step_chown, step_remove;                                                                         /* trees.c */
+
+noreturn void guard_main(void); /* supervise.c */

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Mounts inside the new root: file systems, binds, the cgroup view, and what is hidden or read-only.
+ *
+ * A place is opened first (root_target) and mounted on through its descriptor: a new file system by mount(2) on "." after
+ * fchdir, which is one call where the descriptor API needs five; a bind by move_mount. So what is checked is what is used
+ * (CVE-2021-30465). proc and sysfs are only ever put on a directory that no link led to (CVE-2019-19921, CVE-2023-27561).
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+
+#define TREE_FLAGS (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+/* MS_REC, MS_PRIVATE and so on travel with the plan; this is all that is looked at here. */
+#define PROPAGATION_TYPES (MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)
+
+static uint64_t mount_attrs(uint64_t flags)
+{
+	static const struct {
+		uint32_t flag, attr;
+	} table[] = {
+		{ MS_RDONLY, MOUNT_ATTR_RDONLY },           { MS_NOSUID, MOUNT_ATTR_NOSUID },   { MS_NODEV, MOUNT_ATTR_NODEV },
+		{ MS_NOEXEC, MOUNT_ATTR_NOEXEC },           { MS_NOATIME, MOUNT_ATTR_NOATIME }, { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
+		{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
+	};
+	uint64_t attrs = 0;
+
+	for (unsigned int i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (flags & table[i].flag)
+			attrs |= table[i].attr;
+	return attrs;
+}
+
+static void set_attr(int mount, uint64_t attrs, uint64_t propagation, bool recursive)
+{
+	struct mount_attr attr = { .attr_set = attrs, .propagation = propagation };
+
+	/* A time stamp policy replaces the one that is there. */
+	if (attrs & MOUNT_ATTR__ATIME)
+		attr.attr_clr = MOUNT_ATTR__ATIME;
+	must(sys(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)), "mount_setattr");
+}
+
+static long attach(int mount, int target)
+{
+	return sys(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* proc by descriptor, and that is kept: what is written below /proc afterwards goes through it, not through a path. */
+static long mount_proc(const char *data, uint64_t flags, int target)
+{
+	char option[128];
+	long context = sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), r;
+
+	if (context < 0)
+		return context;
+	while (data && *data) {
+		const char *end = text_find(data, ',');
+		char *value;
+
+		if ((size_t) (end - data) >= sizeof(option))
+			return -EINVAL;
+		memcpy(option, data, (size_t) (end - data));
+		option[end - data] = 0;
+		value = (char *) text_find(option, '=');
+		if (*value)
+			*value++ = 0;
+		else
+			value = NULL;
+		r = sys(SYS_fsconfig, context, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value, 0);
+		if (r < 0)
+			return r;
+		data = *end ? end + 1 : end;
+	}
+	r = sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "proc", 0);
+	if (r == 0)
+		r = sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
+	if (r < 0)
+		return r;
+	r = sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, mount_attrs(flags));
+	sys(SYS_close, context);
+	if (r < 0)
+		return r;
+	init.proc = (int) r;
+	return attach(init.proc, target);
+}
+
+/* A plain user inside somebody's container may not mount a sysfs of its own; the one that is there, read-only, shows no more. */
+static long bind_sysfs(int target)
+{
+	long r, tree = sys(SYS_open_tree, AT_FDCWD, "/sys", TREE_FLAGS | AT_RECURSIVE);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	if (tree < 0)
+		return tree;
+	r = sys(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
+	if (r == 0)
+		r = attach((int) tree, target);
+	sys(SYS_close, tree);
+	return r;
+}
+
+void step_mount(const struct wire_step *step)
+{
+	const char *type = plan_text(&init.plan, step, 0), *source = plan_text(&init.plan, step, 1);
+	const char *path = plan_text(&init.plan, step, 2), *data = plan_text(&init.plan, step, 3);
+	bool is_proc, is_sysfs;
+	int target;
+	long r;
+
+	doing("mount", type, "at", path);
+	if (!type || !path)
+		fail("decode", -EINVAL);
+	is_proc = text_equal(type, "proc");
+	is_sysfs = text_equal(type, "sysfs");
+	target = (int) must(root_target(path, true), "open");
+	if (is_proc || is_sysfs) {
+		struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
+
+		sys(SYS_close, target);
+		target = (int) must(sys(SYS_openat2, init.root, path, &how, sizeof(how)), "open");
+	}
+	if (is_proc) {
+		r = mount_proc(data, step->number[0], target);
+	} else {
+		must(sys(SYS_fchdir, target), "fchdir");
+		r = sys(SYS_mount, source ? source : type, ".", type, step->number[0], data);
+		if (r == -EPERM && is_sysfs && (step->flags & WIRE_USER_NS))
+			r = bind_sysfs(target);
+	}
+	sys(SYS_close, target);
+	if ((step->flags & WIRE_OPTIONAL) && (r == -EPERM || r == -ENODEV || r == -EINVAL || r == -EACCES))
+		return;
+	must(r, "mount");
+	root_parent_forget();
+	if (step->number[1]) {
+		target = (int) must(root_open(path, O_PATH), "open");
+		set_attr(target, 0, step->number[1] & PROPAGATION_TYPES, false);
+		sys(SYS_close, target);
+	}
+}
+
+/* The -v habit: a source that is missing becomes a directory of root's. */
+static void make_source(const char *path)
+{
+	char name[4096];
+	size_t n = text_length(path);
+
+	if (n >= sizeof(name))
+		fail("mkdir", -ENAMETOOLONG);
+	for (size_t i = 1; i <= n; i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		memcpy(name, path, i);
+		name[i] = 0;
+		sys(SYS_mkdirat, AT_FDCWD, name, 0755);
+	}
+}
+
+static int open_source(const struct wire_step *step, const char *source)
+{
+	int flags = TREE_FLAGS | (step->number[0] & MS_REC ? AT_RECURSIVE : 0);
+	long tree = sys(SYS_open_tree, AT_FDCWD, source, flags);
+
+	if (tree == -ENOENT && (step->flags & WIRE_CREATE_SOURCE)) {
+		make_source(source);
+		tree = sys(SYS_open_tree, AT_FDCWD, source, flags);
+	}
+	/* In a user namespace a mount may not be parted from what the host has mounted below it: it would uncover what that hides. */
+	if (tree == -EINVAL && (step->flags & WIRE_USER_NS))
+		tree = sys(SYS_open_tree, AT_FDCWD, source, flags | AT_RECURSIVE);
+	return (int) must(tree, "open_tree");
+}
+
+void step_bind(const struct wire_step *step)
+{
+	const char *source = plan_text(&init.plan, step, 0), *path = plan_text(&init.plan, step, 1);
+	uint64_t attrs = mount_attrs(step->number[0]);
+	int tree, target;
+
+	doing("bind", source, "at", path);
+	if (!source || !path)
+		fail("decode", -EINVAL);
+	tree = open_source(step, source);
+	/* Flags that are locked in a user namespace stay, because nothing is cleared. */
+	if (step->flags & WIRE_READ_ONLY_ALL)
+		set_attr(tree, MOUNT_ATTR_RDONLY, 0, true);
+	if (attrs)
+		set_attr(tree, attrs, 0, false);
+	if (step->number[1])
+		set_attr(tree, 0, step->number[1] & PROPAGATION_TYPES, step->number[1] & MS_REC);
+	target = (int) must(root_target(path, S_ISDIR(fd_mode(tree))), "open");
+	must(attach(tree, target), "move_mount");
+	sys(SYS_close, target);
+	sys(SYS_close, tree);
+	root_parent_forget();
+}
+
+/* One v1 hierarchy: "cpu,cpuacct" gets a directory of that name and links for its parts, "name=systemd" the bare name. */
+static void mount_hierarchy(int dir, char *controllers, uint64_t flags)
+{
+	const char *name = text_starts(controllers, "name=") ? controllers + 5 : controllers;
+	char options[128];
+	const char *end = options + sizeof(options);
+	long fd;
+
+	text_add(text_add(options, end, name == controllers ? "" : "none,"), end, controllers);
+	must(sys(SYS_mkdirat, dir, name, 0755), "mkdirat");
+	fd = must(sys(SYS_openat, dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open");
+	must(sys(SYS_fchdir, fd), "fchdir");
+	sys(SYS_close, fd);
+	/* A hierarchy that this user namespace may not see stays an empty directory. */
+	sys(SYS_mount, "cgroup", ".", "cgroup", flags, options);
+	if (!*text_find(name, ','))
+		return;
+	for (char *part = controllers; *part;) {
+		char *comma = (char *) text_find(part, ',');
+		bool last = !*comma;
+
+		*comma = 0;
+		sys(SYS_symlinkat, options, dir, part);
+		part = last ? comma : comma + 1;
+	}
+}
+
+/* "NUMBER:CONTROLLERS:PATH" each line; no controllers at all is v2. */
+static void mount_hierarchies(int dir, uint64_t flags)
+{
+	static char text[8192];
+	int fd = (int) must(sys(SYS_openat, AT_FDCWD, "/proc/self/cgroup", O_RDONLY | O_CLOEXEC), "open");
+	long n = must(sys(SYS_read, fd, text, sizeof(text) - 1), "read");
+
+	sys(SYS_close, fd);
+	text[n] = 0;
+	for (char *line = text; *line;) {
+		char *end = (char *) text_find(line, '\n'), *controllers = (char *) text_find(line, ':');
+		bool last = !*end;
+
+		*end = 0;
+		if (*controllers) {
+			char *path = (char *) text_find(++controllers, ':');
+
+			*path = 0;
+			if (*controllers)
+				mount_hierarchy(dir, controllers, flags);
+		}
+		line = last ? end : end + 1;
+	}
+}
+
+void step_cgroup(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	int target;
+	long r;
+
+	doing("mount the cgroup file systems at", path, NULL, NULL);
+	target = (int) must(root_target(path, true), "open");
+	must(sys(SYS_fchdir, target), "fchdir");
+	sys(SYS_close, target);
+	if (step->number[1]) {
+		r = sys(SYS_mount, "cgroup", ".", "cgroup2", step->number[0], 0);
+		/* Without a delegated cgroup a plain user has none to show. */
+		if (r < 0 && !(step->flags & WIRE_USER_NS))
+			fail("mount", r);
+		return;
+	}
+	must(sys(SYS_mount, "tmpfs", ".", "tmpfs", step->number[0] & ~(uint64_t) MS_RDONLY, "mode=755,size=64k"), "mount");
+	target = (int) must(root_open(path, O_PATH | O_DIRECTORY), "open");
+	mount_hierarchies(target, step->number[0]);
+	if (step->number[0] & MS_RDONLY)
+		must(sys(SYS_mount_setattr, target, "", AT_EMPTY_PATH, &attr, sizeof(attr)), "mount_setattr");
+	sys(SYS_close, target);
+}
+
+void step_read_only(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+	long target, tree;
+
+	doing("make read-only:", path, NULL, NULL);
+	target = root_open(path, O_PATH);
+	if (target == -ENOENT)
+		return;
+	must(target, "open");
+	tree = must(sys(SYS_open_tree, target, "", TREE_FLAGS | AT_EMPTY_PATH | AT_RECURSIVE), "open_tree");
+	set_attr((int) tree, MOUNT_ATTR_RDONLY, 0, true);
+	must(attach((int) tree, (int) target), "move_mount");
+	sys(SYS_close, tree);
+	sys(SYS_close, target);
+}
+
+/* One file system for all masked directories: making one costs more than all the rest of a mask. */
+static int empty_dir(void)
+{
+	if (init.empty_dir < 0) {
+		long context = must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen");
+
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "0", 0), "fsconfig");
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0), "fsconfig");
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "tmpfs", 0), "fsconfig");
+		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
+		init.empty_dir = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+						MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+					    "fsmount");
+		sys(SYS_close, context);
+	}
+	return init.empty_dir;
+}
+
+/* The host's, and proved: a container's own /dev/null may have been replaced (CVE-2025-31133). */
+static int null_device(void)
+{
+	struct stat status;
+
+	if (init.null_device < 0) {
+		init.null_device = (int) must(sys(SYS_openat, AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC), "open");
+		must(sys(SYS_newfstatat, init.null_device, "", &status, AT_EMPTY_PATH), "fstat");
+		if (!S_ISCHR(status.st_mode) || status.st_rdev != NULL_DEVICE)
+			fail("fstat", -ENODEV);
+	}
+	return init.null_device;
+}
+
+void step_mask(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+	long target, tree;
+
+	doing("mask", path, NULL, NULL);
+	target = root_open(path, O_PATH);
+	if (target == -ENOENT || target == -ENOTDIR)
+		return;
+	must(target, "open");
+	if (S_ISDIR(fd_mode((int) target)))
+		tree = must(sys(SYS_open_tree, empty_dir(), "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");
+	else
+		tree = must(sys(SYS_open_tree, null_device(), "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");
+	must(attach((int) tree, (int) target), "move_mount");
+	sys(SYS_close, tree);
+	sys(SYS_close, target);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The namespaces that clone could not make: those to join, the cgroup namespace (its root is the cgroup
+ * that we are in when it is made), and a new child where a pid namespace is joined, because only
+ * children live in it.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/sched.h>
+#include <linux/sockios.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+void step_join(const struct wire_step *step)
+{
+	doing("join a namespace", plan_text(&init.plan, step, 0), NULL, NULL);
+	must(sys(SYS_setns, step->number[0], step->number[1]), "setns");
+}
+
+void step_unshare(const struct wire_step *step)
+{
+	doing("make namespaces", NULL, NULL, NULL);
+	must(sys(SYS_unshare, step->number[0]), "unshare");
+}
+
+/*
+ * The child becomes our sibling (CLONE_PARENT): the library waits for it as it would have for us. It hears of it by a pidfd,
+ * and we end: our own end is of no interest any more.
+ */
+void step_enter(const struct wire_step *step)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_PARENT | CLONE_PIDFD | step->number[0],
+		.pidfd = (uint64_t) (uintptr_t) &pidfd,
+	};
+
+	doing("enter the namespaces", NULL, NULL, NULL);
+	if (must(sys(SYS_clone3, &args, sizeof(args)), "clone3") == 0)
+		return;
+	report_fd(WIRE_CHILD_FD, pidfd);
+	finish(0);
+}
+
+void step_hostname(const struct wire_step *step)
+{
+	const char *name = plan_text(&init.plan, step, 0);
+
+	doing("set the host name", name, NULL, NULL);
+	must(sys(SYS_sethostname, name, text_length(name)), "sethostname");
+}
+
+void step_domainname(const struct wire_step *step)
+{
+	const char *name = plan_text(&init.plan, step, 0);
+
+	doing("set the domain name", name, NULL, NULL);
+	must(sys(SYS_setdomainname, name, text_length(name)), "setdomainname");
+}
+
+void step_loopback(const struct wire_step *step)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd;
+
+	(void) step;
+	doing("bring up the loopback interface", NULL, NULL, NULL);
+	request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+	fd = (int) must(sys(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+	must(sys(SYS_ioctl, fd, SIOCSIFFLAGS, &request), "ioctl SIOCSIFFLAGS");
+	sys(SYS_close, fd);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The new root: mounting it, paths inside it, and moving into it.
+ *
+ * It is mounted over "/" of our mount namespace and used by descriptor. Until the pivot the process's own root stays the
+ * host's (a lookup of "/" starts below what is mounted over it), so that sources of binds are still found.
+ *
+ * Whoever wrote the root may have put links anywhere: every path in it is walked by openat2(RESOLVE_IN_ROOT), and what is
+ * found is used by descriptor. No path is looked up twice.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+
+static struct {
+	char path[256];
+	int fd;
+} parent = { .fd = -1 };
+
+static int open_how(int dir, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = (uint64_t) (unsigned int) (flags | O_CLOEXEC), .resolve = resolve };
+	long fd = -EAGAIN;
+
+	/* EAGAIN: a rename somewhere raced with a "..". */
+	for (int i = 0; i < 128 && (fd == -EAGAIN || fd == -EINTR); i++)
+		fd = sys(SYS_openat2, dir, path, &how, sizeof(how));
+	return (int) fd;
+}
+
+int root_open(const char *path, int flags)
+{
+	return open_how(init.root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+unsigned int fd_mode(int fd)
+{
+	struct stat status;
+
+	must(sys(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH), "fstat");
+	return status.st_mode;
+}
+
+/* Beyond what exists nothing can be a link, so "." and ".." have no meaning there but mischief. */
+static int make_missing(int dir, const char *rest)
+{
+	char name[256];
+
+	for (;;) {
+		size_t n;
+		int next;
+		long r;
+
+		while (*rest == '/')
+			rest++;
+		if (!*rest)
+			return dir;
+		n = (size_t) (text_find(rest, '/') - rest);
+		if (n >= sizeof(name))
+			return -ENAMETOOLONG;
+		memcpy(name, rest, n);
+		name[n] = 0;
+		rest += n;
+		if (text_equal(name, ".") || text_equal(name, ".."))
+			return -EINVAL;
+		r = sys(SYS_mkdirat, dir, name, 0755);
+		if (r < 0 && r != -EEXIST)
+			return (int) r;
+		next = (int) sys(SYS_openat, dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		sys(SYS_close, dir);
+		if (next < 0)
+			return next;
+		dir = next;
+	}
+}
+
+int root_make_dirs(const char *path)
+{
+	char prefix[4096];
+	size_t n = text_length(path);
+	int fd = root_open(path, O_PATH | O_DIRECTORY);
+
+	if (fd != -ENOENT)
+		return fd;
+	if (n >= sizeof(prefix))
+		return -ENAMETOOLONG;
+	memcpy(prefix, path, n + 1);
+	/* The longest part that is there, then the rest below it. */
+	while (fd == -ENOENT && n) {
+		while (n && path[n - 1] == '/')
+			n--;
+		while (n && path[n - 1] != '/')
+			n--;
+		prefix[n] = 0;
+		fd = root_open(n ? prefix : "/", O_PATH | O_DIRECTORY);
+	}
+	return fd < 0 ? fd : make_missing(fd, path + n);
+}
+
+int root_parent(const char *path, const char **name)
+{
+	size_t n = text_length(path), start;
+
+	for (start = n; start && path[start - 1] != '/'; start--)
+		;
+	*name = path + start;
+	if (start == n || start >= sizeof(parent.path))
+		return start == n ? -EINVAL : -ENAMETOOLONG;
+	if (parent.fd >= 0 && memcmp(parent.path, path, start) == 0 && !parent.path[start])
+		return parent.fd;
+	root_parent_forget();
+	memcpy(parent.path, path, start);
+	parent.path[start] = 0;
+	parent.fd = root_make_dirs(start ? parent.path : "/");
+	return parent.fd;
+}
+
+void root_parent_forget(void)
+{
+	if (parent.fd >= 0)
+		sys(SYS_close, parent.fd);
+	parent.fd = -1;
+}
+
+int root_target(const char *path, bool directory)
+{
+	const char *name;
+	int dir, fd = root_open(path, O_PATH);
+
+	if (fd != -ENOENT)
+		return fd;
+	if (directory)
+		return root_make_dirs(path);
+	dir = root_parent(path, &name);
+	if (dir < 0)
+		return dir;
+	fd = (int) sys(SYS_openat, dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd;
+}
+
+int proc_open(const char *path, int flags)
+{
+	if (init.proc < 0) {
+		int context = (int) must(sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), "fsopen");
+
+		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
+		init.proc = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+				       "fsmount");
+		sys(SYS_close, context);
+	}
+	/* "self" is a link of the kernel's own, so the pid's directory is asked for where it is needed: we see ourselves as PID 1 or
+	 * otherwise. */
+	return open_how(init.proc, path, flags, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+}
+
+void step_propagation(const struct wire_step *step)
+{
+	doing("separate the mounts from the host's", NULL, NULL, NULL);
+	must(sys(SYS_mount, 0, "/", 0, step->number[0], 0), "mount");
+}
+
+static void attach_root(int mount)
+{
+	must(sys(SYS_move_mount, mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
+	init.root = mount;
+}
+
+/* A comma ends an option, and a backslash protects it. */
+static char *add_escaped(char *at, const char *end, const char *s)
+{
+	char one[3] = "\\";
+
+	for (; *s; s++) {
+		bool special = *s == ',' || *s == ':' || *s == '\\';
+
+		one[special] = *s;
+		one[special + 1] = 0;
+		at = text_add(at, end, one);
+		one[0] = '\\';
+	}
+	return at;
+}
+
+/*
+ * Before 6.5 all the layers have to fit into one page of options; their names are relative to the directory that we are in,
+ * which makes room for about 60.
+ */
+static void overlay_by_mount(const struct wire_step *step)
+{
+	static char options[4096];
+	char **lowers = plan_vector(&init.plan, step, 0);
+	const char *end = options + sizeof(options), *container = plan_text(&init.plan, step, 1);
+	char *at = text_add(options, end, "lowerdir=");
+
+	for (char **lower = lowers; *lower; lower++) {
+		if (lower != lowers)
+			at = text_add(at, end, ":");
+		at = text_add(at, end, *lower);
+	}
+	at = add_escaped(text_add(at, end, ",upperdir="), end, container);
+	at = add_escaped(text_add(at, end, "/diff,workdir="), end, container);
+	at = text_add(at, end, "/work");
+	if (step->flags & WIRE_VOLATILE)
+		at = text_add(at, end, ",volatile");
+	if (step->flags & WIRE_USERXATTR)
+		at = text_add(at, end, ",userxattr");
+	if (at + 1 == end)
+		fail("mount", -E2BIG);
+	must(sys(SYS_mount, "overlay", "/", "overlay", 0, options), "mount");
+	/* "/" leads below what was just mounted over it, ".." of the root does not. */
+	init.root = (int) must(sys(SYS_openat, AT_FDCWD, "/..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
+}
+
+/*
+ * By name, not by the library's descriptors: those belong to its mount namespace, and the kernel makes an overlay only of what is
+ * mounted in ours.
+ */
+static void enter(const char *path)
+{
+	doing("open the directory", path, NULL, NULL);
+	if (!path)
+		fail("decode", -EINVAL);
+	must(sys(SYS_chdir, path), "chdir");
+}
+
+void step_overlay(const struct wire_step *step)
+{
+	char **lowers = plan_vector(&init.plan, step, 0);
+	int context, mount;
+	long r;
+
+	doing("mount the overlay root", NULL, NULL, NULL);
+	context = (int) must(sys(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen");
+	enter(plan_text(&init.plan, step, 0));
+	for (char **lower = lowers; *lower; lower++) {
+		doing("add a layer to the root", *lower, NULL, NULL);
+		r = sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0);
+		if (r == -EINVAL && lower == lowers) {
+			doing("mount the overlay root", NULL, NULL, NULL);
+			overlay_by_mount(step);
+			return;
+		}
+		must(r, "fsconfig");
+	}
+	enter(plan_text(&init.plan, step, 1));
+	doing("mount the overlay root in", plan_text(&init.plan, step, 1), NULL, NULL);
+	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "overlay", 0), "fsconfig source");
+	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "upperdir", "diff", 0), "fsconfig upperdir");
+	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "workdir", "work", 0), "fsconfig workdir");
+	if (step->flags & WIRE_VOLATILE)
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "volatile", 0, 0), "fsconfig volatile");
+	if (step->flags & WIRE_USERXATTR)
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", 0, 0), "fsconfig userxattr");
+	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
+	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
+	sys(SYS_close, context);
+	attach_root(mount);
+}
+
+void step_root_bind(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+
+	doing("use as the root", path, NULL, NULL);
+	attach_root((int) must(sys(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE), "open_tree"));
+}
+
+void step_root_read_only(const struct wire_step *step)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	(void) step;
+	doing("make the root read-only", NULL, NULL, NULL);
+	must(sys(SYS_mount_setattr, init.root, "", AT_EMPTY_PATH, &attr, sizeof(attr)), "mount_setattr");
+}
+
+void step_make_dir(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+	long fd;
+
+	doing("make the working directory", path, NULL, NULL);
+	fd = must(root_make_dirs(path), "mkdirat");
+	sys(SYS_close, fd);
+}
+
+void step_pivot(const struct wire_step *step)
+{
+	doing("move into the new root", NULL, NULL, NULL);
+	must(sys(SYS_fchdir, init.root), "fchdir");
+	/* The old root is put over the new one, and taken off: no directory for it is needed. */
+	must(sys(SYS_pivot_root, ".", "."), "pivot_root");
+	must(sys(SYS_umount2, ".", 2 /* MNT_DETACH */), "umount2");
+	must(sys(SYS_chdir, "/"), "chdir");
+	init.root = AT_FDCWD;
+	init.proc = -1;
+	root_parent_forget();
+	/* From here on no descriptor leads to the host any more, but those that the program is given (CVE-2024-21626). */
+	must(sys(SYS_close_range, WIRE_FD_SOCKET + 1, ~0U, 0), "close_range");
+	if (step->number[0])
+		must(sys(SYS_mount, 0, "/", 0, step->number[0], 0), "mount");
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The two lives in which scow-init stays.
+ *
+ * As init: it is PID 1, the program its child. It passes on every signal it gets, reaps whatever ends, and ends as the
+ * program does (128 + n for a signal). All signals are blocked and taken one by one: PID 1 is never sent a signal that it
+ * neither blocks nor handles, and nothing has to be a handler.
+ *
+ * As guard (engine/guard.h): it holds a pidfd for each owned container of one engine, and kills them all when the owner is
+ * gone: its socket's other end closed, or the process ended while a forked child of it still holds that end.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define SIGNALS_ALL (~0UL)
+
+static void block_signals(uint64_t set)
+{
+	must(sys(SYS_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof(set)), "sigprocmask");
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* All that it can still do is send a signal to a child of another user. */
+static void shed_privileges(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .effective = 1U << CAP_KILL, .permitted = 1U << CAP_KILL } };
+
+	sys(SYS_capset, &header, data);
+	sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	sys(SYS_close_range, 0, ~0U, 0);
+}
+
+static noreturn void stay(int child)
+{
+	uint64_t all = SIGNALS_ALL;
+
+	shed_privileges();
+	for (;;) {
+		long sig = sys(SYS_rt_sigtimedwait, &all, 0, 0, sizeof(all));
+		int status;
+		long pid;
+
+		if (sig > 0 && sig != SIGCHLD)
+			sys(SYS_kill, child, sig);
+		while (sig == SIGCHLD && (pid = sys(SYS_wait4, -1, &status, WNOHANG, 0)) > 0)
+			if (pid == child)
+				finish(exit_code(status));
+	}
+}
+
+void step_init(const struct wire_step *step)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	long pid;
+
+	(void) step;
+	doing("start the program below init", NULL, NULL, NULL);
+	/* Before the clone: what comes in between must not be lost. */
+	block_signals(SIGNALS_ALL);
+	pid = must(sys(SYS_clone3, &args, sizeof(args)), "clone3");
+	if (pid > 0)
+		stay((int) pid);
+	block_signals(0);
+}
+
+struct ward {
+	uint64_t key;
+	int pidfd;
+};
+
+static struct {
+	struct ward *wards;
+	size_t count, room;
+} guard;
+
+static void guard_grow(void)
+{
+	size_t room = guard.room ? guard.room * 2 : 4096 / sizeof(struct ward);
+	long r;
+
+	if (guard.room)
+		r = sys(SYS_mremap, guard.wards, guard.room * sizeof(struct ward), room * sizeof(struct ward), MREMAP_MAYMOVE);
+	else
+		r = sys(SYS_mmap, 0, room * sizeof(struct ward), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r < 0 && r > -4096)
+		return;
+	guard.wards = (struct ward *) r;
+	guard.room = room;
+}
+
+static void guard_note(const struct wire_guard *request, int pidfd)
+{
+	if (request->add) {
+		if (guard.count == guard.room)
+			guard_grow();
+		if (guard.count < guard.room)
+			guard.wards[guard.count++] = (struct ward){ request->key, pidfd };
+		return;
+	}
+	/* From the end: what was added last is what is dropped soonest. */
+	for (size_t i = guard.count; i-- > 0;) {
+		if (guard.wards[i].key != request->key)
+			continue;
+		sys(SYS_close, guard.wards[i].pidfd);
+		guard.wards[i] = guard.wards[--guard.count];
+		return;
+	}
+}
+
+/* False at the end of file. */
+static bool guard_receive(void)
+{
+	struct wire_guard request;
+	struct iovec part = { &request, sizeof(request) };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	long n = sys(SYS_recvmsg, WIRE_FD_SOCKET, &message, MSG_CMSG_CLOEXEC);
+	int fd = -1;
+
+	if (n == -EINTR || n == -EAGAIN)
+		return true;
+	if (n < (long) sizeof(request))
+		return false;
+	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	guard_note(&request, fd);
+	return true;
+}
+
+/* As many descriptors as this process can have: the owner's soft limit is for the owner. */
+static void raise_limit(void)
+{
+	struct rlimit64 limit;
+
+	if (sys(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	sys(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+}
+
+void guard_main(void)
+{
+	uint64_t all = SIGNALS_ALL;
+	struct pollfd fds[2] = { { .fd = WIRE_FD_SOCKET, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+
+	/* Out of reach of the terminal's ctrl-C and of what the owner's group is sent. */
+	sys(SYS_setsid);
+	sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof(all));
+	raise_limit();
+	fds[1].fd = (int) sys(SYS_pidfd_open, sys(SYS_getppid), 0);
+	for (;;) {
+		long n = sys(SYS_ppoll, fds, 2, 0, 0, 0);
+
+		if (n < 0 && n != -EINTR)
+			break;
+		/* The socket first: what the owner handed over before it died has to be known. */
+		if (n > 0 && fds[0].revents) {
+			if (!guard_receive())
+				break;
+		} else if (n > 0 && fds[1].revents) {
+			break;
+		}
+	}
+	for (size_t i = 0; i < guard.count; i++)
+		sys(SYS_pidfd_send_signal, guard.wards[i].pidfd, SIGKILL, 0, 0);
+	finish(0);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a spec to a running program: the facts that the plan rests on, descriptors in their places, and the
+ * failures that a user meets daily (no such command, no such user) said in their words.
+ */
+#include "runtime/launch.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "runtime/plan.h"
+
+#define TTY_GROUP 5
+
+static int find_facts(scow_engine *engine, struct plan_facts *out, scow_error **error)
+{
+	struct facts *facts = &engine->facts;
+	const struct cgroup_base *base;
+	int r;
+
+	*out = (struct plan_facts){ .user_ns = facts->rootless, .tty_group = !facts->rootless };
+	r = cgroup_base_get(engine, &base, error);
+	if (r < 0)
+		return r;
+	out->cgroup_v2_only = cgroup_base_mode(base) == CGROUP_V2;
+	if (!facts->rootless)
+		return 0;
+	pthread_mutex_lock(&engine->lock);
+	r = facts_probe_ids(facts, error);
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0)
+		return r;
+	out->single_id = facts->single_id_reason != NULL;
+	for (unsigned int i = 0; i < facts->n_gid_map; i++)
+		if (TTY_GROUP >= facts->gid_map[i].inside && TTY_GROUP - facts->gid_map[i].inside < facts->gid_map[i].count)
+			out->tty_group = true;
+	return 0;
+}
+
+static void add_fd(struct job_process *process, int fd, int target)
+{
+	if (fd >= 0)
+		process->fds[process->n_fds++] = (struct spawn_fd){ fd, target };
+}
+
+static void place_descriptors(const struct launch *launch, const struct plan_namespaces *namespaces, int null_fd,
+			      struct job_process *process)
+{
+	for (int i = 0; i < 3; i++)
+		add_fd(process, launch->spec->terminal || launch->fds[i] < 0 ? null_fd : launch->fds[i], i);
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		add_fd(process, namespaces->join_fds[i], WIRE_FD_NS + i);
+}
+
+static bool needs_null(const struct launch *launch)
+{
+	return launch->spec->terminal || launch->fds[0] < 0 || launch->fds[1] < 0 || launch->fds[2] < 0;
+}
+
+static int explain_exec(const char *command, int errnum, int r, scow_error **error)
+{
+	bool missing = errnum == ENOENT || errnum == ENOTDIR;
+
+	if (!missing && errnum != EACCES && errnum != ENOEXEC && errnum != EISDIR && errnum != ELIBBAD && errnum != EPERM)
+		return r;
+	error_clear(error);
+	if (missing && !strchr(command, '/'))
+		return error_set(error, SCOW_E_COMMAND_NOT_FOUND, "exec: \"%s\": executable file not found in $PATH", command);
+	return error_errno_status(error, missing ? SCOW_E_COMMAND_NOT_FOUND : SCOW_E_NOT_EXECUTABLE, errnum, "execve", "exec: \"%s\"",
+				  command);
+}
+
+/* The step's name and errno say it all for an engineer; these two are for everybody. */
+static int explain(const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
+{
+	if (!report->error)
+		return r;
+	if (report->step == WIRE_EXEC)
+		return explain_exec(spec->args[0], report->error, r, error);
+	if (report->step == WIRE_USER && report->error == ESRCH) {
+		error_clear(error);
+		if (strncmp(report->call, "group", sizeof(report->call)) == 0)
+			return error_set(error, SCOW_E_INVALID,
+					 "unable to find a group of user '%s': no matching entries in the image's /etc/group", spec->user);
+		return error_set(error, SCOW_E_INVALID, "unable to find user '%s': no matching entries in the image's /etc/passwd",
+				 spec->user);
+	}
+	return r;
+}
+
+static int run(scow_engine *engine, struct launch *launch, const struct plan_namespaces *namespaces, struct job *job, scow_error **error)
+{
+	_cleanup_fd_ int null_fd = -1;
+	struct job_process process = {
+		.clone_flags = namespaces->enters ? 0 : namespaces->clone_flags & ~(uint64_t) (CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */),
+		.cgroup_fd = launch->cgroup ? cgroup_into_fd(launch->cgroup) : -1,
+		.guard_key = launch->guard_key,
+		.enters = namespaces->enters,
+		.go = true,
+	};
+	int r;
+
+	if (launch->cgroup)
+		process.join_procs_fds = cgroup_join_fds(launch->cgroup, &process.n_join_procs_fds);
+	if (needs_null(launch)) {
+		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null_fd < 0)
+			return error_errno(error, errno, "open", "open /dev/null");
+	}
+	place_descriptors(launch, namespaces, null_fd, &process);
+	r = job_run(engine, job, &process, error);
+	if (r < 0)
+		return error_at(error, explain(launch->spec, &process.report, r, error), "start", launch->spec->id);
+	launch->pid = process.pid;
+	launch->pidfd = process.pidfd;
+	launch->terminal_fd = process.terminal_fd;
+	return 0;
+}
+
+int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
+{
+	_cleanup_job_ struct job job = { 0 };
+	struct plan_namespaces namespaces;
+	struct plan_facts facts;
+	int r;
+
+	launch->pid = launch->pidfd = launch->terminal_fd = -1;
+	r = find_facts(engine, &facts, error);
+	if (r < 0)
+		return r;
+	r = plan_namespaces_open(launch->spec, &facts, &namespaces, error);
+	if (r < 0)
+		return r;
+	r = plan_compile(launch->spec, &facts, &namespaces, &job, error);
+	if (r == 0)
+		r = run(engine, launch, &namespaces, &job, error);
+	plan_namespaces_close(&namespaces);
+	return r;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A spec as the steps that scow-init takes, in the order in which they work:
+ *
+ * 1. Namespaces, then the root, then what is mounted and made in it: all by the host's rights, before the pivot.
+ * 2. Read-only and masked paths after all mounts, so that no mount uncovers them; masks last, for the same reason.
+ * 3. The user is looked up in the finished root, whose /etc/passwd may itself be a mount.
+ * 4. After the pivot the host is out of reach. Limits come late: a small limit on open files must not stop the set-up.
+ * 5. The go byte, then what cannot be taken back: credentials, filter, program.
+ */
+#include "runtime/plan.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+static const uint64_t clone_flag[SPEC_NS_COUNT] = {
+	[SPEC_NS_PID] = CLONE_NEWPID,  [SPEC_NS_NETWORK] = CLONE_NEWNET,   [SPEC_NS_IPC] = CLONE_NEWIPC,   [SPEC_NS_UTS] = CLONE_NEWUTS,
+	[SPEC_NS_MOUNT] = CLONE_NEWNS, [SPEC_NS_CGROUP] = CLONE_NEWCGROUP, [SPEC_NS_USER] = CLONE_NEWUSER, [SPEC_NS_TIME] = CLONE_NEWTIME,
+};
+/* Made by scow-init: the root of a cgroup namespace is where its maker is; clone3 knows no time namespaces. */
+#define LATE_FLAGS ((uint64_t) (CLONE_NEWCGROUP | CLONE_NEWTIME))
+
+int plan_namespaces_open(const struct spec *spec, const struct plan_facts *facts, struct plan_namespaces *out, scow_error **error)
+{
+	*out = (struct plan_namespaces){ .clone_flags = CLONE_NEWNS };
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		out->join_fds[i] = -1;
+	if (facts->user_ns && spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_JOIN)
+		out->clone_flags |= CLONE_NEWUSER;
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		const struct spec_namespace *namespace = &spec->namespaces[i];
+
+		if (namespace->mode == SPEC_NS_NEW)
+			out->clone_flags |= clone_flag[i];
+		if (namespace->mode != SPEC_NS_JOIN)
+			continue;
+		out->join_fds[i] = namespace->path ? open(namespace->path, O_RDONLY | O_CLOEXEC) : -1;
+		if (out->join_fds[i] < 0) {
+			int saved = namespace->path ? errno : ENOENT;
+
+			plan_namespaces_close(out);
+			return error_errno(error, saved, "open", "join the namespace '%s'", namespace->path ? namespace->path : "");
+		}
+		if (i == SPEC_NS_PID || i == SPEC_NS_USER)
+			out->enters = true;
+	}
+	return 0;
+}
+
+void plan_namespaces_close(struct plan_namespaces *namespaces)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		cleanup_fd(&namespaces->join_fds[i]);
+}
+
+static struct wire_step *add_number(struct job *job, enum wire_kind kind, uint32_t flags, uint64_t number)
+{
+	struct wire_step *step = job_step(job, kind, flags);
+
+	step->number[0] = number;
+	return step;
+}
+
+static struct wire_step *add_text(struct job *job, enum wire_kind kind, uint32_t flags, const char *text)
+{
+	struct wire_step *step = job_step(job, kind, flags);
+
+	job_text(job, step, 0, text);
+	return step;
+}
+
+static void add_join(struct job *job, const struct spec *spec, const struct plan_namespaces *namespaces, int i)
+{
+	struct wire_step *step;
+
+	if (namespaces->join_fds[i] < 0)
+		return;
+	step = add_number(job, WIRE_JOIN, 0, (uint64_t) (WIRE_FD_NS + i));
+	step->number[1] = clone_flag[i];
+	job_text(job, step, 0, spec->namespaces[i].path);
+}
+
+static void add_namespaces(struct job *job, const struct spec *spec, const struct plan_namespaces *namespaces)
+{
+	uint64_t late = namespaces->clone_flags & LATE_FLAGS;
+
+	/* The user namespace gives the right to the others, so it is first, and what is made is made in it. */
+	add_join(job, spec, namespaces, SPEC_NS_USER);
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		if (i != SPEC_NS_USER)
+			add_join(job, spec, namespaces, i);
+	if (namespaces->enters)
+		add_number(job, WIRE_ENTER, 0, namespaces->clone_flags & ~LATE_FLAGS & ~(uint64_t) CLONE_NEWUSER);
+	if (late)
+		add_number(job, WIRE_UNSHARE, 0, late);
+}
+
+/* A bind that wants the host's later mounts needs ours to stay its slave. */
+static bool needs_slave(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].propagation & (MS_SLAVE | MS_SHARED))
+			return true;
+	return spec->root_propagation & (MS_SLAVE | MS_SHARED);
+}
+
+/* scow-init has to find it again in its own mount namespace. */
+static int path_of(int fd, char path[PATH_MAX], scow_error **error)
+{
+	char link[40];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, PATH_MAX - 1);
+	if (n < 0)
+		return error_errno(error, errno, "readlink", "find the path of the container's root: is /proc mounted?");
+	path[n] = 0;
+	return 0;
+}
+
+static int add_root(struct job *job, const struct spec *spec, const struct plan_facts *facts, scow_error **error)
+{
+	char layers[PATH_MAX], container[PATH_MAX];
+	struct wire_step *step;
+	int r;
+
+	if (spec->layers_fd < 0) {
+		if (!spec->root_path)
+			return error_set(error, SCOW_E_INVALID, "a container needs a root file system");
+		add_text(job, WIRE_ROOT_BIND, 0, spec->root_path);
+		return 0;
+	}
+	/* The kernel has no overlay of a single layer, and mount points have to be made: so there is an upper always. */
+	if (spec->container_fd < 0 || !spec->n_lowers)
+		return error_set(error, SCOW_E_INVALID, "a root of layers needs at least one, and a directory for changes");
+	r = path_of(spec->layers_fd, layers, error);
+	if (r == 0)
+		r = path_of(spec->container_fd, container, error);
+	if (r < 0)
+		return r;
+	step = job_step(job, WIRE_OVERLAY, (facts->user_ns ? WIRE_USERXATTR : 0) | (spec->overlay_volatile ? WIRE_VOLATILE : 0));
+	job_text(job, step, 0, layers);
+	job_text(job, step, 1, container);
+	job_vector(job, step, 0, spec->lowers, spec->n_lowers, 0);
+	return 0;
+}
+
+/* devpts is refused with a group that does not exist in the user namespace. */
+static char *without_tty_group(const char *data)
+{
+	char *copy = strdup(data), *option = copy ? strstr(copy, ",gid=5") : NULL;
+
+	if (option && (!option[6] || option[6] == ','))
+		memmove(option, option + 6, strlen(option + 6) + 1);
+	return copy;
+}
+
+static int add_file_system(struct job *job, const struct spec_mount *mount, const struct plan_facts *facts, uint32_t flags,
+			   scow_error **error)
+{
+	_cleanup_free_ char *changed = NULL;
+	const char *data = mount->data;
+	struct wire_step *step;
+
+	if (data && strcmp(mount->type, "devpts") == 0 && !facts->tty_group) {
+		data = changed = without_tty_group(data);
+		if (!changed)
+			return error_oom(error);
+	}
+	step = add_text(job, WIRE_MOUNT, flags | (mount->optional ? WIRE_OPTIONAL : 0), mount->type);
+	job_text(job, step, 1, mount->source);
+	job_text(job, step, 2, mount->target);
+	job_text(job, step, 3, data && *data ? data : NULL);
+	step->number[0] = mount->flags & ~(unsigned long) (MS_BIND | MS_REC);
+	step->number[1] = mount->propagation & ~(unsigned long) MS_PRIVATE & ~(unsigned long) MS_REC ? mount->propagation : 0;
+	return 0;
+}
+
+static void add_bind(struct job *job, const struct spec_mount *mount, uint32_t flags, bool slave)
+{
+	struct wire_step *step;
+
+	flags |= (mount->create_source ? WIRE_CREATE_SOURCE : 0) | (mount->recursive_read_only ? WIRE_READ_ONLY_ALL : 0);
+	step = add_text(job, WIRE_BIND, flags, mount->source);
+	job_text(job, step, 1, mount->target);
+	step->number[0] = mount->flags;
+	step->number[1] = mount->propagation;
+	/* Where nothing is a slave all is private already, and a clone as well. */
+	if (!mount->propagation || (mount->propagation & MS_PRIVATE))
+		step->number[1] = slave ? MS_PRIVATE | MS_REC : 0;
+}
+
+static int add_mounts(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
+{
+	uint32_t flags = facts->user_ns ? WIRE_USER_NS : 0;
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *mount = &spec->mounts[i];
+		struct wire_step *step;
+		int r;
+
+		if (!mount->target || mount->target[0] != '/')
+			return error_set(error, SCOW_E_INVALID, "a mount target must be an absolute path: '%s'",
+					 mount->target ? mount->target : "");
+		switch (mount->kind) {
+		case SPEC_MOUNT_FS:
+			r = add_file_system(job, mount, facts, flags, error);
+			if (r < 0)
+				return r;
+			break;
+		case SPEC_MOUNT_BIND:
+			add_bind(job, mount, flags, slave);
+			break;
+		case SPEC_MOUNT_CGROUP:
+			step = add_text(job, WIRE_CGROUP, flags, mount->target);
+			step->number[0] = mount->flags;
+			step->number[1] = facts->cgroup_v2_only;
+			break;
+		}
+	}
+	return 0;
+}
+
+static void add_devices(struct job *job, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_devices; i++) {
+		const struct spec_device *device = &spec->devices[i];
+		struct wire_step *step = add_text(job, WIRE_DEVICE, 0, device->path);
+
+		job_text(job, step, 1, device->bind_source);
+		step->number[0] = (device->mode & 07777) | (device->type == 'b' ? S_IFBLK : S_IFCHR);
+		/* The kernel's 32-bit form of a device number, which mknod takes. */
+		step->number[1] = (uint32_t) makedev(device->major, device->minor);
+		step->number[2] = device->uid;
+		step->number[3] = device->gid;
+	}
+	if (spec->default_dev_links)
+		job_step(job, WIRE_DEV_LINKS, 0);
+	if (spec->terminal)
+		add_number(job, WIRE_TERMINAL, 0, spec->rows)->number[1] = spec->columns;
+}
+
+static const char *rlimit_name(int resource)
+{
+	static const char *const names[] = {
+		[RLIMIT_AS] = "as",           [RLIMIT_CORE] = "core",         [RLIMIT_CPU] = "cpu",
+		[RLIMIT_DATA] = "data",       [RLIMIT_FSIZE] = "fsize",       [RLIMIT_LOCKS] = "locks",
+		[RLIMIT_MEMLOCK] = "memlock", [RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_NICE] = "nice",
+		[RLIMIT_NOFILE] = "nofile",   [RLIMIT_NPROC] = "nproc",       [RLIMIT_RSS] = "rss",
+		[RLIMIT_RTPRIO] = "rtprio",   [RLIMIT_RTTIME] = "rttime",     [RLIMIT_SIGPENDING] = "sigpending",
+		[RLIMIT_STACK] = "stack",
+	};
+
+	return resource >= 0 && (size_t) resource < ARRAY_SIZE(names) ? names[resource] : "?";
+}
+
+static void add_settings(struct job *job, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_sysctls; i++)
+		job_text(job, add_text(job, WIRE_SYSCTL, 0, spec->sysctls[i].name), 1, spec->sysctls[i].value);
+	if (spec->has_oom_score_adj)
+		add_number(job, WIRE_OOM_SCORE, 0, (uint64_t) (int64_t) spec->oom_score_adj);
+	if (spec->make_cwd && spec->cwd && strcmp(spec->cwd, "/") != 0)
+		add_text(job, WIRE_MAKE_DIR, 0, spec->cwd);
+	for (size_t i = 0; i < spec->n_readonly_paths; i++)
+		add_text(job, WIRE_READ_ONLY, 0, spec->readonly_paths[i]);
+	for (size_t i = 0; i < spec->n_masked_paths; i++)
+		add_text(job, WIRE_MASK, 0, spec->masked_paths[i]);
+	if (spec->read_only_root)
+		job_step(job, WIRE_ROOT_READ_ONLY, 0);
+}
+
+static void add_credentials(struct job *job, const struct spec *spec, const struct plan_facts *facts)
+{
+	uint32_t flags = facts->user_ns && facts->single_id ? WIRE_NO_SETGROUPS : 0;
+	struct wire_step *step;
+
+	flags |= spec->no_new_privileges ? WIRE_NO_NEW_PRIVS : 0;
+	flags |= spec->n_seccomp ? WIRE_FILTERED : 0;
+	step = add_number(job, WIRE_CREDENTIALS, flags, spec->cap_bounding);
+	step->number[1] = spec->cap_ambient;
+	if (!spec->n_seccomp)
+		return;
+	step = add_number(job, WIRE_SECCOMP, 0, spec->seccomp_flags);
+	job_blob(job, step, spec->seccomp, spec->n_seccomp * sizeof(*spec->seccomp));
+}
+
+static void add_program(struct job *job, const struct spec *spec, const struct plan_facts *facts)
+{
+	struct wire_step *step = add_text(job, WIRE_USER, 0, spec->user);
+
+	job_vector(job, step, 0, spec->groups, spec->n_groups, 0);
+	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0);
+	if (spec->cwd && strcmp(spec->cwd, "/") != 0)
+		add_text(job, WIRE_CHDIR, 0, spec->cwd);
+	job_step(job, WIRE_GO, 0);
+	if (spec->init)
+		job_step(job, WIRE_INIT, 0);
+	step = add_number(job, WIRE_SESSION, spec->terminal ? WIRE_TTY : 0, spec->has_umask ? (uint64_t) spec->umask : 022);
+	job_text(job, step, 0, spec->id);
+	for (size_t i = 0; i < spec->n_rlimits; i++) {
+		const struct spec_rlimit *limit = &spec->rlimits[i];
+
+		step = add_number(job, WIRE_RLIMIT, limit->best_effort ? WIRE_OPTIONAL : 0, (uint64_t) limit->resource);
+		step->number[1] = limit->soft;
+		step->number[2] = limit->hard;
+		job_text(job, step, 0, rlimit_name(limit->resource));
+	}
+	add_credentials(job, spec, facts);
+	step = job_step(job, WIRE_EXEC, 0);
+	job_vector(job, step, 0, spec->args, spec->n_args, 0);
+	job_vector(job, step, 1, spec->env, spec->n_env, 1);
+}
+
+int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
+		 scow_error **error)
+{
+	bool slave = needs_slave(spec);
+	int r;
+
+	if (!spec->n_args || !spec->args[0][0])
+		return error_set(error, SCOW_E_INVALID, "no command specified");
+	add_namespaces(job, spec, namespaces);
+	add_number(job, WIRE_PROPAGATION, 0, MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
+	if (spec->hostname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
+		add_text(job, WIRE_HOSTNAME, 0, spec->hostname);
+	if (spec->domainname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
+		add_text(job, WIRE_DOMAINNAME, 0, spec->domainname);
+	if (spec->namespaces[SPEC_NS_NETWORK].mode == SPEC_NS_NEW)
+		job_step(job, WIRE_LOOPBACK, 0);
+	r = add_root(job, spec, facts, error);
+	if (r < 0)
+		return r;
+	r = add_mounts(job, spec, facts, slave, error);
+	if (r < 0)
+		return r;
+	add_devices(job, spec);
+	add_settings(job, spec);
+	add_program(job, spec, facts);
+	return 0;
+}
