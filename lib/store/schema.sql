@@ -75,6 +75,7 @@ CREATE TABLE containers (
 	image_name TEXT NOT NULL,           -- as the user gave it
 	top_layer  TEXT,                    -- what its root stands on
 	config     TEXT NOT NULL,           -- JSON, container/config.h
+	args       TEXT NOT NULL DEFAULT '',-- what it executes, merged from image and config: a JSON array
 	state      INTEGER NOT NULL,        -- scow_container_state
 	owner      TEXT,                    -- ROOT/owners/<owner> of the process that has it in hand: an ephemeral one's creator, who
 	                                    -- starts or runs it, who removes it. NULL: nobody, nothing to sweep when a process dies
