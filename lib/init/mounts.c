@@ -89,11 +89,14 @@ static long mount_proc(const char *data, uint64_t flags, int target)
 	return attach(init.proc, target);
 }
 
-/* A plain user inside somebody's container may not mount a sysfs of its own; the one that is there, read-only, shows no more. */
-static long bind_sysfs(int target)
+/*
+ * Where a plain user may not mount a file system of its own (a sysfs inside somebody's container, a proc without a pid namespace),
+ * the host's shows no more than the host does.
+ */
+static long bind_host(const char *path, uint64_t attrs, int target)
 {
-	long r, tree = sys(SYS_open_tree, AT_FDCWD, "/sys", TREE_FLAGS | AT_RECURSIVE);
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	long r, tree = sys(SYS_open_tree, AT_FDCWD, path, TREE_FLAGS | AT_RECURSIVE);
+	struct mount_attr attr = { .attr_set = attrs };
 
 	if (tree < 0)
 		return tree;
@@ -129,9 +132,11 @@ void step_mount(const struct wire_step *step)
 	} else {
 		must(sys(SYS_fchdir, target), "fchdir");
 		r = sys(SYS_mount, source ? source : type, ".", type, step->number[0], data);
-		if (r == -EPERM && is_sysfs && (step->flags & WIRE_USER_NS))
-			r = bind_sysfs(target);
 	}
+	if (r == -EPERM && is_proc && (step->flags & WIRE_USER_NS))
+		r = bind_host("/proc", mount_attrs(step->number[0]), target);
+	if (r == -EPERM && is_sysfs && (step->flags & WIRE_USER_NS))
+		r = bind_host("/sys", MOUNT_ATTR_RDONLY, target);
 	sys(SYS_close, target);
 	if ((step->flags & WIRE_OPTIONAL) && (r == -EPERM || r == -ENODEV || r == -EINVAL || r == -EACCES))
 		return;
@@ -181,6 +186,7 @@ void step_bind(const struct wire_step *step)
 	const char *source = plan_text(&init.plan, step, 0), *path = plan_text(&init.plan, step, 1);
 	uint64_t attrs = mount_attrs(step->number[0]);
 	int tree, target;
+	bool directory;
 
 	doing("bind", source, "at", path);
 	if (!source || !path)
@@ -193,7 +199,11 @@ void step_bind(const struct wire_step *step)
 		set_attr(tree, attrs, 0, false);
 	if (step->number[1])
 		set_attr(tree, 0, step->number[1] & PROPAGATION_TYPES, step->number[1] & MS_REC);
-	target = (int) must(root_target(path, S_ISDIR(fd_mode(tree))), "open");
+	directory = S_ISDIR(fd_mode(tree));
+	target = (int) must(root_target(path, directory), "open");
+	/* The kernel would say EINVAL, as it does of a dozen other things. */
+	if (S_ISDIR(fd_mode(target)) != directory)
+		fail("move_mount", directory ? -ENOTDIR : -EISDIR);
 	must(attach(tree, target), "move_mount");
 	sys(SYS_close, target);
 	sys(SYS_close, tree);

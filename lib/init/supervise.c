@@ -49,6 +49,7 @@ static noreturn void stay(int child)
 {
 	uint64_t all = SIGNALS_ALL;
 
+	sys(SYS_prctl, PR_SET_NAME, "scow-init");
 	shed_privileges();
 	for (;;) {
 		long sig = sys(SYS_rt_sigtimedwait, &all, 0, 0, sizeof(all));
@@ -72,6 +73,8 @@ void step_init(const struct wire_step *step)
 	doing("start the program below init", NULL, NULL, NULL);
 	/* Before the clone: what comes in between must not be lost. */
 	block_signals(SIGNALS_ALL);
+	/* In a pid namespace this changes nothing; without one of its own, orphans come here all the same. */
+	sys(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
 	pid = must(sys(SYS_clone3, &args, sizeof(args)), "clone3");
 	if (pid > 0)
 		stay((int) pid);
