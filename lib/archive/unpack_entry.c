@@ -241,7 +241,7 @@ static int make_directory(struct unpacker *u, const struct entry *entry, scow_er
 	struct stat st;
 	int r;
 
-	for (int i = 0; mkdirat(u->here_fd, entry->base, 0700) < 0; i++) {
+	for (int i = 0; mkdirat(u->here_fd, entry->base, (entry->mode & 0777) | 0700) < 0; i++) {
 		if (errno != EEXIST || i > 0)
 			return unpack_errno(error, errno, "mkdirat", "make the directory");
 		if (fstatat(u->here_fd, entry->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
