@@ -385,7 +385,8 @@ static void read_log_config(struct reader *reader, const cJSON *item)
 	const char *type = object_string(item, "Type");
 	const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "Config");
 
-	if (is_empty_within(item) || ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty_within(config))))
+	if (is_empty_within(item) ||
+	    ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty_within(config))))
 		return;
 	reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no log drivers");
 }

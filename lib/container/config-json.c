@@ -44,9 +44,7 @@ bool is_empty_within(const cJSON *item)
 
 	if (!cJSON_IsArray(item) && !cJSON_IsObject(item))
 		return is_empty(item);
-	cJSON_ArrayForEach(child, item)
-		if (!is_empty_within(child))
-			return false;
+	cJSON_ArrayForEach(child, item) if (!is_empty_within(child)) return false;
 	return true;
 }
 

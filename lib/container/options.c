@@ -301,10 +301,15 @@ static bool number_is_valid(const char *text, size_t size, const char *allowed, 
 
 static bool tmpfs_datum_is_valid(const char *option, size_t size)
 {
-	const char *equals = memchr(option, '=', size), *value = equals + 1;
-	size_t name = equals ? (size_t) (equals - option) : 0, rest;
+	const char *equals = memchr(option, '=', size), *value;
+	size_t name, rest;
 
-	if (!equals || !(rest = size - name - 1))
+	if (!equals)
+		return false;
+	name = (size_t) (equals - option);
+	rest = size - name - 1;
+	value = equals + 1;
+	if (!rest)
 		return false;
 	if (option_is(option, name, "size"))
 		return number_is_valid(value, rest, "0123456789", "kKmMgGtT%");
@@ -379,7 +384,7 @@ static bool device_number(const char **at, char end, int64_t *out)
 
 int device_rule_parse(const char *text, struct spec_device_rule *out, scow_error **error)
 {
-	const char *at = text + 2;
+	const char *at = *text && text[1] ? text + 2 : "";
 
 	*out = (struct spec_device_rule){ .allow = true };
 	if (!*text || !strchr("abc", *text) || text[1] != ' ' || !device_number(&at, ':', &out->major) ||

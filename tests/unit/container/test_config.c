@@ -22,19 +22,19 @@ static void check_kept(scow_container_config *config, scow_status status, const 
 }
 
 #define REFUSED(setter, message, ...) REFUSED_AS(SCOW_E_INVALID, setter, message, __VA_ARGS__)
-#define REFUSED_AS(status, setter, message, ...) \
-	do { \
-		scow_container_config *c = scow_container_config_new(); \
-\
-		scow_container_config_##setter(c, __VA_ARGS__); \
-		check_kept(c, status, #setter ": " message); \
+#define REFUSED_AS(status, setter, message, ...)                                                                                           \
+	do {                                                                                                                               \
+		scow_container_config *c = scow_container_config_new();                                                                    \
+                                                                                                                                           \
+		scow_container_config_##setter(c, __VA_ARGS__);                                                                            \
+		check_kept(c, status, #setter ": " message);                                                                               \
 	} while (0)
-#define TAKEN(setter, ...) \
-	do { \
-		scow_container_config *c = scow_container_config_new(); \
-\
-		scow_container_config_##setter(c, __VA_ARGS__); \
-		check_kept(c, 0, NULL); \
+#define TAKEN(setter, ...)                                                                                                                 \
+	do {                                                                                                                               \
+		scow_container_config *c = scow_container_config_new();                                                                    \
+                                                                                                                                           \
+		scow_container_config_##setter(c, __VA_ARGS__);                                                                            \
+		check_kept(c, 0, NULL);                                                                                                    \
 	} while (0)
 
 static void test_process(void **state)
@@ -135,7 +135,8 @@ static void test_together(void **state)
 	config = scow_container_config_new();
 	scow_container_config_set_memory_bytes(config, 2 << 20 << 3);
 	scow_container_config_set_memory_swap_bytes(config, 1 << 20);
-	check_kept(config, SCOW_E_INVALID, "the limit on memory and swap together (1048576 bytes) is smaller than the one on memory (16777216)");
+	check_kept(config, SCOW_E_INVALID,
+		   "the limit on memory and swap together (1048576 bytes) is smaller than the one on memory (16777216)");
 
 	config = scow_container_config_new();
 	scow_container_config_set_memory_bytes(config, 8 << 20);
@@ -170,7 +171,8 @@ static void test_security(void **state)
 	REFUSED(add_device_rule, "'c 1:3' is not a device rule such as 'c 1:3 rwm' or 'b 8:* r'", "c 1:3");
 	REFUSED(set_sysctl, "sysctl 'kernel.core_pattern' belongs to the whole host, not to a namespace", "kernel.core_pattern", "|/x");
 	REFUSED(set_sysctl, "'net.ipv4.ip_forward' has no proper value", "net.ipv4.ip_forward", "1\n2");
-	REFUSED_AS(SCOW_E_UNSUPPORTED, set_namespace, "network 'bridge': this version has no networks of its own", SCOW_NAMESPACE_NETWORK, "bridge");
+	REFUSED_AS(SCOW_E_UNSUPPORTED, set_namespace, "network 'bridge': this version has no networks of its own", SCOW_NAMESPACE_NETWORK,
+		   "bridge");
 	REFUSED(set_namespace, "'none' is no mode of a pid namespace", SCOW_NAMESPACE_PID, "none");
 	REFUSED(set_namespace, "7 is no kind of namespace", (scow_namespace) 7, "host");
 	TAKEN(set_namespace, SCOW_NAMESPACE_NETWORK, "container:web");
@@ -236,10 +238,11 @@ static void test_without_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_process),	  cmocka_unit_test(test_mounts),	   cmocka_unit_test(test_two_mounts),
-		cmocka_unit_test(test_resources), cmocka_unit_test(test_together),	   cmocka_unit_test(test_cpus_of_the_host),
-		cmocka_unit_test(test_security),  cmocka_unit_test(test_first_error_stays), cmocka_unit_test(test_last_value_counts),
-		cmocka_unit_test(test_without_config),
+		cmocka_unit_test(test_process),           cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_two_mounts),        cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_together),          cmocka_unit_test(test_cpus_of_the_host),
+		cmocka_unit_test(test_security),          cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_last_value_counts), cmocka_unit_test(test_without_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

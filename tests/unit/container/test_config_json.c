@@ -122,12 +122,12 @@ static scow_container_config *with_everything(void)
 	return c;
 }
 
-#define assert_same_text(a, b) \
-	do { \
-		if (a) \
-			assert_string_equal(a, b); \
-		else \
-			assert_null(b); \
+#define assert_same_text(a, b)                                                                                                             \
+	do {                                                                                                                               \
+		if (a)                                                                                                                     \
+			assert_string_equal(a, b);                                                                                         \
+		else                                                                                                                       \
+			assert_null(b);                                                                                                    \
 	} while (0)
 
 /* Field by field, so that nothing is lost that is not written either. */
@@ -215,8 +215,9 @@ static void test_small(void **state)
 	scow_container_config_set_ephemeral(config, 1);
 	scow_container_config_add_bind(config, "/a", "/b", "ro,create");
 	scow_container_config_add_bind(config, "/c", "/d", "ro,noexec");
-	check_written(config, "{\"HostConfig\":{\"Binds\":[\"/a:/b:ro\"],\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/c\",\"Target\":\"/d\","
-			      "\"ReadOnly\":true,\"Options\":\"noexec\"}],\"AutoRemove\":true}}");
+	check_written(config,
+		      "{\"HostConfig\":{\"Binds\":[\"/a:/b:ro\"],\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/c\",\"Target\":\"/d\","
+		      "\"ReadOnly\":true,\"Options\":\"noexec\"}],\"AutoRemove\":true}}");
 	config = scow_container_config_new();
 	scow_container_config_set_stop_timeout_ms(config, 0);
 	scow_container_config_set_pids_max(config, -1);
@@ -253,7 +254,8 @@ static const char docker_request[] =
 	"\"CpusetMems\":\"\",\"Devices\":[],\"DeviceCgroupRules\":null,\"DeviceRequests\":null,\"MemoryReservation\":0,\"MemorySwap\":0,"
 	"\"MemorySwappiness\":-1,\"OomKillDisable\":false,\"PidsLimit\":0,\"Ulimits\":[],\"CpuCount\":0,\"CpuPercent\":0,"
 	"\"IOMaximumIOps\":0,\"IOMaximumBandwidth\":0,\"MaskedPaths\":null,\"ReadonlyPaths\":null},"
-	"\"NetworkingConfig\":{\"EndpointsConfig\":{\"default\":{\"IPAMConfig\":null,\"Links\":null,\"Aliases\":null,\"MacAddress\":\"\"}}}}";
+	"\"NetworkingConfig\":{\"EndpointsConfig\":{\"default\":{\"IPAMConfig\":null,\"Links\":null,\"Aliases\":null,\"MacAddress\":\"\"}}}"
+	"}";
 
 static void test_docker_request(void **state)
 {
@@ -265,8 +267,10 @@ static void test_docker_forms(void **state)
 {
 	scow_container_config *config = read_good(
 		"{\"Name\":\"/web\",\"Env\":[\"A=1\",\"B\"],\"NetworkDisabled\":true,\"Healthcheck\":{\"Test\":[\"NONE\"]},\"HostConfig\":{"
-		"\"Binds\":[\"/a:/b\",\"/c:/d:ro,Z\"],\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/t\",\"TmpfsOptions\":{\"SizeBytes\":4096,"
-		"\"Mode\":511,\"Options\":[[\"exec\"],[\"uid\",\"5\"]]}},{\"Type\":\"bind\",\"Source\":\"/e\",\"Target\":\"/f\",\"ReadOnly\":true,"
+		"\"Binds\":[\"/a:/b\",\"/c:/d:ro,Z\"],\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/"
+		"t\",\"TmpfsOptions\":{\"SizeBytes\":4096,"
+		"\"Mode\":511,\"Options\":[[\"exec\"],[\"uid\",\"5\"]]}},{\"Type\":\"bind\",\"Source\":\"/e\",\"Target\":\"/"
+		"f\",\"ReadOnly\":true,"
 		"\"Consistency\":\"cached\",\"BindOptions\":{\"Propagation\":\"rprivate\",\"NonRecursive\":true}}],"
 		"\"SecurityOpt\":[\"no-new-privileges:true\",\"seccomp=unconfined\",\"label=disable\",\"apparmor=unconfined\"],"
 		"\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"Runtime\":\"runc\",\"Annotations\":{\"k\":\"v\"}}}");
@@ -313,7 +317,8 @@ static void test_refused(void **state)
 		{ "{\"HostConfig\":{\"Memory\":-1}}", SCOW_E_INVALID, "HostConfig.Memory: expected a number that is not negative" },
 		{ "{\"HostConfig\":{\"Memory\":5}}", SCOW_E_INVALID, "HostConfig.Memory: 5 bytes are too few: 6 MiB is the least" },
 		{ "{\"HostConfig\":{\"MemorySwap\":8388608}}", SCOW_E_INVALID, "a limit on swap needs a limit on memory" },
-		{ "{\"HostConfig\":{\"NanoCpus\":333333333}}", SCOW_E_UNSUPPORTED, "HostConfig.NanoCpus: finer than a thousandth of a CPU" },
+		{ "{\"HostConfig\":{\"NanoCpus\":333333333}}", SCOW_E_UNSUPPORTED,
+		  "HostConfig.NanoCpus: finer than a thousandth of a CPU" },
 		{ "{\"HostConfig\":{\"CpuQuota\":5}}", SCOW_E_UNSUPPORTED, "HostConfig.CpuQuota: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.PortBindings: this version cannot honour it" },
@@ -327,7 +332,8 @@ static void test_refused(void **state)
 		  "HostConfig.Binds: 'data' names a volume, which this version does not have" },
 		{ "{\"HostConfig\":{\"Binds\":[\"/data\"]}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.Binds: '/data' asks for a volume, which this version does not have" },
-		{ "{\"HostConfig\":{\"Binds\":[\"/a:/b:x:y\"]}}", SCOW_E_INVALID, "HostConfig.Binds: 'x:y' is not an option of a bind mount" },
+		{ "{\"HostConfig\":{\"Binds\":[\"/a:/b:x:y\"]}}", SCOW_E_INVALID,
+		  "HostConfig.Binds: 'x:y' is not an option of a bind mount" },
 		{ "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/v\"}]}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.Mounts: this version has no mounts of type 'volume'" },
 		{ "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Target\":\"/v\"}]}}", SCOW_E_INVALID,
@@ -358,7 +364,7 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything),     cmocka_unit_test(test_small),   cmocka_unit_test(test_kept_error),
+		cmocka_unit_test(test_everything),     cmocka_unit_test(test_small),        cmocka_unit_test(test_kept_error),
 		cmocka_unit_test(test_docker_request), cmocka_unit_test(test_docker_forms), cmocka_unit_test(test_refused),
 	};
 

@@ -30,7 +30,8 @@ static const char *const nothing[] = { NULL };
 static void test_args(void **state)
 {
 	const struct {
-		const char *const *image_entrypoint, *const *image_cmd, *const *entrypoint, *const *command, *const *args; /* NULL: no command */
+		const char *const *image_entrypoint, *const *image_cmd, *const *entrypoint, *const *command,
+												    *const *args; /* NULL: no command */
 	} cases[] = {
 		{ NULL, WORDS("sh"), NULL, NULL, WORDS("sh") },
 		{ WORDS("e"), WORDS("c"), NULL, NULL, WORDS("e", "c") },
@@ -52,8 +53,10 @@ static void test_args(void **state)
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct image_config image = {
-			.entrypoint = (char **) cases[i].image_entrypoint, .n_entrypoint = count(cases[i].image_entrypoint),
-			.cmd = (char **) cases[i].image_cmd, .n_cmd = count(cases[i].image_cmd),
+			.entrypoint = (char **) cases[i].image_entrypoint,
+			.n_entrypoint = count(cases[i].image_entrypoint),
+			.cmd = (char **) cases[i].image_cmd,
+			.n_cmd = count(cases[i].image_cmd),
 		};
 		scow_container_config *config = scow_container_config_new();
 		struct arena arena = { 0 };
@@ -117,7 +120,8 @@ static void test_env(void **state)
 	scow_container_config_set_env(config, "TERM", "vt100");
 	scow_container_config_set_env(config, "HOSTNAME", "mine");
 	scow_container_config_set_env(config, "HOME", "/h");
-	check_env(config, WORDS("NOTHING", "=x", "A=1", "A=2", "AB=3"), WORDS(PATH, "HOSTNAME=mine", "TERM=vt100", "HOME=/h", "A=2", "AB=3"));
+	check_env(config, WORDS("NOTHING", "=x", "A=1", "A=2", "AB=3"),
+		  WORDS(PATH, "HOSTNAME=mine", "TERM=vt100", "HOME=/h", "A=2", "AB=3"));
 }
 
 static void test_workdir(void **state)
@@ -125,8 +129,13 @@ static void test_workdir(void **state)
 	static const struct {
 		const char *image, *user, *result;
 	} cases[] = {
-		{ NULL, NULL, "/" },	   { "", NULL, "/" },	    { "/srv", NULL, "/srv" },	      { "srv", NULL, "/srv" },
-		{ "/srv", "/x", "/x" },	   { "a/../../b", NULL, "/b" }, { "/proc/self/fd/7/", NULL, "/proc/self/fd/7" },
+		{ NULL, NULL, "/" },
+		{ "", NULL, "/" },
+		{ "/srv", NULL, "/srv" },
+		{ "srv", NULL, "/srv" },
+		{ "/srv", "/x", "/x" },
+		{ "a/../../b", NULL, "/b" },
+		{ "/proc/self/fd/7/", NULL, "/proc/self/fd/7" },
 	};
 
 	(void) state;
@@ -148,7 +157,9 @@ static void test_workdir(void **state)
 static void test_others(void **state)
 {
 	const char *labels[] = { "a", "image", "b", "image" };
-	struct image_config image = { .user = (char *) "www", .stop_signal = (char *) "SIGQUIT", .labels = (char **) labels, .n_labels = 4 };
+	struct image_config image = {
+		.user = (char *) "www", .stop_signal = (char *) "SIGQUIT", .labels = (char **) labels, .n_labels = 4
+	};
 	scow_container_config *config = scow_container_config_new();
 	struct arena arena = { 0 };
 	struct merged merged;

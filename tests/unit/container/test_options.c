@@ -15,10 +15,11 @@ static void test_signals(void **state)
 		const char *text;
 		int number;
 	} cases[] = {
-		{ "SIGTERM", SIGTERM }, { "term", SIGTERM }, { "sigKill", SIGKILL }, { "15", 15 },     { "64", 64 },	   { "65", -1 },
-		{ "0", -1 },		{ "-1", -1 },	     { "", -1 },	     { "SIG", -1 },    { "RTMIN", 34 },	   { "SIGRTMIN+3", 37 },
-		{ "rtmax", 64 },	{ "RTMAX-1", 63 },   { "RTMIN+31", -1 },     { "RTMIN-1", -1 }, { "RTMIN+30", 64 }, { "RTMAX-30", 34 },
-		{ "RTMIN+", -1 },	{ "TERM ", -1 },     { "15x", -1 },	     { "POLL", SIGIO }, { "CLD", SIGCHLD },
+		{ "SIGTERM", SIGTERM }, { "term", SIGTERM },  { "sigKill", SIGKILL }, { "15", 15 },      { "64", 64 },
+		{ "65", -1 },           { "0", -1 },          { "-1", -1 },           { "", -1 },        { "SIG", -1 },
+		{ "RTMIN", 34 },        { "SIGRTMIN+3", 37 }, { "rtmax", 64 },        { "RTMAX-1", 63 }, { "RTMIN+31", -1 },
+		{ "RTMIN-1", -1 },      { "RTMIN+30", 64 },   { "RTMAX-30", 34 },     { "RTMIN+", -1 },  { "TERM ", -1 },
+		{ "15x", -1 },          { "POLL", SIGIO },    { "CLD", SIGCHLD },
 	};
 
 	(void) state;
@@ -41,7 +42,8 @@ static void test_ulimits(void **state)
 
 static void test_cpuset(void **state)
 {
-	static const char *const good[] = { "0", "0-3", "0,2", "0-1,4-5,7" }, *const bad[] = { "", ",", "0,", "-1", "3-1", "0-", "a", "0 1", "99999999" };
+	static const char *const good[] = { "0", "0-3", "0,2", "0-1,4-5,7" }, *const bad[] = { "",   ",", "0,",  "-1",      "3-1",
+											       "0-", "a", "0 1", "99999999" };
 
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -113,7 +115,8 @@ static void check_tmpfs(const char *text, int status, unsigned long expected_fla
 static void test_tmpfs_options(void **state)
 {
 	const unsigned long quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-	static const char *const bad[] = { "size=", "size=x", "size=1kk", "mode=9", "mode=777777", "uid=a", "huge", "x=1", "size", ",", "lowerdir=/", "ro,,rw" };
+	static const char *const bad[] = { "size=", "size=x", "size=1kk", "mode=9", "mode=777777", "uid=a",
+					   "huge",  "x=1",    "size",     ",",      "lowerdir=/",  "ro,,rw" };
 
 	(void) state;
 	check_tmpfs(NULL, 0, quiet, NULL);
@@ -128,7 +131,7 @@ static void test_tmpfs_options(void **state)
 
 static void test_device_rules(void **state)
 {
-	static const char *const bad[] = { "",	     "c",     "c ",	  "c 1:3",	"c 1:3 ",  "x 1:3 r", "c 1:3 rr", "c 1:3 x",
+	static const char *const bad[] = { "",        "c",      "c ",     "c 1:3",    "c 1:3 ",   "x 1:3 r",          "c 1:3 rr", "c 1:3 x",
 					   "c 1 3 r", "c :3 r", "c 1: r", "c 1:3  r", "c  1:3 r", "c 4294967296:1 r", "c **:1 r" };
 	struct spec_device_rule rule;
 
@@ -233,9 +236,9 @@ static void test_sysctls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_ulimits),	  cmocka_unit_test(test_cpuset),
-		cmocka_unit_test(test_bind_options),  cmocka_unit_test(test_tmpfs_options), cmocka_unit_test(test_device_rules),
-		cmocka_unit_test(test_namespaces),    cmocka_unit_test(test_sysctls),
+		cmocka_unit_test(test_signals),      cmocka_unit_test(test_ulimits),       cmocka_unit_test(test_cpuset),
+		cmocka_unit_test(test_bind_options), cmocka_unit_test(test_tmpfs_options), cmocka_unit_test(test_device_rules),
+		cmocka_unit_test(test_namespaces),   cmocka_unit_test(test_sysctls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

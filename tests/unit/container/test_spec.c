@@ -538,10 +538,22 @@ static void test_resources(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_default),	    TEST(test_default_rules), TEST(test_caps),	    TEST(test_caps_that_are_not_here),
-		TEST(test_privileged),	    TEST(test_security),      TEST(test_mounts),    TEST(test_mounts_of_the_user),
-		TEST(test_mounts_in_proc),  TEST(test_namespaces),    TEST(test_host_namespaces), TEST(test_conflicts),
-		TEST(test_rootless),	    TEST(test_sysctls),	      TEST(test_devices),   TEST(test_resources),
+		TEST(test_default),
+		TEST(test_default_rules),
+		TEST(test_caps),
+		TEST(test_caps_that_are_not_here),
+		TEST(test_privileged),
+		TEST(test_security),
+		TEST(test_mounts),
+		TEST(test_mounts_of_the_user),
+		TEST(test_mounts_in_proc),
+		TEST(test_namespaces),
+		TEST(test_host_namespaces),
+		TEST(test_conflicts),
+		TEST(test_rootless),
+		TEST(test_sysctls),
+		TEST(test_devices),
+		TEST(test_resources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
