@@ -135,7 +135,7 @@ SCOW_API void scow_container_config_add_io_limit(scow_container_config *config, 
 /** scow_container_config_add_ulimit() - @name: "nofile", "nproc", ...; -1 for unlimited. Since: 0.1. See: setrlimit(2). */
 SCOW_API void scow_container_config_add_ulimit(scow_container_config *config, const char *name, int64_t soft, int64_t hard);
 
-/** scow_container_config_set_oom_score_adj() - -1000 to 1000. Since: 0.1. See: proc(5). */
+/** scow_container_config_set_oom_score_adj() - -1000 to 1000; 0: as the caller's. Since: 0.1. See: proc(5). */
 SCOW_API void scow_container_config_set_oom_score_adj(scow_container_config *config, int score);
 
 /** scow_container_config_set_cgroup_parent() - cgroup path under which its own is made; default: the caller's own. Since: 0.1. */
@@ -182,6 +182,7 @@ typedef enum scow_namespace {
  *        "bridge" is reserved.
  *
  * Default: private for all but user (host for root, private for a plain user) and time (host); network: "none".
+ * A shared ipc namespace has the other's queues and System V segments; /dev/shm stays each container's own, but for "host".
  * Since: 0.1.  See: namespaces(7).
  */
 SCOW_API void scow_container_config_set_namespace(scow_container_config *config, scow_namespace kind, const char *mode);
