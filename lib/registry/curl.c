@@ -8,6 +8,7 @@
 #include "registry/curl.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/lib.h"
@@ -65,4 +66,32 @@ const struct curl_api *curl_api_get(scow_error **error)
 		return NULL;
 	}
 	return &api;
+}
+
+void curl_quiet_begin(struct curl_quiet *quiet)
+{
+	sigset_t all, pending;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigpending(&pending);
+	quiet->had_pipe = sigismember(&pending, SIGPIPE) == 1;
+	pthread_sigmask(SIG_SETMASK, &all, &quiet->before);
+}
+
+void curl_quiet_end(struct curl_quiet *quiet)
+{
+	static const struct timespec now = { 0, 0 };
+	sigset_t pipe_only, pending;
+
+	sigpending(&pending);
+	if (!quiet->had_pipe && sigismember(&pending, SIGPIPE) == 1) {
+		sigemptyset(&pipe_only);
+		sigaddset(&pipe_only, SIGPIPE);
+		(void) sigtimedwait(&pipe_only, NULL, &now);
+	}
+	pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
 }

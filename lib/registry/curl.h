@@ -3,6 +3,8 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <signal.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 
@@ -34,3 +36,11 @@ struct curl_api {
 
 /* The table with libcurl initialised, or NULL with an error (SCOW_E_UNSUPPORTED: not installed). */
 const struct curl_api *curl_api_get(scow_error **error) _must_check_;
+
+/* libcurl is entered with signals blocked; a SIGPIPE that came of it is swallowed. */
+struct curl_quiet {
+	sigset_t before;
+	bool had_pipe;
+};
+void curl_quiet_begin(struct curl_quiet *quiet);
+void curl_quiet_end(struct curl_quiet *quiet);

@@ -10,14 +10,11 @@
  */
 #include "registry/http.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/cancel.h"
 #include "registry/curl.h"
@@ -53,40 +50,6 @@ struct http_transfer {
 	char message[CURL_ERROR_SIZE];
 };
 
-/* libcurl is entered with signals blocked; a SIGPIPE that came of it is swallowed. */
-struct quiet {
-	sigset_t before;
-	bool had_pipe;
-};
-
-static void quiet_begin(struct quiet *quiet)
-{
-	sigset_t all, pending;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	sigpending(&pending);
-	quiet->had_pipe = sigismember(&pending, SIGPIPE) == 1;
-	pthread_sigmask(SIG_SETMASK, &all, &quiet->before);
-}
-
-static void quiet_end(struct quiet *quiet)
-{
-	static const struct timespec now = { 0, 0 };
-	sigset_t pipe_only, pending;
-
-	sigpending(&pending);
-	if (!quiet->had_pipe && sigismember(&pending, SIGPIPE) == 1) {
-		sigemptyset(&pipe_only);
-		sigaddset(&pipe_only, SIGPIPE);
-		(void) sigtimedwait(&pipe_only, NULL, &now);
-	}
-	pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
-}
-
 int http_client_new(const struct http_options *options, struct http_client **out, scow_error **error)
 {
 	const struct curl_api *curl = curl_api_get(error);
@@ -110,13 +73,13 @@ int http_client_new(const struct http_options *options, struct http_client **out
 
 void http_client_free(struct http_client *client)
 {
-	struct quiet quiet;
+	struct curl_quiet quiet;
 
 	if (!client)
 		return;
-	quiet_begin(&quiet);
+	curl_quiet_begin(&quiet);
 	(void) client->curl->multi_cleanup(client->multi);
-	quiet_end(&quiet);
+	curl_quiet_end(&quiet);
 	free(client->home);
 	free(client);
 }
@@ -385,16 +348,16 @@ static void detach(struct http_transfer *t)
 
 void http_transfer_free(struct http_transfer *t)
 {
-	struct quiet quiet;
+	struct curl_quiet quiet;
 
 	if (!t)
 		return;
-	quiet_begin(&quiet);
+	curl_quiet_begin(&quiet);
 	detach(t);
 	if (t->easy)
 		t->client->curl->easy_cleanup(t->easy);
 	t->client->curl->slist_free_all(t->headers);
-	quiet_end(&quiet);
+	curl_quiet_end(&quiet);
 	url_done(&t->url);
 	free(t->authorization);
 	free(t->accept);
@@ -514,12 +477,12 @@ static void on_done(struct http_transfer *t, CURLcode code)
 /* Lets libcurl work, and collects what has ended. Returns how many transfers did. */
 static int perform(struct http_client *client, scow_error **error)
 {
-	struct quiet quiet;
+	struct curl_quiet quiet;
 	int running, left, ended = 0;
 	CURLMcode code;
 	CURLMsg *message;
 
-	quiet_begin(&quiet);
+	curl_quiet_begin(&quiet);
 	code = client->curl->multi_perform(client->multi, &running);
 	while (code == CURLM_OK && (message = client->curl->multi_info_read(client->multi, &left))) {
 		struct http_transfer *t = NULL;
@@ -529,7 +492,7 @@ static int perform(struct http_client *client, scow_error **error)
 		on_done(t, result);
 		ended++;
 	}
-	quiet_end(&quiet);
+	curl_quiet_end(&quiet);
 	if (code != CURLM_OK)
 		return error_set(error, SCOW_E_FAILED, "libcurl: %s", client->curl->multi_strerror(code));
 	return ended;
@@ -573,14 +536,14 @@ int http_result(struct http_transfer *t, const struct http_response **out, enum 
 
 void http_resume(struct http_transfer *t)
 {
-	struct quiet quiet;
+	struct curl_quiet quiet;
 
 	if (!t->paused || t->finished)
 		return;
 	t->paused = false;
-	quiet_begin(&quiet);
+	curl_quiet_begin(&quiet);
 	(void) t->client->curl->easy_pause(t->easy, CURLPAUSE_CONT);
-	quiet_end(&quiet);
+	curl_quiet_end(&quiet);
 }
 
 int http_fetch(struct http_client *client, const struct http_request *request, struct http_transfer **out,
