@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""The core of the suite as a plain user that this test makes: with ranges in /etc/subuid, and without any."""
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/support"))
+sys.dont_write_bytecode = True
+import snapshot  # noqa: E402
+
+SCOW = pathlib.Path(os.environ.get("SCOW", TOP / "build/examples/scow/scow"))
+BUILD = pathlib.Path(os.environ.get("SCOW_BUILD_DIR", SCOW.parents[2]))
+
+
+class Rootless:
+    NAME = None
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root to make users")
+        cls.work = tempfile.mkdtemp(prefix="scow-rootless.")
+        os.chmod(cls.work, 0o755)
+        subprocess.run(["userdel", "-f", cls.NAME], capture_output=True)
+        subprocess.run(["useradd", "--create-home", "--home-dir", f"{cls.work}/home", "--shell", "/bin/sh", cls.NAME], check=True)
+        cls.user = pwd.getpwnam(cls.NAME)
+        cls.ranges()
+        # The build may lie where this user cannot go: what is run is copied, in the layout that its library path expects.
+        for name in ("examples/scow/scow", "lib/libscow.so.0", "tests/api/test_api_container", "tests/api/test_api_process",
+                     "tests/api/test_container", "tests/api/test_process", "examples/run_hello"):
+            if (BUILD / name).exists():
+                to = pathlib.Path(cls.work, "build", name)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(BUILD / name, to)
+        cls.scow_path = f"{cls.work}/build/examples/scow/scow"
+        cls.root = f"{cls.work}/home/.local/share/scow"
+        subprocess.run([TOP / "tests/support/make-base-image.sh", f"{cls.work}/base.tar", "base:latest"], check=True)
+        os.chmod(f"{cls.work}/base.tar", 0o644)
+        done = cls.scow("load", "-q", "-i", f"{cls.work}/base.tar")
+        assert done.returncode == 0, done
+        cls.before = snapshot.Snapshot(cls.root)
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.before.check()
+        finally:
+            subprocess.run(["userdel", "-f", cls.NAME], capture_output=True)
+            shutil.rmtree(cls.work, ignore_errors=True)
+
+    @classmethod
+    def as_user(cls, *command, **kwargs):
+        env = {"PATH": os.environ["PATH"], "HOME": f"{cls.work}/home", "LANG": "C", "TMPDIR": f"{cls.work}/home"}
+        env.update({name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")})
+        env.update(kwargs.pop("env", {}))
+        return subprocess.run([str(part) for part in command], user=cls.user.pw_uid, group=cls.user.pw_gid, extra_groups=[], env=env,
+                              cwd=f"{cls.work}/home", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, **kwargs)
+
+    @classmethod
+    def scow(cls, *args):
+        return cls.as_user(cls.scow_path, *args)
+
+    def run_ok(self, *args):
+        done = self.scow("run", "--rm", *args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_root_inside_is_the_user_outside(self):
+        self.assertEqual(self.run_ok("base", "id", "-u").strip(), "0")
+        maps = self.run_ok("base", "cat", "/proc/self/uid_map").split()
+        self.assertEqual(maps[:2], ["0", str(self.user.pw_uid)])
+        self.assertTrue(json.loads(self.scow("info", "--format", "json").stdout)["Rootless"])
+
+    def test_exit_codes(self):
+        for script, code in (("exit 3", 3), ("kill -9 $$", 137)):
+            self.assertEqual(self.scow("run", "--rm", "base", "sh", "-c", script).returncode, code)
+        self.assertEqual(self.scow("run", "--rm", "base", "nothing-there").returncode, 127)
+        self.assertEqual(self.scow("run", "--rm", "base", "/etc/passwd").returncode, 126)
+
+    def test_writable_root_binds_and_tmpfs(self):
+        shared = pathlib.Path(self.work, "home/shared")
+        self.as_user("mkdir", "-p", shared)
+        self.run_ok("-v", f"{shared}:/data", "--tmpfs", "/scratch", "base", "sh", "-c",
+                    "echo x >/data/made && echo y >/scratch/a && echo z >/etc/changed && mkdir -p /new/dir")
+        self.assertEqual((shared / "made").stat().st_uid, self.user.pw_uid)
+
+    def test_namespaces_are_new(self):
+        out = self.run_ok("base", "sh", "-c", "readlink /proc/self/ns/net /proc/self/ns/pid /proc/self/ns/mnt; hostname; ls /sys/class/net")
+        self.assertNotIn(os.readlink("/proc/self/ns/net"), out)
+        self.assertNotIn(os.readlink("/proc/self/ns/mnt"), out)
+
+    def test_limits_are_refused_not_dropped(self):
+        done = self.scow("run", "--rm", "--memory", "64m", "base", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("memory", done.stderr)
+
+    def test_no_host_root(self):
+        """Files of the host's root cannot be changed through a bind."""
+        done = self.scow("run", "--rm", "-v", "/etc:/host", "base", "sh", "-c", "echo x >/host/scow-was-here")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(os.path.exists("/etc/scow-was-here"))
+
+    def test_removal_of_what_others_own(self):
+        self.assertEqual(self.scow("create", "--name", "kept", "base", "sh", "-c", "mkdir -p /a/b && touch /a/b/c && chmod 0 /a/b").returncode, 0)
+        done = self.scow("start", "-a", "kept")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.scow("rm", "kept")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(os.listdir(f"{self.root}/containers"), [])
+
+    def test_api_suite(self):
+        """The API's own tests, as this user."""
+        found = sorted(pathlib.Path(self.work, "build/tests/api").glob("test_*"))
+        self.assertTrue(found, "the API tests are built")
+        for program in found:
+            done = self.as_user(program)
+            self.assertEqual(done.returncode, 0, f"{program.name}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+
+
+class WithRanges(Rootless, unittest.TestCase):
+    NAME = "scowtest1"
+
+    @classmethod
+    def ranges(cls):
+        for name in ("/etc/subuid", "/etc/subgid"):
+            if cls.NAME not in pathlib.Path(name).read_text():
+                with open(name, "a") as file:
+                    file.write(f"{cls.NAME}:700000:65536\n")
+
+    def test_other_ids(self):
+        self.assertEqual(self.run_ok("-u", "1000:1000", "base", "sh", "-c", "id -u; id -g").split(), ["1000", "1000"])
+        self.run_ok("base", "sh", "-c", "touch /f && chown 33:33 /f && [ $(stat -c %u /f) = 33 ]")
+
+    def test_a_user_of_the_image_writes(self):
+        done = self.scow("run", "--name", "owner", "base", "sh", "-c", "mkdir /d && touch /d/f && chown -R 1000:1000 /d && chmod 700 /d")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.scow("rm", "owner")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class SingleId(Rootless, unittest.TestCase):
+    NAME = "scowtest2"
+
+    @classmethod
+    def ranges(cls):
+        for name in ("/etc/subuid", "/etc/subgid"):
+            lines = [line for line in pathlib.Path(name).read_text().splitlines(True) if not line.startswith(cls.NAME + ":")]
+            pathlib.Path(name).write_text("".join(lines))
+
+    def test_one_id_is_mapped(self):
+        self.assertEqual(self.run_ok("base", "cat", "/proc/self/uid_map").split(), ["0", str(self.user.pw_uid), "1"])
+
+
+if __name__ == "__main__":
+    unittest.main()
