@@ -3,8 +3,8 @@
  * One thread, one loop: libcurl's transfers feed the layers' sinks, which have threads of their own.
  *
  * 1. A layer is worked on under its lock ("layer-<hex of the chain id>"), taken without waiting: a layer
- *    that another puller has is looked at again until it is there, while the others go on. Nobody waits
- *    with a lock held, so no two pullers wait for each other.
+ *    that another puller has is looked at again until it is there, while the others go on. Nobody stops
+ *    for a lock, so no two pullers stop each other.
  * 2. A sink that is full pauses its transfer, not the loop.
  * 3. A cut transfer goes on at the byte where it broke. The sink has consumed what came before, so where
  *    the server cannot give a range, that many bytes of the whole are skipped; the digest is over all of

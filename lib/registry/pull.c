@@ -187,7 +187,9 @@ static int get_config(struct pull *pull, scow_error **error)
 static int record(struct pull *pull, scow_image **out, scow_error **error)
 {
 	const struct document *manifest = pull->manifest.data ? &pull->manifest : &pull->top;
-	_cleanup_free_ char *tag = pull->reference.tag ? reference_tagged(&pull->reference) : NULL;
+	/* As in Docker: "name:tag@digest" is pulled by its digest, and the tag is decoration. */
+	bool tagged = pull->reference.tag && !pull->reference.digest;
+	_cleanup_free_ char *tag = tagged ? reference_tagged(&pull->reference) : NULL;
 	_cleanup_free_ char *by_digest = reference_by_digest(&pull->reference, pull->top_digest);
 	const char *blobs[] = { pull->manifest_digest, pull->config_digest };
 	struct image_record row = { .id = pull->config_digest,
@@ -202,7 +204,7 @@ static int record(struct pull *pull, scow_image **out, scow_error **error)
 	char digest[DIGEST_STRING];
 	int r;
 
-	if ((pull->reference.tag && !tag) || !by_digest)
+	if ((tagged && !tag) || !by_digest)
 		return error_oom(error);
 	r = blob_put(pull->engine, manifest->data, manifest->size, digest, error);
 	if (!r)

@@ -31,6 +31,7 @@ struct session {
 	char *domain, *host, *path, *scope;
 	bool https;
 	bool settled; /* the scheme has been seen to work, or there is no choice */
+	unsigned int switches;
 	bool explicit_port;
 };
 
@@ -156,13 +157,13 @@ static int later(struct attempt *attempt, unsigned int retry_after_s, int r)
 	return SESSION_RETRY;
 }
 
-/* The other scheme, once, where both are allowed. */
+/* The other scheme, where both are allowed; and back again, since a registry may also have been cut off at its first word. */
 static bool switch_scheme(struct session *session, struct attempt *attempt)
 {
 	if (session->settled)
 		return false;
 	session->https = !session->https;
-	session->settled = true;
+	session->settled = ++session->switches == 2;
 	attempt->wait_ms = 0;
 	return true;
 }
@@ -180,6 +181,9 @@ static int judge_failure(struct session *session, struct attempt *attempt, enum 
 		/* A registry that never answered is not there; one that did may come back. */
 		return attempt->failures ? later(attempt, 0, r) : r;
 	case HTTP_BROKEN:
+		/* A stall has been waited for already: one more try. */
+		if (r == SCOW_E_TIMEOUT)
+			attempt->failures += ARRAY_SIZE(backoff_ms) - 2;
 		return later(attempt, 0, r);
 	case HTTP_FATAL:
 		break;
@@ -225,6 +229,9 @@ int session_judge(struct session *session, struct attempt *attempt, struct http_
 	enum http_failure failure;
 	int r = http_result(transfer, response, &failure, &failed);
 
+	/* What we sent was accepted: should it be cut and the token run out, that is a new story. */
+	if ((*response)->status / 100 == 2)
+		attempt->renewed = false;
 	if (r < 0) {
 		r = judge_failure(session, attempt, failure, r);
 	} else if (wants_https(session, *response) && switch_scheme(session, attempt)) {

@@ -213,6 +213,8 @@ class Plain(PullCase):
         result = self.pull_ok(f"{registry.host}/a@{first.digest}")
         self.assertEqual((result.id, result.tags), (first.id, []))
         self.assertEqual(result.digests, [f"{registry.host}/a@{first.digest}"])
+        result = self.pull_ok(f"{registry.host}/a:new@{first.digest}")
+        self.assertEqual((result.id, result.tags), (first.id, []))
 
     def test_not_there(self):
         registry = self.registry()
@@ -305,6 +307,13 @@ class Authentication(PullCase):
         self.pull_ok(f"{registry.host}/a")
         self.assertEqual(registry.count("^/token"), 2)
         self.assertLess(registry.blob_bytes, image.layer_bytes * 1.1)
+
+    def test_token_expires_in_mid_transfer_of_what_wanted_it_first(self):
+        registry = self.registry(auth="token", token_uses=1, ask_for="/blobs/")
+        image = registry.add_image("a", layers(1))
+        registry.rule(image.layers[0]["digest"], fake.cut_at(400), times=2)  # the refusal, and the half
+        registry.rule(image.layers[0]["digest"], fake.cut_at(0), times=1)
+        self.pull_ok(f"{registry.host}/a")
 
     def test_only_blobs_want_a_token(self):
         registry = self.registry(auth="token", ask_for="/blobs/")
@@ -417,6 +426,12 @@ class Broken(PullCase):
         registry.rule(digest := fake.digest_of(image.config), fake.cut_at(0), times=1)
         self.pull_ok(f"{registry.host}/a")
         self.assertEqual(registry.count(digest), 2)
+
+    def test_cut_before_the_first_word(self):
+        registry = self.registry()
+        registry.add_image("a", layers(1, 10))
+        registry.rule("/manifests/", lambda handler, answer: handler.hang_up(), times=1)
+        self.pull_ok(f"{registry.host}/a")
 
     def test_body_without_a_length(self):
         registry = self.registry()
