@@ -74,10 +74,15 @@ static int explain_exec(const char *command, int errnum, int r, scow_error **err
 }
 
 /* The step's name and errno say it all for an engineer; these two are for everybody. */
-static int explain(const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
+static int explain(const struct facts *facts, const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
 {
 	if (!report->error)
 		return r;
+	/* An id that is not mapped does not exist. */
+	if (report->step == WIRE_CREDENTIALS && report->error == EINVAL && facts->rootless)
+		return error_hint(error, r, "%s",
+				  facts->single_id_reason ? facts->single_id_reason
+							  : "give this user a larger range in /etc/subuid and /etc/subgid");
 	if (report->step == WIRE_EXEC)
 		return explain_exec(spec->args[0], report->error, r, error);
 	if (report->step == WIRE_USER && report->error == ESRCH) {
@@ -113,7 +118,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 	place_descriptors(launch, namespaces, null_fd, &process);
 	r = job_run(engine, job, &process, error);
 	if (r < 0)
-		return error_at(error, explain(launch->spec, &process.report, r, error), "start", launch->spec->id);
+		return error_at(error, explain(&engine->facts, launch->spec, &process.report, r, error), "start", launch->spec->id);
 	launch->pid = process.pid;
 	launch->pidfd = process.pidfd;
 	launch->terminal_fd = process.terminal_fd;

@@ -216,6 +216,8 @@ static int add_mounts(struct job *job, const struct spec *spec, const struct pla
 		if (!mount->target || mount->target[0] != '/')
 			return error_set(error, SCOW_E_INVALID, "a mount target must be an absolute path: '%s'",
 					 mount->target ? mount->target : "");
+		if (!mount->target[strspn(mount->target, "/")])
+			return error_set(error, SCOW_E_INVALID, "a mount target cannot be the root itself");
 		switch (mount->kind) {
 		case SPEC_MOUNT_FS:
 			r = add_file_system(job, mount, facts, flags, error);
@@ -334,6 +336,9 @@ int plan_compile(const struct spec *spec, const struct plan_facts *facts, const 
 
 	if (!spec->n_args || !spec->args[0][0])
 		return error_set(error, SCOW_E_INVALID, "no command specified");
+	if (spec->n_seccomp > BPF_MAXINSNS)
+		return error_set(error, SCOW_E_LIMIT, "a seccomp filter of %zu instructions: the kernel takes %d", spec->n_seccomp,
+				 BPF_MAXINSNS);
 	add_namespaces(job, spec, namespaces);
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
 	if (spec->hostname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
