@@ -281,12 +281,23 @@ int container_record_exit(scow_engine *engine, const char *id, const struct proc
 static bool remove_empty(scow_engine *engine, const char *id)
 {
 	/* overlayfs makes work/work, and in it this mark when it is mounted volatile. */
-	static const char *const parts[] = { "/work/work/incompat/volatile", "/work/work/incompat", "/work/work", "/work", "/diff", "" };
+	static const struct {
+		const char *path;
+		int flags;
+	} parts[] = {
+		{ "/work/work/incompat/volatile/dirty", 0 },
+		{ "/work/work/incompat/volatile", AT_REMOVEDIR },
+		{ "/work/work/incompat", AT_REMOVEDIR },
+		{ "/work/work", AT_REMOVEDIR },
+		{ "/work", AT_REMOVEDIR },
+		{ "/diff", AT_REMOVEDIR },
+		{ "", AT_REMOVEDIR },
+	};
 	char path[128];
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		snprintf(path, sizeof(path), "%s%s", id, parts[i]);
-		if (unlinkat(engine->containers_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		snprintf(path, sizeof(path), "%s%s", id, parts[i].path);
+		if (unlinkat(engine->containers_fd, path, parts[i].flags) < 0 && errno != ENOENT)
 			return false;
 	}
 	return true;
