@@ -217,8 +217,13 @@ static void test_dispatch_in_a_loop(void **state)
 	expect_code(process, 0);
 	assert_int_equal(seen.bytes[SCOW_STDOUT], 3000000);
 	scow_process_unref(process);
-	seen.drop = process = start(io, "echo once; sleep 60");
-	scow_process_wait(process, 20000, NULL, NULL);
+	seen.drop = process = start(io, "echo once; exec sleep 60");
+	{
+		struct pollfd fds = { .fd = scow_process_fd(process), .events = POLLIN };
+
+		assert_int_equal(poll(&fds, 1, 10000), 1);
+		assert_int_equal(scow_process_dispatch(process, NULL), 1);
+	}
 	assert_int_equal(frees, 1);
 	scow_io_unref(io);
 }
