@@ -21,7 +21,7 @@ struct init {
 	uint32_t step;   /* kind of the one that runs */
 	int root;        /* the new root; AT_FDCWD (which is "/" then) after the pivot */
 	int proc;        /* a procfs of our own that nothing is mounted over, or -1 */
-	int empty_dir;   /* a detached, read-only, empty file system for masks, or -1 */
+	int empty_dir;   /* a read-only, empty file system for masks, or -1 */
 	int null_device; /* checked to be the null device, or -1 */
 	uint32_t uid, gid;
 	uint32_t groups[GROUPS_MAX];

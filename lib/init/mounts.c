@@ -305,22 +305,25 @@ void step_read_only(const struct wire_step *step)
 	sys(SYS_close, target);
 }
 
-/* One file system for all masked directories: making one costs more than all the rest of a mask. */
-static int empty_dir(void)
+/*
+ * One file system for all masked directories: making one costs more than all the rest of a mask. The first place gets it as it is;
+ * the others get clones, which older kernels make of attached mounts only.
+ */
+static long empty_dir(void)
 {
 	if (init.empty_dir < 0) {
+		uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 		long context = must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen");
 
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "0", 0), "fsconfig");
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0), "fsconfig");
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "tmpfs", 0), "fsconfig");
 		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
-		init.empty_dir = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC,
-						MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-					    "fsmount");
+		init.empty_dir = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, attrs), "fsmount");
 		sys(SYS_close, context);
+		return init.empty_dir;
 	}
-	return init.empty_dir;
+	return must(sys(SYS_open_tree, init.empty_dir, "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");
 }
 
 /* The host's, and proved: a container's own /dev/null may have been replaced (CVE-2025-31133). */
@@ -348,10 +351,11 @@ void step_mask(const struct wire_step *step)
 		return;
 	must(target, "open");
 	if (S_ISDIR(fd_mode((int) target)))
-		tree = must(sys(SYS_open_tree, empty_dir(), "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");
+		tree = empty_dir();
 	else
 		tree = must(sys(SYS_open_tree, null_device(), "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");
 	must(attach((int) tree, (int) target), "move_mount");
-	sys(SYS_close, tree);
+	if (tree != init.empty_dir)
+		sys(SYS_close, tree);
 	sys(SYS_close, target);
 }

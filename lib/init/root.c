@@ -231,20 +231,17 @@ void step_overlay(const struct wire_step *step)
 {
 	char **lowers = plan_vector(&init.plan, step, 0);
 	int context, mount;
-	long r;
 
-	doing("mount the overlay root", NULL, NULL, NULL);
-	context = (int) must(sys(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen");
 	enter(plan_text(&init.plan, step, 0));
+	doing("mount the overlay root", NULL, NULL, NULL);
+	if (step->flags & WIRE_BY_MOUNT) {
+		overlay_by_mount(step);
+		return;
+	}
+	context = (int) must(sys(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen");
 	for (char **lower = lowers; *lower; lower++) {
 		doing("add a layer to the root", *lower, NULL, NULL);
-		r = sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0);
-		if (r == -EINVAL && lower == lowers) {
-			doing("mount the overlay root", NULL, NULL, NULL);
-			overlay_by_mount(step);
-			return;
-		}
-		must(r, "fsconfig");
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0), "fsconfig lowerdir+");
 	}
 	enter(plan_text(&init.plan, step, 1));
 	doing("mount the overlay root in", plan_text(&init.plan, step, 1), NULL, NULL);

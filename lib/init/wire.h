@@ -85,6 +85,7 @@ enum wire_flag {
 	WIRE_NO_SETGROUPS = 1 << 6,   /* CREDENTIALS: a single id is mapped, groups stay */
 	WIRE_NO_NEW_PRIVS = 1 << 7,   /* CREDENTIALS */
 	WIRE_FILTERED = 1 << 8,       /* CREDENTIALS: a filter follows, keep CAP_SYS_ADMIN for it */
+	WIRE_BY_MOUNT = 1 << 10,      /* OVERLAY: with mount(2), the kernel is older than 6.5 */
 	WIRE_TTY = 1 << 9,            /* SESSION: descriptor 0 becomes the controlling terminal */
 };
 

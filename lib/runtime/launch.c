@@ -21,7 +21,9 @@ static int find_facts(scow_engine *engine, struct plan_facts *out, scow_error **
 	const struct cgroup_base *base;
 	int r;
 
-	*out = (struct plan_facts){ .user_ns = facts->rootless, .tty_group = !facts->rootless };
+	*out = (struct plan_facts){ .user_ns = facts->rootless,
+				    .tty_group = !facts->rootless,
+				    .old_overlay = facts->kernel < (6 << 16 | 5) };
 	r = cgroup_base_get(engine, &base, error);
 	if (r < 0)
 		return r;

@@ -135,6 +135,7 @@ static int path_of(int fd, char path[PATH_MAX], scow_error **error)
 static int add_root(struct job *job, const struct spec *spec, const struct plan_facts *facts, scow_error **error)
 {
 	char layers[PATH_MAX], container[PATH_MAX];
+	uint32_t flags = facts->old_overlay ? WIRE_BY_MOUNT : 0;
 	struct wire_step *step;
 	int r;
 
@@ -152,7 +153,9 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 		r = path_of(spec->container_fd, container, error);
 	if (r < 0)
 		return r;
-	step = job_step(job, WIRE_OVERLAY, (facts->user_ns ? WIRE_USERXATTR : 0) | (spec->overlay_volatile ? WIRE_VOLATILE : 0));
+	flags |= facts->user_ns ? WIRE_USERXATTR : 0;
+	flags |= spec->overlay_volatile ? WIRE_VOLATILE : 0;
+	step = job_step(job, WIRE_OVERLAY, flags);
 	job_text(job, step, 0, layers);
 	job_text(job, step, 1, container);
 	job_vector(job, step, 0, spec->lowers, spec->n_lowers, 0);

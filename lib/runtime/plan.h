@@ -11,6 +11,7 @@ struct plan_facts {
 	bool single_id;       /* and no id but root's is mapped there */
 	bool tty_group;       /* group 5 exists there (devpts) */
 	bool cgroup_v2_only;
+	bool old_overlay;     /* before Linux 6.5 layers cannot be given one by one */
 };
 
 /* How the process is born, and which descriptors it gets to join what it joins. */
