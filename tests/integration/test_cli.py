@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -476,6 +477,15 @@ class Pull(Cli):
         done = self.scow("run", "--rm", "--pull", "always", "-q", name, "echo", "hello")
         self.assertEqual((done.stdout, done.stderr), ("hello\n", ""))
         self.scow("rmi", name)
+
+    def test_interrupted(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            for command in ["pull"], ["run", "--rm"]:
+                process = self.spawn(*command, f"127.0.0.1:{silent.getsockname()[1]}/x", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                peer, _ = silent.accept()
+                with peer:
+                    process.send_signal(signal.SIGINT)
+                    self.assertEqual(process.wait(5), -signal.SIGINT)
 
     def test_failures(self):
         done = self.scow("pull", f"{self.address}/no/such:1")
