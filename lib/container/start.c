@@ -20,7 +20,6 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
-#include "container/options.h"
 #include "image/layer.h"
 #include "runtime/launch.h"
 
@@ -196,14 +195,11 @@ static int open_root(struct start *start, scow_error **error)
 }
 
 static const struct {
-	scow_namespace kind;
-	enum spec_ns spec_kind;
+	enum spec_ns kind;
 	const char *file;
 } namespaces[] = {
-	{ SCOW_NAMESPACE_PID, SPEC_NS_PID, "pid" },          { SCOW_NAMESPACE_NETWORK, SPEC_NS_NETWORK, "net" },
-	{ SCOW_NAMESPACE_IPC, SPEC_NS_IPC, "ipc" },          { SCOW_NAMESPACE_UTS, SPEC_NS_UTS, "uts" },
-	{ SCOW_NAMESPACE_CGROUP, SPEC_NS_CGROUP, "cgroup" }, { SCOW_NAMESPACE_USER, SPEC_NS_USER, "user" },
-	{ SCOW_NAMESPACE_TIME, SPEC_NS_TIME, "time" },
+	{ SPEC_NS_PID, "pid" },       { SPEC_NS_NETWORK, "net" }, { SPEC_NS_IPC, "ipc" },   { SPEC_NS_UTS, "uts" },
+	{ SPEC_NS_CGROUP, "cgroup" }, { SPEC_NS_USER, "user" },   { SPEC_NS_TIME, "time" },
 };
 
 /* Opens a namespace of a running container, so that it stays the same one whatever becomes of that container. */
@@ -238,19 +234,17 @@ static int join_namespaces(struct start *start, scow_error **error)
 	scow_engine *engine = start->container->engine;
 
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
-		struct spec_namespace *ns = &start->spec.namespaces[namespaces[i].spec_kind];
-		struct namespace_choice choice;
-		int fd, r;
+		struct spec_namespace *ns = &start->spec.namespaces[namespaces[i].kind];
+		const char *name;
+		int fd;
 
 		if (ns->mode != SPEC_NS_JOIN || ns->path)
 			continue;
-		r = namespace_parse(namespaces[i].kind, start->config->namespaces[namespaces[i].kind], &choice, error);
-		if (r < 0)
-			return r;
-		fd = open_namespace(engine, choice.argument, namespaces[i].file, error);
+		name = spec_joined_container(start->config, namespaces[i].kind);
+		fd = open_namespace(engine, name ? name : "", namespaces[i].file, error);
 		if (fd < 0)
 			return fd;
-		start->namespace_fds[namespaces[i].spec_kind] = fd;
+		start->namespace_fds[namespaces[i].kind] = fd;
 		ns->path = arena_printf(&start->spec.arena, "/proc/self/fd/%d", fd);
 		if (!ns->path)
 			return error_oom(error);
