@@ -43,6 +43,7 @@ class Result:
         self.progress = [line for line in lines if "layer" in line]
         self.results = [line for line in lines if "status" in line]
         self.last = self.results[-1] if self.results else {}
+        self.left = lines[-1]
 
     def __getattr__(self, name):
         return self.last[name]
@@ -70,7 +71,9 @@ class PullCase(unittest.TestCase):
         done = subprocess.run([TOOL, *map(str, options), self.root, reference], capture_output=True, text=True, timeout=timeout,
                               env=self.env)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        return Result([json.loads(line) for line in done.stdout.splitlines()])
+        result = Result([json.loads(line) for line in done.stdout.splitlines()])
+        self.assertEqual((result.left["fds_after"], result.left["threads"]), (result.left["fds_before"], 1))
+        return result
 
     def pull_ok(self, reference, *options, **kwargs):
         result = self.pull(reference, *options, **kwargs)
@@ -389,6 +392,15 @@ class Redirects(PullCase):
         self.assertEqual(inner.requests, [])
 
 
+class DockerHub(PullCase):
+    def test_its_registry(self):
+        """docker.io is registry-1.docker.io, by https, through the proxy that the environment names."""
+        proxy = self.registry()
+        self.env["https_proxy"] = proxy.url
+        self.pull_fails("SCOW_E_NETWORK", "busybox")
+        self.assertEqual({(method, path) for method, path, _ in proxy.requests}, {("CONNECT", "registry-1.docker.io:443")})
+
+
 class Broken(PullCase):
     def test_resume_at_random_offsets(self):
         registry = self.registry()
@@ -615,12 +627,15 @@ class Sharing(PullCase):
     def test_threads_share_one_download(self):
         registry = self.registry()
         image = registry.add_image("a", layers(4, 500_000))
-        result = self.pull_ok(f"{registry.host}/a", "-t", 8, "-q")
-        self.assertEqual({line["status"] for line in result.results}, {"SCOW_OK"})
-        self.assertEqual(len(result.results), 8)
-        for layer in image.layers:
-            self.assertEqual(registry.count(layer["digest"]), 1)
-        self.assert_nothing_half_made()
+        for options in (), ("-S",):
+            result = self.pull_ok(f"{registry.host}/a", "-t", 8, "-q", *options)
+            self.assertEqual({line["status"] for line in result.results}, {"SCOW_OK"})
+            self.assertEqual(len(result.results), 8)
+            for layer in image.layers:
+                self.assertEqual(registry.count(layer["digest"]), 1)
+            self.assert_nothing_half_made()
+            shutil.rmtree(self.root)
+            registry.requests.clear()
 
     def test_processes_share_one_download(self):
         registry = self.registry()
@@ -720,18 +735,21 @@ class RealRegistry(PullCase):
         self.assertIn("MANIFEST_UNKNOWN", self.pull_fails("SCOW_E_NOT_FOUND", f"{self.host}/my/base:2").message)
 
     def test_memory(self):
-        """40 MB of a layer through 32 MiB of a process."""
-        big = fake.tar_of({f"f{n}": noise(2_000_000, n) for n in range(20)})
-        oci = f"{self.dir}/layout"
-        image = fake.Image([big])
+        """40 MB of one layer, and 60 of three, through 32 MiB of a process."""
+        self.check_memory("one", [range(20)])
+        self.check_memory("three", [range(10), range(10, 20), range(20, 30)])
+
+    def check_memory(self, name, ranges):
+        oci = f"{self.dir}/{name}"
+        image = fake.Image([fake.tar_of({f"f{n}": noise(2_000_000, n) for n in numbers}) for numbers in ranges])
         os.makedirs(f"{oci}/blobs/sha256")
         for digest, blob in {**image.blobs, image.digest: image.manifest}.items():
             pathlib.Path(oci, "blobs/sha256", digest[7:]).write_bytes(blob)
         pathlib.Path(oci, "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
         pathlib.Path(oci, "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
             {"mediaType": image.media_type, "digest": image.digest, "size": len(image.manifest)}]}))
-        subprocess.run([SUPPORT / "registry.sh", "push", self.host, oci, "big:1"], check=True)
-        result = self.pull_ok(f"{self.host}/big:1")
+        subprocess.run([SUPPORT / "registry.sh", "push", self.host, oci, f"{name}:1"], check=True)
+        result = self.pull_ok(f"{self.host}/{name}:1")
         self.assertEqual(result.id, image.id)
         if "asan" not in TOOL:
             self.assertLess(result.peak_kib, 32 << 10)

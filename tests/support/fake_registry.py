@@ -111,7 +111,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_HEAD = do_GET
+    do_HEAD = do_CONNECT = do_GET
 
     def send_head(self, status, headers, length):
         self.send_response(status)

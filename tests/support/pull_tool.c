@@ -3,10 +3,12 @@
  * pull_tool [options] ROOT REFERENCE: one scow_image_pull() on the public API, for tests/integration/test_pull.py.
  *
  * Prints one JSON object a line: {"layer", "phase", "done", "total"} of each progress report, then one for each thread's
- * result with status, message and hint, or the image; "peak_kib" is the process's largest resident size.
+ * result with status, message and hint, or the image; "peak_kib" is the process's largest resident size. The last line
+ * has what the process had open before the first engine and after the last one.
  */
 #include <scow/scow.h>
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +23,8 @@ struct wishes {
 	long stop_at_bytes; /* the callback ends the pull */
 	long cancel_after_ms;
 	int threads, quiet;
+	int share;           /* one engine for all threads */
+	scow_engine *engine; /* the shared one */
 	pthread_mutex_t print;
 };
 
@@ -47,6 +51,18 @@ static long peak_kib(void)
 	if (file)
 		fclose(file);
 	return peak;
+}
+
+static int entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	int count = 0;
+
+	while (dir && readdir(dir))
+		count++;
+	if (dir)
+		closedir(dir);
+	return count - 3; /* ".", ".." and, of descriptors, the one that looks */
 }
 
 static int show(const char *layer, int phase, uint64_t done, uint64_t total, void *userdata)
@@ -76,17 +92,29 @@ static void print_image(scow_image *image)
 	printf("], ");
 }
 
+static int open_engine(const struct wishes *wishes, scow_engine **engine, scow_error **error)
+{
+	scow_engine_options *options = scow_engine_options_new();
+	int r;
+
+	scow_engine_options_set_root(options, wishes->root);
+	r = scow_engine_open(options, engine, error);
+	scow_engine_options_unref(options);
+	return r;
+}
+
 static void *pull(void *userdata)
 {
 	struct wishes *wishes = userdata;
-	scow_engine_options *engine_options = scow_engine_options_new();
 	scow_engine *engine = NULL;
 	scow_image *image = NULL;
 	scow_error *error = NULL;
-	int r;
+	int r = 0;
 
-	scow_engine_options_set_root(engine_options, wishes->root);
-	r = scow_engine_open(engine_options, &engine, &error);
+	if (wishes->engine)
+		engine = scow_engine_ref(wishes->engine);
+	else
+		r = open_engine(wishes, &engine, &error);
 	if (r == 0)
 		r = scow_image_pull(engine, wishes->reference, wishes->options, &image, &error);
 	pthread_mutex_lock(&wishes->print);
@@ -105,7 +133,6 @@ static void *pull(void *userdata)
 	scow_image_unref(image);
 	scow_error_unref(error);
 	scow_engine_unref(engine);
-	scow_engine_options_unref(engine_options);
 	return NULL;
 }
 
@@ -124,7 +151,7 @@ static int read_options(struct wishes *wishes, int argc, char **argv)
 	char *user = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "u:p:P:j:m:is:c:t:q")) != -1) {
+	while ((option = getopt(argc, argv, "u:p:P:j:m:is:c:t:Sq")) != -1) {
 		switch (option) {
 		case 'u':
 			user = optarg;
@@ -155,6 +182,9 @@ static int read_options(struct wishes *wishes, int argc, char **argv)
 		case 't':
 			wishes->threads = atoi(optarg);
 			break;
+		case 'S':
+			wishes->share = 1;
+			break;
 		case 'q':
 			wishes->quiet = 1;
 			break;
@@ -171,13 +201,17 @@ int main(int argc, char **argv)
 {
 	struct wishes wishes = { .options = scow_pull_options_new(), .stop_at_bytes = -1, .threads = 1 };
 	pthread_t threads[64], canceler;
+	int fds = entries("/proc/self/fd"), tasks;
 
 	pthread_mutex_init(&wishes.print, NULL);
 	if (read_options(&wishes, argc, argv) < 0 || wishes.threads < 1 || wishes.threads > 64)
 		return fprintf(stderr, "usage: pull_tool [-u USER -p PASSWORD] [-P PLATFORM] [-j LAYERS] [-m POLICY] [-i] [-q] "
-				       "[-s BYTES] [-c MS] [-t THREADS] ROOT REFERENCE\n"),
+				       "[-s BYTES] [-c MS] [-t THREADS] [-S] ROOT REFERENCE\n"),
 		       2;
 	if (scow_cancel_new(&wishes.cancel, NULL) < 0)
+		return 1;
+	fds++; /* the token's */
+	if (wishes.share && open_engine(&wishes, &wishes.engine, NULL) < 0)
 		return 1;
 	scow_pull_options_set_progress(wishes.options, show, &wishes);
 	scow_pull_options_set_cancel(wishes.options, wishes.cancel);
@@ -190,6 +224,9 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	if (wishes.cancel_after_ms)
 		pthread_join(canceler, NULL);
+	scow_engine_unref(wishes.engine);
+	tasks = entries("/proc/self/task") + 1;
+	printf("{\"fds_before\": %d, \"fds_after\": %d, \"threads\": %d}\n", fds, entries("/proc/self/fd"), tasks);
 	scow_pull_options_unref(wishes.options);
 	scow_cancel_unref(wishes.cancel);
 	return 0;
