@@ -12,7 +12,7 @@
 #include <linux/socket.h>
 #include <sys/socket.h>
 
-struct init init = { .root = -1, .proc = -1, .empty_dir = -1, .null_device = -1 };
+struct init init;
 
 static struct {
 	const char *what, *object, *joint, *object2;
@@ -157,6 +157,7 @@ static void run(void)
 	struct wire_plan *plan = &small_plan.header;
 	size_t size;
 
+	init.root = init.proc = init.empty_dir = init.null_device = -1;
 	doing("read the launch plan", NULL, NULL, NULL);
 	/* The sender's end, and all that a failing step leaves open, must not reach the program. */
 	must(sys(SYS_fcntl, WIRE_FD_SOCKET, F_SETFD, FD_CLOEXEC), "fcntl");

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <signal.h>
@@ -38,6 +39,8 @@ void step_enter(const struct wire_step *step)
 	};
 
 	doing("enter the namespaces", NULL, NULL, NULL);
+	/* In the pid namespace of others before our files are closed: nobody there may look at or trace us (CVE-2016-9962). */
+	must(sys(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE");
 	if (must(sys(SYS_clone3, &args, sizeof(args)), "clone3") == 0)
 		return;
 	report_fd(WIRE_CHILD_FD, pidfd);
