@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
+#include "container/join.h"
 #include "image/layer.h"
 #include "runtime/launch.h"
 
@@ -44,7 +45,7 @@ struct start {
 	char **lowers;
 	int dir_fd;
 	bool made_dir;
-	int namespace_fds[SPEC_NS_COUNT];
+	struct join join;
 	struct launch launch;
 	struct running *running;
 	uint64_t started_us;
@@ -128,8 +129,7 @@ static void start_done(struct start *start)
 	spec_done(&start->spec);
 	strv_free(start->lowers);
 	cleanup_fd(&start->dir_fd);
-	for (int i = 0; i < SPEC_NS_COUNT; i++)
-		cleanup_fd(&start->namespace_fds[i]);
+	join_done(&start->join);
 	if (start->running)
 		scow_container_unref(start->running->container);
 	free(start->running);
@@ -194,64 +194,6 @@ static int open_root(struct start *start, scow_error **error)
 	return r;
 }
 
-static const struct {
-	enum spec_ns kind;
-	const char *file;
-} namespaces[] = {
-	{ SPEC_NS_PID, "pid" },       { SPEC_NS_NETWORK, "net" }, { SPEC_NS_IPC, "ipc" },   { SPEC_NS_UTS, "uts" },
-	{ SPEC_NS_CGROUP, "cgroup" }, { SPEC_NS_USER, "user" },   { SPEC_NS_TIME, "time" },
-};
-
-/* Opens a namespace of a running container, so that it stays the same one whatever becomes of that container. */
-static int open_namespace(scow_engine *engine, const char *name, const char *file, scow_error **error)
-{
-	_cleanup_(scow_container_unrefp) scow_container *other = NULL;
-	_cleanup_fd_ int pidfd = -1, fd = -1;
-	struct container_row row;
-	char path[64];
-	int r;
-
-	r = scow_container_get(engine, name, &other, error);
-	if (r == 0)
-		r = container_row_read(engine, other->id, &row, error);
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", row.pid, file);
-	if (container_runs(row.state) && row.pid)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && container_runs(row.state) && row.pid && errno != ENOENT && errno != ESRCH)
-		return error_errno(error, errno, "open", "open the %s namespace of container '%s'", file, name);
-	/* Only now: if it still is that process, then so it was when the namespace was opened. */
-	pidfd = container_pidfd(engine, &row);
-	if (fd < 0 || pidfd < 0)
-		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' does not run and has no %s namespace", name, file),
-				  "start it first");
-	return take_fd(&fd);
-}
-
-static int join_namespaces(struct start *start, scow_error **error)
-{
-	scow_engine *engine = start->container->engine;
-
-	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
-		struct spec_namespace *ns = &start->spec.namespaces[namespaces[i].kind];
-		const char *name;
-		int fd;
-
-		if (ns->mode != SPEC_NS_JOIN || ns->path)
-			continue;
-		name = spec_joined_container(start->config, namespaces[i].kind);
-		fd = open_namespace(engine, name ? name : "", namespaces[i].file, error);
-		if (fd < 0)
-			return fd;
-		start->namespace_fds[namespaces[i].kind] = fd;
-		ns->path = arena_printf(&start->spec.arena, "/proc/self/fd/%d", fd);
-		if (!ns->path)
-			return error_oom(error);
-	}
-	return 0;
-}
-
 /* Everything that has to be there before the process. */
 static int prepare(struct start *start, const scow_io *io, scow_error **error)
 {
@@ -262,7 +204,7 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 
 	r = spec_build(engine, container->id, start->image, start->config, spec, error);
 	if (r == 0)
-		r = join_namespaces(start, error);
+		r = join_containers(engine, start->config, spec, &start->join, error);
 	if (r == 0)
 		r = io_setup_open(io, spec->terminal, start->config->open_stdin, &start->io, error);
 	if (r == 0)
@@ -355,8 +297,7 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	scow_error *failure = NULL;
 	int r = 0;
 
-	for (int i = 0; i < SPEC_NS_COUNT; i++)
-		start.namespace_fds[i] = -1;
+	join_init(&start.join);
 	start.io.our_stdin = start.io.our_stdout = start.io.our_stderr = -1;
 	if (!config)
 		r = container_config_of(container, &start.config, &failure);

@@ -661,9 +661,11 @@ static void test_owner_killed(void **state)
 
 static void test_joined_namespaces(void **state)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config("readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; hostname");
-	scow_container *host = create_shell("host", FOREVER);
-	SCOW_AUTO(scow_process) *process = start(host), *joined = NULL;
+	SCOW_AUTO(scow_container_config) *config =
+		shell_config("readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; hostname; cat /etc/hostname /etc/hosts; exit 0");
+	SCOW_AUTO(scow_container_config) *first = shell_config("echo 10.9.8.7 added >>/etc/hosts; " FOREVER);
+	scow_container *host;
+	SCOW_AUTO(scow_process) *process = NULL, *joined = NULL;
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	scow_error *error = NULL;
 	char path[64], net[64] = "", words[128];
@@ -671,7 +673,11 @@ static void test_joined_namespaces(void **state)
 	(void) state;
 	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "container:host");
 	scow_container_config_set_namespace(config, SCOW_NAMESPACE_IPC, "container:host");
-	scow_container_config_set_namespace(config, SCOW_NAMESPACE_UTS, "container:host");
+	scow_container_config_set_name(first, "host");
+	scow_container_config_set_hostname(first, "the-first");
+	host = create(first);
+	process = start(host);
+	usleep(300000); /* it writes */
 	scow_container_config_set_ephemeral(config, 1);
 	scow_io_set_capture(io, 1000);
 	assert_int_equal(expect_ok(scow_container_run(fixture.engine, fixture.image, config, io, &joined, &error), &error), 0);
@@ -679,6 +685,12 @@ static void test_joined_namespaces(void **state)
 	assert_true(readlink(path, net, sizeof(net) - 1) > 0);
 	snprintf(words, sizeof(words), "%s\n", net);
 	assert_non_null(strstr(scow_process_output(joined, SCOW_STDOUT, NULL), words));
+	/* The names of a shared network, too. */
+	assert_non_null(strstr(scow_process_output(joined, SCOW_STDOUT, NULL), "]\nthe-first\n"));
+	if (run_shell("test -e /etc/hosts", NULL) == 0) {
+		assert_non_null(strstr(scow_process_output(joined, SCOW_STDOUT, NULL), "]\nthe-first\nthe-first\n"));
+		assert_non_null(strstr(scow_process_output(joined, SCOW_STDOUT, NULL), "10.9.8.7 added\n"));
+	}
 
 	expect_ok(scow_container_stop(host, 0, &error), &error);
 	expect_error(scow_container_run(fixture.engine, fixture.image, config, io, NULL, &error), SCOW_E_STATE, &error,
