@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 {
 	struct wishes wishes = { .options = scow_pull_options_new(), .stop_at_bytes = -1, .threads = 1 };
 	pthread_t threads[64], canceler;
-	int fds = entries("/proc/self/fd"), tasks;
+	int fds = entries("/proc/self/fd"), tasks = entries("/proc/self/task") + 1; /* a sanitizer has one of its own */
 
 	pthread_mutex_init(&wishes.print, NULL);
 	if (read_options(&wishes, argc, argv) < 0 || wishes.threads < 1 || wishes.threads > 64)
@@ -225,8 +225,8 @@ int main(int argc, char **argv)
 	if (wishes.cancel_after_ms)
 		pthread_join(canceler, NULL);
 	scow_engine_unref(wishes.engine);
-	tasks = entries("/proc/self/task") + 1;
-	printf("{\"fds_before\": %d, \"fds_after\": %d, \"threads\": %d}\n", fds, entries("/proc/self/fd"), tasks);
+	printf("{\"fds_before\": %d, \"fds_after\": %d, \"threads_before\": %d, \"threads_after\": %d}\n", fds, entries("/proc/self/fd"),
+	       tasks, entries("/proc/self/task") + 1);
 	scow_pull_options_unref(wishes.options);
 	scow_cancel_unref(wishes.cancel);
 	return 0;
