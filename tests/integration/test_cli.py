@@ -35,6 +35,7 @@ WORK = None
 def setUpModule():
     global WORK
     WORK = tempfile.mkdtemp(prefix="cli-test.")
+    os.mkdir(f"{WORK}/tmp")
     subprocess.run([SUPPORT / "make-base-image.sh", f"{WORK}/base.tar", "base:latest"], check=True)
     subprocess.run([SUPPORT / "make-base-image.sh", f"{WORK}/base.oci", "layout:latest"], check=True)
 
@@ -49,9 +50,9 @@ class Cli(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.root = tempfile.mkdtemp(prefix="root.", dir=WORK)
-        cls.env = {**os.environ, "SCOW_ROOT": cls.root}
+        cls.env = {**os.environ, "SCOW_ROOT": cls.root, "TMPDIR": f"{WORK}/tmp"}
         subprocess.run([SCOW, "load", "-q", "-i", f"{WORK}/base.tar"], env=cls.env, check=True, stdout=subprocess.DEVNULL)
-        cls.before = snapshot.Snapshot(cls.root)
+        cls.before = snapshot.Snapshot(cls.root, WORK)
 
     @classmethod
     def tearDownClass(cls):

@@ -4,7 +4,9 @@
         ...                       # anything that uses the store at `root`
 
 fails with what differs. Only things that are ours are looked at: they name the store's root or scow, or descend
-from this process. Others may be at work on the same machine, so what could be theirs gets a few seconds to go.
+from this process. Others may be at work on the same machine: what could be theirs counts only if it is there at
+every look of a few seconds. Temporary files are found where the test sends them: a directory given as one more root
+whose `tmp` is $TMPDIR.
 """
 import contextlib
 import os
@@ -75,7 +77,7 @@ def _populated_by_others(cgroup):
 
 
 def _files(roots):
-    found = {str(path) for path in pathlib.Path("/tmp").glob("*scow*")}
+    found = set()
     for root in roots:
         for directory in "tmp", "owners", "containers":
             found.update(str(path) for path in pathlib.Path(root, directory).glob("*"))
@@ -107,8 +109,10 @@ class Snapshot:
     def check(self):
         """Raises AssertionError with what is there now and was not before, once it had time to go."""
         deadline = time.monotonic() + PATIENCE
+        lines = None
         while True:
-            lines = self.difference(Snapshot(*self.roots))
+            now = self.difference(Snapshot(*self.roots))
+            lines = now if lines is None else [line for line in now if line in lines]
             if not lines:
                 return
             if time.monotonic() > deadline:
