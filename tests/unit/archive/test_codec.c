@@ -296,8 +296,8 @@ static void test_output_stops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sniff),	    cmocka_unit_test(test_gzip_members), cmocka_unit_test(test_gzip_large),
-		cmocka_unit_test(test_gzip_bad),    cmocka_unit_test(test_zstd),	 cmocka_unit_test(test_none),
+		cmocka_unit_test(test_sniff),       cmocka_unit_test(test_gzip_members), cmocka_unit_test(test_gzip_large),
+		cmocka_unit_test(test_gzip_bad),    cmocka_unit_test(test_zstd),         cmocka_unit_test(test_none),
 		cmocka_unit_test(test_unsupported), cmocka_unit_test(test_output_stops),
 	};
 
