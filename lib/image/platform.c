@@ -83,23 +83,44 @@ static void normalise(struct platform *p)
 		normalise_arm64(p);
 }
 
+#ifdef HAVE_X86_FEATURES
+/* x86_cpu_active() of the header, without its shift into the sign bit. */
+static bool active(unsigned int feature)
+{
+	const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(feature / 128);
+
+	return leaf->active_array[feature % 128 / 32] >> feature % 32 & 1;
+}
+
+static bool all_active(const unsigned int *features, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!active(features[i]))
+			return false;
+	return true;
+}
+
+/* See: System V ABI, AMD64 supplement, "micro-architecture levels". */
 static const char *host_variant(void)
 {
-#ifdef HAVE_X86_FEATURES
-	if (!(CPU_FEATURE_ACTIVE(SSE3) && CPU_FEATURE_ACTIVE(SSSE3) && CPU_FEATURE_ACTIVE(SSE4_1) && CPU_FEATURE_ACTIVE(SSE4_2) &&
-	      CPU_FEATURE_ACTIVE(POPCNT) && CPU_FEATURE_ACTIVE(CMPXCHG16B) && CPU_FEATURE_ACTIVE(LAHF64_SAHF64)))
+	static const unsigned int v2[] = { x86_cpu_SSE3,   x86_cpu_SSSE3,      x86_cpu_SSE4_1,       x86_cpu_SSE4_2,
+					   x86_cpu_POPCNT, x86_cpu_CMPXCHG16B, x86_cpu_LAHF64_SAHF64 };
+	static const unsigned int v3[] = { x86_cpu_AVX,  x86_cpu_AVX2, x86_cpu_BMI1,  x86_cpu_BMI2,
+					   x86_cpu_F16C, x86_cpu_FMA,  x86_cpu_LZCNT, x86_cpu_MOVBE };
+	static const unsigned int v4[] = { x86_cpu_AVX512F, x86_cpu_AVX512BW, x86_cpu_AVX512CD, x86_cpu_AVX512DQ, x86_cpu_AVX512VL };
+
+	if (!all_active(v2, ARRAY_SIZE(v2)))
 		return "";
-	if (!(CPU_FEATURE_ACTIVE(AVX) && CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) && CPU_FEATURE_ACTIVE(BMI2) &&
-	      CPU_FEATURE_ACTIVE(F16C) && CPU_FEATURE_ACTIVE(FMA) && CPU_FEATURE_ACTIVE(LZCNT) && CPU_FEATURE_ACTIVE(MOVBE)))
+	if (!all_active(v3, ARRAY_SIZE(v3)))
 		return "v2";
-	if (!(CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512BW) && CPU_FEATURE_ACTIVE(AVX512CD) && CPU_FEATURE_ACTIVE(AVX512DQ) &&
-	      CPU_FEATURE_ACTIVE(AVX512VL)))
-		return "v3";
-	return "v4";
-#else
-	return "";
-#endif
+	return all_active(v4, ARRAY_SIZE(v4)) ? "v4" : "v3";
 }
+#else
+static const char *host_variant(void)
+{
+	return "";
+}
+#endif
 
 static void host(struct platform *out)
 {
