@@ -153,6 +153,8 @@ static void engine_close(scow_engine *engine)
 	}
 	if (engine->cgroup_base)
 		engine->cgroup_base_free(engine->cgroup_base);
+	if (engine->seccomp_cache)
+		engine->seccomp_cache_free(engine->seccomp_cache);
 	close_fd(engine->layers_fd);
 	close_fd(engine->containers_fd);
 	close_fd(engine->tmp_fd);

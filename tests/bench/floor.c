@@ -5,7 +5,6 @@
  * left; no database, no plan, no helper program, no error handling worth the name. Prints median, 10th percentile and mean microseconds.
  * LAYER is an unpacked image, FILTER a raw BPF program. As a plain user: in a user namespace, by newuidmap where /etc/subuid has a range.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -218,7 +217,7 @@ static void child(const char *layer, const char *scratch, const int *procs, int 
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2] = { { (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN, (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN, 0 } };
-	char *const argv[] = { "/bin/true", NULL }, *const envp[] = { "PATH=/bin", NULL };
+	char *const argv[] = { (char *) "/bin/true", NULL }, *const envp[] = { (char *) "PATH=/bin", NULL };
 	char byte;
 
 	if (user && read(go, &byte, 1) != 1)

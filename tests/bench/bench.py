@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [pull]
+
+floor  create+start+wait+remove of /bin/true in one process beside tests/bench/floor.c, as root and as a plain user
+run    `scow run --rm --network none` as a whole program beside crun, bwrap, podman and docker
+many   1,000 runs in turn, 100 at once from 8 threads; throughput by number of threads; what is left
+pull   a Debian image (one gzip layer) from a registry on loopback into a cold store, beside podman, docker, skopeo+umoci
+
+Peers are taken where they are installed. See doc/performance.md for what a run gave and how to read it.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+SUPPORT = TOP / "tests/support"
+BUILD = pathlib.Path(os.environ.get("SCOW_BUILD_DIR", TOP / "build/plain"))
+SCOW = str(BUILD / "examples/scow/scow")
+CACHE = pathlib.Path(os.environ.get("SCOW_BENCH_CACHE", "/var/cache/scow-bench"))
+ROUNDS = int(os.environ.get("SCOW_BENCH_ROUNDS", "30"))
+
+
+def sh(*command, check=True, **kwargs):
+    kwargs.setdefault("stdin", subprocess.DEVNULL)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **kwargs)
+    if check and done.returncode:
+        raise RuntimeError(f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def rounds(commands, count=ROUNDS, prefix=()):
+    """Median ms of each command, run in turn."""
+    arguments = []
+    for command in commands:
+        arguments += ["--"] * bool(arguments) + [str(part) for part in command]
+    lines = sh(*prefix, BUILD / "tests/bench/rounds", count, *arguments).splitlines()
+    return [(float(line.split()[0]) / 1000, int(line.split()[2])) for line in lines]
+
+
+def median_of(text):
+    return float(re.search(r"median (\d+)", text).group(1))
+
+
+@contextlib.contextmanager
+def journaled(work, size="6G"):
+    """A loop-mounted ext4 with a journal: this kind of machine's own file system has none, and is slow after many deletions."""
+    image, where = f"{work}/disk.img", f"{work}/disk"
+    os.mkdir(where)
+    sh("truncate", "-s", size, image)
+    sh("mkfs.ext4", "-q", "-F", image)
+    sh("mount", "-o", "loop", image, where)
+    try:
+        yield where
+    finally:
+        sh("umount", "-l", where)
+        os.unlink(image)
+
+
+def store(root, work):
+    archive = f"{work}/base.tar"
+    if not os.path.exists(archive):
+        sh(SUPPORT / "make-base-image.sh", archive, "base:latest")
+        os.chmod(archive, 0o644)
+    sh(SCOW, "--root", root, "load", "-q", "-i", archive)
+
+
+def raw_filter(root, out):
+    """The seccomp program that scow has cached, without its header, for the floor program."""
+    found = sorted(pathlib.Path(root, "cache/seccomp").glob("*.bpf"))
+    if not found:
+        return []
+    pathlib.Path(out).write_bytes(found[0].read_bytes()[24:])  # after struct header of lib/runtime/seccomp.c
+    os.chmod(out, 0o644)
+    return [out]
+
+
+def bench_floor(work):
+    with journaled(work, "1G") as disk:
+        root, scratch = f"{disk}/root", f"{disk}/scratch"
+        os.mkdir(scratch)
+        store(root, work)
+        sh(SCOW, "--root", root, "run", "--rm", "base", "true")
+        layer = next(pathlib.Path(root, "layers").iterdir())
+        compare_floor("as root", [], root, layer, scratch, f"{work}/filter", 7)
+    user = "scowbench"
+    sh("userdel", "-f", user, check=False)
+    sh("useradd", "--no-create-home", user)
+    try:
+        for path in ("/etc/subuid", "/etc/subgid"):
+            if user not in pathlib.Path(path).read_text():
+                with open(path, "a") as file:
+                    file.write(f"{user}:800000:65536\n")
+        with journaled(work, "1G") as disk:
+            os.chmod(work, 0o755)
+            home = f"{disk}/home"
+            os.makedirs(f"{home}/scratch")
+            sh("chown", "-R", user, home)
+            as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+            sh(*as_user, SCOW, "--root", f"{home}/root", "load", "-q", "-i", f"{work}/base.tar")
+            sh(*as_user, SCOW, "--root", f"{home}/root", "run", "--rm", "base", "true")
+            layer = next(pathlib.Path(home, "root/layers").iterdir())
+            compare_floor("as a plain user", as_user, f"{home}/root", layer, f"{home}/scratch", f"{work}/filter", 7)
+    finally:
+        sh("userdel", "-f", user, check=False)
+
+
+def compare_floor(name, prefix, root, layer, scratch, filter_path, pairs):
+    ours, floor = [], []
+    program = raw_filter(root, filter_path)
+    for _ in range(pairs):  # in turn, so that a noisy machine is noisy for both
+        floor.append(median_of(sh(*prefix, BUILD / "tests/bench/floor", layer, scratch, 60, *program)))
+        ours.append(median_of(sh(*prefix, BUILD / "tests/bench/inproc", root, "base", 60)))
+    a, b = statistics.median(floor), statistics.median(ours)
+    ratios = sorted(y / x for x, y in zip(floor, ours))
+    print(f"| {name} | {a / 1000:.2f} ms | {b / 1000:.2f} ms | {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |", flush=True)
+
+
+def bundle(where, work):
+    """An OCI bundle of the base image for crun, without the limits that this kind of machine cannot give."""
+    root = f"{where}/rootfs"
+    os.makedirs(root)
+    layout = f"{work}/base.oci"
+    sh(SUPPORT / "make-base-image.sh", layout, "base:latest")
+    sh("umoci", "raw", "unpack", "--image", f"{layout}:latest", root, check=False)
+    if not os.path.exists(f"{root}/bin/true"):
+        shutil.rmtree(root)
+        sh("umoci", "unpack", "--image", f"{layout}:{json.loads(pathlib.Path(layout, 'index.json').read_text())['manifests'][0]['annotations']['org.opencontainers.image.ref.name']}", f"{where}/unpacked")
+        os.rename(f"{where}/unpacked/rootfs", root)
+    sh("crun", "spec", cwd=where)
+    config = json.loads(pathlib.Path(where, "config.json").read_text())
+    config["process"].update(args=["/bin/true"], terminal=False)
+    config["process"].pop("rlimits", None)
+    pathlib.Path(where, "config.json").write_text(json.dumps(config))
+
+
+@contextlib.contextmanager
+def dockerd(where):
+    address = f"unix://{where}/docker.sock"
+    log = open(f"{where}/log", "w")
+    process = subprocess.Popen(["dockerd", "--data-root", f"{where}/data", "--exec-root", f"{where}/exec", "-H", address, "-p", f"{where}/pid",
+                                "--iptables=false", "--ip6tables=false", "--bridge=none", "--default-ulimit", "nofile=20000:20000",
+                                "--insecure-registry", "127.0.0.0/8"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        for _ in range(150):
+            if subprocess.run(["/usr/bin/docker", "-H", address, "version"], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.2)
+        else:
+            raise RuntimeError("dockerd did not start: " + pathlib.Path(where, "log").read_text()[-500:])
+        yield ["/usr/bin/docker", "-H", address]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def podman(where):
+    return ["podman", "--root", f"{where}/root", "--runroot", f"{where}/run", "--cgroup-manager=cgroupfs", "--events-backend=file",
+            "--runtime", shutil.which("runc") or "runc", "--tmpdir", f"{where}/tmp"]
+
+
+LIMITS = ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
+
+
+def bench_run(work):
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(journaled(work))
+        root = f"{disk}/scow"
+        store(root, work)
+        names, commands = ["scow run --rm --network none"], [[SCOW, "--root", root, "run", "--rm", "--network", "none", "base", "/bin/true"]]
+        if shutil.which("crun"):
+            bundle(f"{disk}/bundle", work)
+            # crun 1.8 refuses the hybrid layout: a mount namespace in which the v2 part is not mounted.
+            script = (f"umount /sys/fs/cgroup/unified 2>/dev/null; cd {disk}/bundle; exec {BUILD}/tests/bench/rounds {ROUNDS} "
+                      f"{SCOW} --root {root} run --rm --network none base /bin/true -- crun --root {disk}/crun run bench -- "
+                      + (f"bwrap --unshare-all --bind {disk}/bundle/rootfs / --proc /proc --dev /dev /bin/true" if shutil.which("bwrap") else "true"))
+            lines = sh("unshare", "-m", "--propagation", "private", "sh", "-c", script).splitlines()
+            values = [float(line.split()[0]) / 1000 for line in lines]
+            failed = [line.split()[2] for line in lines]
+            for name, value, bad in zip(["scow run --rm --network none", "crun run (ready bundle)", "bwrap --unshare-all"], values, failed):
+                print(f"| {name} | {value:.2f} ms | {value / values[0]:.2f} |{' failed: ' + bad if bad != '0' else ''}", flush=True)
+        if shutil.which("podman"):
+            where = f"{disk}/podman"
+            sh(*podman(where), "load", "-q", "-i", f"{work}/base.tar")
+            names.append("podman run --rm --network none")
+            commands.append([*podman(where), "run", "--rm", "--network", "none", *LIMITS, "base", "/bin/true"])
+        if shutil.which("dockerd"):
+            os.mkdir(f"{disk}/docker")
+            try:
+                docker = stack.enter_context(dockerd(f"{disk}/docker"))
+                sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
+                names.append("docker run --rm --network none")
+                commands.append([*docker, "run", "--rm", "--network", "none", "base", "/bin/true"])
+            except RuntimeError as reason:
+                print(f"docker is left out: {reason}")
+        results = rounds(commands, max(ROUNDS // 2, 5))
+        for name, (value, bad) in zip(names, results):
+            print(f"| {name} | {value:.2f} ms | {value / results[0][0]:.1f} |{f' failed: {bad}' if bad else ''}", flush=True)
+        sh(*podman(f"{disk}/podman"), "system", "reset", "-f", check=False)
+
+
+def bench_many(work):
+    with journaled(work, "1G") as disk:
+        root = f"{disk}/root"
+        store(root, work)
+        print("1,000 in turn:  " + sh(BUILD / "tests/bench/inproc", root, "base", 1000).replace("\n", "; "))
+        print("100 at once from 8 threads: " + sh(BUILD / "tests/bench/inproc", root, "base", 13, 8).replace("\n", "; "))
+        for threads in (1, 2, 4, 8, 16):
+            line = sh(BUILD / "tests/bench/inproc", root, "base", 400 // threads, threads).splitlines()[0]
+            speed = re.search(r"(\d+) runs/s", line).group(1)
+            print(f"| {threads} | {speed} |", flush=True)
+
+
+def debian(work):
+    """An OCI layout of a Debian with one gzip layer; debootstrap's tree is made once and kept outside the project."""
+    tree, layout = CACHE / "rootfs", CACHE / "debian.oci"
+    if not (tree / "etc/os-release").exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        sh("debootstrap", "--variant=minbase", "bookworm", tree)
+        shutil.rmtree(tree / "var/cache/apt", ignore_errors=True)
+        shutil.rmtree(tree / "var/lib/apt/lists", ignore_errors=True)
+    if not layout.exists():
+        temporary = CACHE / "making"
+        shutil.rmtree(temporary, ignore_errors=True)
+        sh("umoci", "init", "--layout", temporary)
+        sh("umoci", "new", "--image", f"{temporary}:latest")
+        sh("umoci", "insert", "--image", f"{temporary}:latest", tree, "/")
+        temporary.rename(layout)
+    return layout
+
+
+def timed(prepare, command, count):
+    times, peaks = [], []
+    for _ in range(count):
+        prepare()
+        os.sync()
+        start = time.monotonic()
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _, status, usage = os.wait4(process.pid, 0)
+        times.append(time.monotonic() - start)
+        peaks.append(usage.ru_maxrss)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            raise RuntimeError(f"{command}: {process.stderr.read().decode()}")
+        process.stderr.close()
+    return statistics.median(times), max(peaks)
+
+
+def bench_pull(work, count=5):
+    layout = debian(work)
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(journaled(work, "10G"))
+        address = sh(SUPPORT / "registry.sh", "start", f"{work}/registry").strip()
+        stack.callback(sh, SUPPORT / "registry.sh", "stop", f"{work}/registry")
+        name = f"{address}/debian:latest"
+        sh("skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:latest", f"docker://{name}")
+        manifest = json.loads(sh("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}"))
+        print(f"image: {len(manifest['layers'])} layer(s), {sum(l['size'] for l in manifest['layers']) / 1e6:.0f} MB compressed")
+
+        def clear(*paths):
+            for path in paths:
+                shutil.rmtree(path, ignore_errors=True)
+                os.makedirs(path, mode=0o700)
+        results = []
+        for turn in range(2):  # twice through all, so that none has only the warm or only the cold half
+            one = {}
+            one["scow pull"] = timed(lambda: clear(f"{disk}/scow"), [SCOW, "--root", f"{disk}/scow", "pull", "-q", name], count)
+            if shutil.which("podman"):
+                where = f"{disk}/podman"
+                one["podman pull"] = timed(lambda: (sh(*podman(where), "rmi", "-af", check=False)),
+                                           [*podman(where), "pull", "-q", "--tls-verify=false", name], count)
+            if shutil.which("dockerd"):
+                os.makedirs(f"{disk}/docker", exist_ok=True)
+                try:
+                    with dockerd(f"{disk}/docker") as docker:
+                        one["docker pull"] = timed(lambda: sh(*docker, "rmi", "-f", name, check=False), [*docker, "pull", "-q", name], count)
+                except RuntimeError as reason:
+                    print(f"docker is left out: {reason}")
+            if shutil.which("umoci"):
+                script = f"skopeo copy -q --src-tls-verify=false docker://{name} oci:{disk}/su/l:latest && umoci unpack --image {disk}/su/l:latest {disk}/su/b"
+                one["skopeo copy + umoci unpack"] = timed(lambda: clear(f"{disk}/su"), ["sh", "-c", script], count)
+            results.append(one)
+        best = {key: statistics.median(one[key][0] for one in results if key in one) for key in results[0]}
+        for key, value in best.items():
+            peak = max(one[key][1] for one in results if key in one)
+            print(f"| {key} | {value:.2f} s | {value / best['scow pull']:.2f} |" + (f" peak {peak / 1024:.0f} MiB" if key == "scow pull" else ""), flush=True)
+        sh(*podman(f"{disk}/podman"), "system", "reset", "-f", check=False)
+
+
+def main():
+    which = sys.argv[1:] or ["floor", "run", "many", "pull"]
+    if os.geteuid() != 0:
+        sys.exit("bench.py needs root: for loop mounts, peers and a user of its own")
+    for name in which:
+        print(f"\n## {name}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="scow-bench.", dir="/var/tmp") as work:
+            globals()[f"bench_{name}"](work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
