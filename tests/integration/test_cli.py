@@ -44,6 +44,14 @@ def tearDownModule():
     shutil.rmtree(WORK, ignore_errors=True)
 
 
+def many_ids():
+    """A plain user without a range of ids has one in the container: root."""
+    if os.geteuid() == 0:
+        return True
+    names = [str(os.geteuid())] + [line.split(":")[0] for line in open("/etc/passwd") if line.split(":")[2] == str(os.geteuid())]
+    return any(line.split(":")[0] in names for line in open("/etc/subuid")) and shutil.which("newuidmap") is not None
+
+
 class Cli(unittest.TestCase):
     """A store with the base image in it, and a look at the host around each class."""
 
@@ -251,8 +259,9 @@ class Run(Cli):
 
     def test_process_settings(self):
         self.assertEqual(self.run_ok("-w", "/new/dir", "base", "pwd"), "/new/dir\n")
-        self.assertEqual(self.run_ok("-u", "user", "base", "id", "-un"), "user\n")
-        self.assertEqual(self.run_ok("-u", "1000:29", "base", "id", "-g"), "29\n")
+        if many_ids():
+            self.assertEqual(self.run_ok("-u", "user", "base", "id", "-un"), "user\n")
+            self.assertEqual(self.run_ok("-u", "1000:29", "base", "id", "-g"), "29\n")
         self.assertEqual(self.run_ok("-h", "named", "base", "hostname"), "named\n")
         self.assertEqual(self.run_ok("--entrypoint", "echo", "base", "a", "b"), "a b\n")
         self.assertEqual(self.run_ok("--ulimit", "nofile=99:100", "base", "sh", "-c", "ulimit -n"), "99\n")
