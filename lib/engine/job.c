@@ -8,6 +8,7 @@
  */
 #include "engine/job.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,7 +153,7 @@ int job_bytes(struct job *job, void **out, size_t *size, scow_error **error)
 /* What is still to be sent; the parts are used up from the front. */
 struct outbox {
 	struct iovec parts[PLAN_PARTS + 2];
-	size_t next, count;
+	size_t next, count, size; /* beyond count, up to size: the go byte, which may have to wait */
 };
 
 /* All of it, or with MSG_DONTWAIT what fits. 0, or -errno; that the reader has gone is success: its report says why. */
@@ -194,9 +195,13 @@ static int receive(int socket, struct wire_report *report, int *fd)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct pollfd readable = { .fd = socket, .events = POLLIN };
 	ssize_t n;
 
 	*fd = -1;
+	/* recvmsg alone would also be woken each time that scow-init takes something out of the socket. */
+	while (poll(&readable, 1, -1) < 0 && errno == EINTR)
+		;
 	while ((n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
 		;
 	/* A reset: it ended without having read all; somebody killed it, or it crashed. */
@@ -272,7 +277,6 @@ static int listen_to(struct job_process *process, int socket, bool until_child, 
 
 static int converse(scow_engine *engine, struct job_process *process, int socket, struct outbox *outbox, scow_error **error)
 {
-	static char go = 1;
 	int r = 0;
 
 	if (process->clone_flags & CLONE_NEWUSER)
@@ -285,8 +289,7 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 		r = guard_add(engine, process->guard_key, process->pidfd, error);
 	if (r < 0)
 		return r;
-	if (process->go)
-		outbox->parts[outbox->count++] = (struct iovec){ &go, 1 };
+	outbox->count = outbox->size;
 	r = outbox_send(outbox, socket, 0);
 	if (r < 0)
 		return error_errno(error, -r, "sendmsg", "send the launch plan");
@@ -334,7 +337,7 @@ static void destroy(scow_engine *engine, struct job_process *process)
 
 int job_run(scow_engine *engine, struct job *job, struct job_process *process, scow_error **error)
 {
-	static char maps_written = 1;
+	static char maps_written = 1, go = 1;
 	struct outbox outbox = { .count = PLAN_PARTS };
 	_cleanup_fd_ int ours = -1, theirs = -1;
 	struct wire_plan header;
@@ -353,7 +356,14 @@ int job_run(scow_engine *engine, struct job *job, struct job_process *process, s
 		memmove(outbox.parts + 1, outbox.parts, PLAN_PARTS * sizeof(outbox.parts[0]));
 		outbox.parts[0] = (struct iovec){ &maps_written, 1 };
 		outbox.count++;
-	} else {
+	}
+	outbox.size = outbox.count;
+	if (process->go)
+		outbox.parts[outbox.size++] = (struct iovec){ &go, 1 };
+	if (!(process->clone_flags & CLONE_NEWUSER)) {
+		/* Nobody has to be told of the process first, so it may go as soon as it is born. */
+		if (!process->guard_key && !process->enters)
+			outbox.count = outbox.size;
 		r = outbox_send(&outbox, ours, MSG_DONTWAIT);
 		if (r < 0)
 			return error_errno(error, -r, "sendmsg", "send the launch plan");

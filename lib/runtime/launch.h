@@ -2,9 +2,9 @@
 /*
  * From a spec to a running program. The one way in for start; exec will be the other.
  *
- * Order: pipes and socket -> clone with all new namespaces (one clone3, straight into the cgroup) and exec of
- * scow-init as the container's PID 1 -> guard_add -> id maps -> the plan is sent -> scow-init works through it
- * and executes the program; the report socket's end of file means that it runs.
+ * Order: the plan is compiled and put into a socket -> clone with all new namespaces (one clone3, straight into the cgroup) and exec
+ * of scow-init as the container's PID 1 -> id maps -> guard_add -> the go byte, which scow-init waits for before it gives up its
+ * rights and executes the program. The report socket's end of file means that the program runs.
  */
 #pragma once
 
