@@ -330,7 +330,7 @@ static void test_names(void **state)
 	tar_file(&tar, "", "x");
 	tar_end(&tar);
 	attack("no name", &tar, "entry ''");
-	tar_file(&tar, "./", "x");
+	tar_file(&tar, "./", "");
 	tar_end(&tar);
 	attack("the root is a directory anyway", &tar, NULL);
 	tar_symlink(&tar, "/", "../outside");
@@ -460,14 +460,14 @@ static void test_many_entries(void **state)
 	for (int i = 0; i < 2000; i++) {
 		struct tar one = { 0 };
 
-		snprintf(name, sizeof(name), i % 4 ? "d/%d" : "e%d/.wh.x", i);
+		snprintf(name, sizeof(name), i % 20 ? "d/%d" : "e%d/.wh.x", i);
 		tar_file(&one, name, "");
 		memcpy(tar.data + tar.size, one.data, one.size);
 		tar.size += one.size;
 		free(one.data);
 	}
 	attack("many", &tar, NULL);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 60; i++) {
 		tar_dir(&tar, "d/e/f");
 		tar_file(&tar, "d/e/f/g", "x");
 		tar_file(&tar, "d", "x");
