@@ -63,6 +63,7 @@ def journaled(work, size="6G"):
         yield where
     finally:
         sh("umount", "-l", where)
+        os.rmdir(where)
         os.unlink(image)
 
 
