@@ -230,8 +230,10 @@ int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size
 	for (size_t i = 0; i + 1 < list.count; i++) {
 		if (!root_is_opaque(engine, list.names[i]))
 			continue;
-		while (list.count > i + 1)
-			free(take_ptr(&list.names[--list.count]));
+		while (list.count > i + 1) {
+			list.count--;
+			free(take_ptr(&list.names[list.count]));
+		}
 	}
 	*count = list.count;
 	*out = take_ptr(&list.names);
