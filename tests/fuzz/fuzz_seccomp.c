@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < count; i++) {
 			if (BPF_CLASS(insns[i].code) != BPF_JMP)
 				continue;
-			if (BPF_OP(insns[i].code) == BPF_JA ? insns[i].k >= count - i - 1 : insns[i].jt >= count - i - 1 || insns[i].jf >= count - i - 1)
+			if (BPF_OP(insns[i].code) == BPF_JA ? insns[i].k >= count - i - 1
+							    : insns[i].jt >= count - i - 1 || insns[i].jf >= count - i - 1)
 				abort();
 		}
 		free(insns);

@@ -103,18 +103,18 @@ static const struct {
 	const char *role;
 	int (*run)(const char *arg);
 } roles[] = {
-	{ "hog", child_hog },	{ "forks", child_forks }, { "spin", child_spin },
-	{ "open", child_open }, { "bomb", child_bomb },	  { "sleep", child_sleep },
+	{ "hog", child_hog },   { "forks", child_forks }, { "spin", child_spin },
+	{ "open", child_open }, { "bomb", child_bomb },   { "sleep", child_sleep },
 };
 
 /* ---- helpers ---- */
 
-#define need_cgroups() \
-	do { \
-		if (skip_reason) { \
-			print_message("skipped: %s\n", skip_reason); \
-			skip(); \
-		} \
+#define need_cgroups()                                                                                                                     \
+	do {                                                                                                                               \
+		if (skip_reason) {                                                                                                         \
+			print_message("skipped: %s\n", skip_reason);                                                                       \
+			skip();                                                                                                            \
+		}                                                                                                                          \
 	} while (0)
 
 static void must(int r, scow_error *error)
@@ -334,9 +334,9 @@ static void test_devices_enforced(void **state)
 {
 	struct spec_device_rule rules[] = {
 		{ .allow = false, .type = 'a', .major = -1, .minor = -1, .read = true, .write = true, .mknod = true },
-		{ .allow = true, .type = 'c', .major = 1, .minor = 3, .read = true },		     /* null, in two steps */
+		{ .allow = true, .type = 'c', .major = 1, .minor = 3, .read = true }, /* null, in two steps */
 		{ .allow = true, .type = 'c', .major = 1, .minor = 3, .write = true, .mknod = true },
-		{ .allow = true, .type = 'c', .major = 1, .minor = 5, .read = true },		     /* zero, to read */
+		{ .allow = true, .type = 'c', .major = 1, .minor = 5, .read = true }, /* zero, to read */
 		{ .allow = true, .type = 'c', .major = 1, .minor = -1, .mknod = true },
 	};
 	struct spec_resources resources = { .device_rules = rules, .n_device_rules = ARRAY_SIZE(rules) };
@@ -354,7 +354,9 @@ static void test_devices_enforced(void **state)
 	assert_int_equal(WEXITSTATUS(run_in(cgroup, "open", "r/etc/passwd")), 0);
 	destroy(cgroup);
 	/* The last rule wins. */
-	rules[1] = (struct spec_device_rule){ .allow = true, .type = 'a', .major = -1, .minor = -1, .read = true, .write = true, .mknod = true };
+	rules[1] = (struct spec_device_rule){
+		.allow = true, .type = 'a', .major = -1, .minor = -1, .read = true, .write = true, .mknod = true
+	};
 	resources.n_device_rules = 2;
 	cgroup = create(NULL, &resources);
 	assert_int_equal(WEXITSTATUS(run_in(cgroup, "open", "r/dev/urandom")), 0);

@@ -81,7 +81,8 @@ static int under(const struct filter *filter, int (*run)(const void *data), cons
 	pid = fork();
 	if (pid == 0) {
 		signal(SIGSYS, SIG_DFL); /* cmocka catches it */
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter->flags, &program) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter->flags, &program) < 0)
 			syscall(SYS_exit_group, 99);
 		*result = run(data);
 		syscall(SYS_exit_group, 0);
@@ -116,7 +117,9 @@ static int run_int80(const void *data)
 	const struct call *call = data;
 	long result;
 
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(call->number), "b"(call->args[0]), "c"(call->args[1]), "d"(call->args[2])
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(call->number), "b"(call->args[0]), "c"(call->args[1]), "d"(call->args[2])
 			 : "memory", "r8", "r9", "r10", "r11");
 	return (int) result < 0 ? -(int) result : 0;
 }
@@ -137,11 +140,36 @@ static void test_default_allows(void **state)
 
 static void test_default_denies(void **state)
 {
-	static const long denied[] = { SYS_keyctl, SYS_add_key,	 SYS_bpf,      SYS_perf_event_open, SYS_userfaultfd, SYS_mount,	 SYS_umount2,
-				       SYS_setns,  SYS_unshare, SYS_pivot_root, SYS_reboot,	    SYS_swapon,	     SYS_acct,	 SYS_kexec_load,
-				       SYS_syslog, SYS_open_by_handle_at, SYS_quotactl, SYS_init_module, SYS_io_uring_setup,
-				       SYS_io_uring_enter, SYS_io_uring_register, SYS_fsopen, SYS_open_tree, SYS_move_mount, SYS_mbind,
-				       SYS_settimeofday, SYS_kcmp, SYS_vhangup, SYS_fanotify_init, SYS_nfsservctl };
+	static const long denied[] = { SYS_keyctl,
+				       SYS_add_key,
+				       SYS_bpf,
+				       SYS_perf_event_open,
+				       SYS_userfaultfd,
+				       SYS_mount,
+				       SYS_umount2,
+				       SYS_setns,
+				       SYS_unshare,
+				       SYS_pivot_root,
+				       SYS_reboot,
+				       SYS_swapon,
+				       SYS_acct,
+				       SYS_kexec_load,
+				       SYS_syslog,
+				       SYS_open_by_handle_at,
+				       SYS_quotactl,
+				       SYS_init_module,
+				       SYS_io_uring_setup,
+				       SYS_io_uring_enter,
+				       SYS_io_uring_register,
+				       SYS_fsopen,
+				       SYS_open_tree,
+				       SYS_move_mount,
+				       SYS_mbind,
+				       SYS_settimeofday,
+				       SYS_kcmp,
+				       SYS_vhangup,
+				       SYS_fanotify_init,
+				       SYS_nfsservctl };
 	struct filter filter = compile(NULL, caps_default());
 
 	(void) state;
@@ -190,7 +218,9 @@ static void test_other_archs(void **state)
 	assert_int_not_equal(CALL(&filter, 0x40000000 | SYS_getpid, 0), EPERM); /* allowed, if the kernel has x32 */
 	free(filter.insns);
 	/* A profile of one architecture forbids the others altogether. */
-	filter = compile("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [{\"names\": [\"getpid\", \"exit_group\"], \"action\": \"SCMP_ACT_ALLOW\"}]}", 0);
+	filter = compile("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [{\"names\": [\"getpid\", \"exit_group\"], \"action\": "
+			 "\"SCMP_ACT_ALLOW\"}]}",
+			 0);
 	assert_int_equal(CALL(&filter, SYS_getpid, 0), 0);
 	assert_int_equal(CALL32(&filter, 20, 0), DIED + SIGSYS);
 	assert_int_equal(CALL(&filter, 0x40000000 | SYS_getpid, 0), DIED + SIGSYS);
@@ -253,7 +283,8 @@ static void test_capabilities_decide(void **state)
 
 		if (answer != EPERM)
 			fail_msg("without %s: %d", table[i].capability, answer);
-		/* With it the filter lets the call through; what the kernel says then is no EPERM for root, or is one for lack of the capability. */
+		/* With it the filter lets the call through; what the kernel says then is no EPERM for root, or is one for lack of the
+		 * capability. */
 		if (geteuid() == 0) {
 			answer = CALL(&with, table[i].number, table[i].args[0], table[i].args[1]);
 			if (answer == EPERM)
@@ -268,14 +299,14 @@ static void test_capabilities_decide(void **state)
 
 static void test_actions(void **state)
 {
-	struct filter filter = compile(
-		PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 99},"
-			"{\"names\": [\"getuid\"], \"action\": \"SCMP_ACT_ERRNO\"},"
-			"{\"name\": \"geteuid\", \"action\": \"SCMP_ACT_KILL_PROCESS\"},"
-			"{\"names\": [\"getegid\"], \"action\": \"SCMP_ACT_TRAP\"},"
-			"{\"names\": [\"getpgrp\"], \"action\": \"SCMP_ACT_TRACE\"},"
-			"{\"names\": [\"no_such_call_yet\"], \"action\": \"SCMP_ACT_KILL\"},"
-			"{\"names\": [\"sync\"], \"action\": \"SCMP_ACT_LOG\"}"), 0);
+	struct filter filter = compile(PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 99},"
+					       "{\"names\": [\"getuid\"], \"action\": \"SCMP_ACT_ERRNO\"},"
+					       "{\"name\": \"geteuid\", \"action\": \"SCMP_ACT_KILL_PROCESS\"},"
+					       "{\"names\": [\"getegid\"], \"action\": \"SCMP_ACT_TRAP\"},"
+					       "{\"names\": [\"getpgrp\"], \"action\": \"SCMP_ACT_TRACE\"},"
+					       "{\"names\": [\"no_such_call_yet\"], \"action\": \"SCMP_ACT_KILL\"},"
+					       "{\"names\": [\"sync\"], \"action\": \"SCMP_ACT_LOG\"}"),
+				       0);
 
 	(void) state;
 	assert_int_equal(CALL(&filter, SYS_getppid, 0), 99);
@@ -283,11 +314,12 @@ static void test_actions(void **state)
 	assert_int_equal(CALL(&filter, SYS_geteuid, 0), DIED + SIGSYS);
 	assert_int_equal(CALL(&filter, SYS_getegid, 0), DIED + SIGSYS);
 	assert_int_equal(CALL(&filter, SYS_getpgrp, 0), ENOSYS); /* nobody traces */
-	assert_int_equal(CALL(&filter, 600, 0), ENOSYS);	  /* the kernel's own */
+	assert_int_equal(CALL(&filter, 600, 0), ENOSYS);         /* the kernel's own */
 	free(filter.insns);
 	filter = compile("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 38, \"flags\": [\"SECCOMP_FILTER_FLAG_LOG\", "
 			 "\"SECCOMP_FILTER_FLAG_TSYNC\"], \"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"], \"syscalls\": "
-			 "[{\"names\": [\"exit_group\"], \"action\": \"SCMP_ACT_ALLOW\"}]}", 0);
+			 "[{\"names\": [\"exit_group\"], \"action\": \"SCMP_ACT_ALLOW\"}]}",
+			 0);
 	assert_int_equal(filter.flags, SECCOMP_FILTER_FLAG_LOG);
 	assert_int_equal(CALL(&filter, SYS_getpid, 0), ENOSYS);
 	free(filter.insns);
@@ -300,16 +332,17 @@ static void test_operators(void **state)
 		unsigned int value, two;
 		bool matches[5]; /* arguments 0 to 4 */
 	} table[] = {
-		{ "EQ", 2, 0, { 0, 0, 1, 0, 0 } },	  { "NE", 2, 0, { 1, 1, 0, 1, 1 } }, { "LT", 2, 0, { 1, 1, 0, 0, 0 } },
-		{ "LE", 2, 0, { 1, 1, 1, 0, 0 } },	  { "GT", 2, 0, { 0, 0, 0, 1, 1 } }, { "GE", 2, 0, { 0, 0, 1, 1, 1 } },
+		{ "EQ", 2, 0, { 0, 0, 1, 0, 0 } },        { "NE", 2, 0, { 1, 1, 0, 1, 1 } }, { "LT", 2, 0, { 1, 1, 0, 0, 0 } },
+		{ "LE", 2, 0, { 1, 1, 1, 0, 0 } },        { "GT", 2, 0, { 0, 0, 0, 1, 1 } }, { "GE", 2, 0, { 0, 0, 1, 1, 1 } },
 		{ "MASKED_EQ", 3, 1, { 0, 1, 0, 0, 0 } },
 	};
 
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		_cleanup_free_ char *profile = strf(PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 77, \"args\": "
-							    "[{\"index\": 3, \"value\": %u, \"valueTwo\": %u, \"op\": \"SCMP_CMP_%s\"}]}"),
-						    table[i].value, table[i].two, table[i].op);
+		_cleanup_free_ char *profile =
+			strf(PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 77, \"args\": "
+				     "[{\"index\": 3, \"value\": %u, \"valueTwo\": %u, \"op\": \"SCMP_CMP_%s\"}]}"),
+			     table[i].value, table[i].two, table[i].op);
 		struct filter filter = compile(profile, 0);
 
 		for (int arg = 0; arg < 5; arg++)
@@ -324,7 +357,8 @@ static void test_several_arguments(void **state)
 		PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 77, \"args\": ["
 			"{\"index\": 0, \"value\": 1, \"op\": \"SCMP_CMP_EQ\"}, {\"index\": 1, \"value\": 2, \"op\": \"SCMP_CMP_EQ\"}]},"
 			"{\"names\": [\"getuid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 78, \"args\": ["
-			"{\"index\": 0, \"value\": 1, \"op\": \"SCMP_CMP_EQ\"}, {\"index\": 0, \"value\": 2, \"op\": \"SCMP_CMP_EQ\"}]}"), 0);
+			"{\"index\": 0, \"value\": 1, \"op\": \"SCMP_CMP_EQ\"}, {\"index\": 0, \"value\": 2, \"op\": \"SCMP_CMP_EQ\"}]}"),
+		0);
 
 	(void) state;
 	assert_int_equal(CALL(&filter, SYS_getppid, 1, 2), 77); /* both */
@@ -358,7 +392,8 @@ static void test_conditions(void **state)
 
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		_cleanup_free_ char *profile = strf(PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", %s}"), table[i].condition);
+		_cleanup_free_ char *profile =
+			strf(PROFILE("{\"names\": [\"getppid\"], \"action\": \"SCMP_ACT_ERRNO\", %s}"), table[i].condition);
 		struct seccomp_profile parsed;
 		scow_error *error = NULL;
 
@@ -380,18 +415,22 @@ static void test_bad_profiles(void **state)
 	refuse("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 70000}", SCOW_E_INVALID, "defaultErrnoRet");
 	refuse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_Z80\"]}", SCOW_E_INVALID, "SCMP_ARCH_Z80");
 	refuse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"flags\": [\"SPEED\"]}", SCOW_E_INVALID, "'SPEED' is no flag");
-	refuse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86\"], \"archMap\": [{}]}", SCOW_E_INVALID, "only one of");
+	refuse("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86\"], \"archMap\": [{}]}", SCOW_E_INVALID,
+	       "only one of");
 	refuse(PROFILE("{\"names\": [\"getpid\"]}"), SCOW_E_INVALID, "syscalls[0]");
 	refuse(PROFILE("{\"names\": [], \"action\": \"SCMP_ACT_KILL\"}"), SCOW_E_INVALID, "names no system call");
 	refuse(PROFILE("{\"names\": [3], \"action\": \"SCMP_ACT_KILL\"}"), SCOW_E_INVALID, "names");
 	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 6, \"op\": \"SCMP_CMP_EQ\"}]}"),
 	       SCOW_E_INVALID, "index 6");
-	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 0, \"op\": \"EQ\"}]}"), SCOW_E_INVALID,
-	       "'EQ' is no op");
+	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 0, \"op\": \"EQ\"}]}"),
+	       SCOW_E_INVALID, "'EQ' is no op");
 	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 0, \"value\": 1.5, \"op\": "
-		       "\"SCMP_CMP_EQ\"}]}"), SCOW_E_INVALID, "whole number");
-	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 0, \"value\": 18446744073709551615, "
-		       "\"op\": \"SCMP_CMP_EQ\"}]}"), SCOW_E_INVALID, "2^53");
+		       "\"SCMP_CMP_EQ\"}]}"),
+	       SCOW_E_INVALID, "whole number");
+	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"args\": [{\"index\": 0, \"value\": "
+		       "18446744073709551615, "
+		       "\"op\": \"SCMP_CMP_EQ\"}]}"),
+	       SCOW_E_INVALID, "2^53");
 	refuse(PROFILE("{\"names\": [\"getpid\"], \"action\": \"SCMP_ACT_KILL\", \"includes\": {\"minKernel\": \"new\"}}"), SCOW_E_INVALID,
 	       "minKernel");
 }
@@ -447,7 +486,8 @@ static void test_cache(void **state)
 		if (turn == 4) {
 			int fd = open(file, O_WRONLY | O_CLOEXEC);
 
-			assert_int_equal(pwrite(fd, "\x06\0\0\0\0\0\xff\x7f", 8, (off_t) size - 8), 8); /* ret ALLOW, in place of the last */
+			assert_int_equal(pwrite(fd, "\x06\0\0\0\0\0\xff\x7f", 8, (off_t) size - 8),
+					 8); /* ret ALLOW, in place of the last */
 			close(fd);
 		}
 		if (turn == 5)
@@ -487,7 +527,8 @@ static void test_cost(void **state)
 	filter = compile(NULL, caps_default() ^ 1);
 	recalled = clock_us() - start;
 	free(filter.insns);
-	print_message("# compile %.0f us, from a file %.0f us, from memory %.0f us\n", (double) compiled, (double) loaded, (double) recalled);
+	print_message("# compile %.0f us, from a file %.0f us, from memory %.0f us\n", (double) compiled, (double) loaded,
+		      (double) recalled);
 }
 
 static int set_up(void **state)
@@ -513,18 +554,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_default_allows),
-		cmocka_unit_test(test_default_denies),
-		cmocka_unit_test(test_unknown_is_enosys),
-		cmocka_unit_test(test_other_archs),
-		cmocka_unit_test(test_default_arguments),
-		cmocka_unit_test(test_capabilities_decide),
-		cmocka_unit_test(test_actions),
-		cmocka_unit_test(test_operators),
-		cmocka_unit_test(test_several_arguments),
-		cmocka_unit_test(test_conditions),
-		cmocka_unit_test(test_bad_profiles),
-		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_default_allows), cmocka_unit_test(test_default_denies),    cmocka_unit_test(test_unknown_is_enosys),
+		cmocka_unit_test(test_other_archs),    cmocka_unit_test(test_default_arguments), cmocka_unit_test(test_capabilities_decide),
+		cmocka_unit_test(test_actions),        cmocka_unit_test(test_operators),         cmocka_unit_test(test_several_arguments),
+		cmocka_unit_test(test_conditions),     cmocka_unit_test(test_bad_profiles),      cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cost),
 	};
 
