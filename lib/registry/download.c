@@ -5,7 +5,7 @@
  * 1. A layer is worked on under its lock ("layer-<hex of the chain id>"), taken without waiting: a layer
  *    that another puller has is looked at again until it is there, while the others go on. Nobody stops
  *    for a lock, so no two pullers stop each other.
- * 2. A sink that is full pauses its transfer, not the loop.
+ * 2. A sink that is full pauses its transfer, not the loop; the only transfer waits inside its sink, for moments.
  * 3. A cut transfer goes on at the byte where it broke. The sink has consumed what came before, so where
  *    the server cannot give a range, that many bytes of the whole are skipped; the digest is over all of
  *    them in any case.
@@ -26,7 +26,11 @@
 #include "image/layer.h"
 #include "store/lock.h"
 
-#define PAUSED_POLL_MS 3
+/* A full sink is looked at again this often; it drains at 200 MB/s at best. */
+#define PAUSED_POLL_MS 2
+#define RESUME_ROOM (256u << 10)
+/* How long the only transfer may wait inside its sink, before the loop sees to cancel and progress. */
+#define BLOCK_US 20000u
 #define BUSY_POLL_MS 50
 #define PROGRESS_EVERY_US 100000u
 /* Cuts that made progress start the back-off anew; a registry that gives a byte each time is given up all the same. */
@@ -47,11 +51,12 @@ struct slot {
 	struct http_transfer *transfer;
 	struct attempt attempt;
 	uint64_t not_before_us;
+	uint64_t block_until_us;
 	uint64_t taken;          /* bytes that the sink has */
 	uint64_t skip;           /* of the running answer, still */
 	uint64_t taken_at_start; /* of the running try */
 	unsigned int cuts;
-	bool started, paused, no_range, bad_range, alone;
+	bool started, paused, no_range, bad_range;
 	int shown_phase;
 	uint64_t shown, shown_us;
 };
@@ -191,8 +196,7 @@ static int take_bytes(void *userdata, const struct http_response *response, cons
 		if (r < 0)
 			return r;
 	}
-	/* The only transfer may as well wait inside the sink. */
-	if (!slot->alone && layer_sink_room(slot->sink) < size) {
+	if (clock_us() >= slot->block_until_us && layer_sink_room(slot->sink) < size) {
 		slot->paused = true;
 		return HTTP_PAUSE;
 	}
@@ -453,7 +457,7 @@ static int patience_ms(const struct work *work)
 		const struct slot *slot = &work->slots[i];
 
 		if (slot->paused)
-			return PAUSED_POLL_MS;
+			return slot->block_until_us ? 0 : PAUSED_POLL_MS;
 		if ((slot->state == QUEUED || (slot->state == FETCHING && !slot->transfer)) && slot->not_before_us > now &&
 		    slot->not_before_us - now < wait_us)
 			wait_us = slot->not_before_us - now;
@@ -471,12 +475,12 @@ static int tend_transfers(struct work *work, scow_error **error)
 
 		if (!slot->transfer)
 			continue;
-		slot->alone = alone;
+		slot->block_until_us = alone ? clock_us() + BLOCK_US : 0;
 		if (http_finished(slot->transfer)) {
 			r = end_transfer(slot, error);
 			if (r < 0)
 				return r;
-		} else if (slot->paused && (alone || layer_sink_room(slot->sink) >= (64u << 10))) {
+		} else if (slot->paused && (alone || layer_sink_room(slot->sink) >= RESUME_ROOM)) {
 			slot->paused = false;
 			http_resume(slot->transfer);
 		}

@@ -235,7 +235,11 @@ static void set_fixed_options(struct http_transfer *t)
 	set(t->easy, CURLOPT_PRIVATE, t);
 	set(t->easy, CURLOPT_NOSIGNAL, 1L);
 	set(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	set(t->easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
+	/*
+	 * Long bodies go by HTTP/1.1, one connection each: on a shared HTTP/2 connection a stream that is paused (a full sink)
+	 * holds up the others, or makes libcurl keep what arrives for it.
+	 */
+	set(t->easy, CURLOPT_HTTP_VERSION, (long) (t->request.body ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	set(t->easy, CURLOPT_ERRORBUFFER, t->message);
 	set(t->easy, CURLOPT_USERAGENT, "scow/0.1");
 	set(t->easy, CURLOPT_BUFFERSIZE, t->request.body ? BUFFER_BYTES : 16384L);
@@ -506,9 +510,7 @@ int http_step(struct http_client *client, int timeout_ms, scow_error **error)
 
 	if (client->options.cancel && scow_cancel_triggered(client->options.cancel))
 		return error_set(error, SCOW_E_CANCELED, "canceled");
-	r = perform(client, error);
-	if (r != 0)
-		return r < 0 ? r : 0;
+	/* Waiting comes first: what a callback pauses is then seen by the caller before the next wait. New transfers are due at once. */
 	code = client->curl->multi_poll(client->multi, &extra, extra.fd >= 0 ? 1 : 0, timeout_ms, NULL);
 	if (code != CURLM_OK)
 		return error_set(error, SCOW_E_FAILED, "libcurl: %s", client->curl->multi_strerror(code));

@@ -302,8 +302,21 @@ class Authentication(PullCase):
     def test_token_expires_in_mid_pull(self):
         registry = self.registry(auth="token", token_uses=3)
         image = registry.add_image("a", layers(9, 100))
-        self.assertEqual(self.pull_ok(f"{registry.host}/a").id, image.id)
+        # One after the other: of several that have a new token together, the last would find it used up.
+        self.assertEqual(self.pull_ok(f"{registry.host}/a", "-j", 1).id, image.id)
         self.assertGreaterEqual(registry.count("^/token"), 4)
+
+    def test_tokens_expire_under_parallel_transfers(self):
+        registry = self.registry(auth="token")
+        image = registry.add_image("a", layers(9, 100))
+
+        def expire(handler, answer):
+            registry.tokens.clear()
+            handler.send_answer(*registry.answer(handler))
+
+        registry.rule(image.layers[2]["digest"], expire, times=1)
+        self.assertEqual(self.pull_ok(f"{registry.host}/a").id, image.id)
+        self.assertGreaterEqual(registry.count("^/token"), 2)
 
     def test_token_expires_in_mid_transfer(self):
         registry = self.registry(auth="token", token_uses=3)  # manifest, config, and the layer's first half
