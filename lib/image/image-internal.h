@@ -23,7 +23,7 @@ struct scow_image {
 	char *given;           /* what it was got by */
 	char *config_text;
 	uint64_t size;
-	int64_t created, added; /* seconds; ns */
+	int64_t created, added; /* seconds; ns of the last time it got a name */
 	struct names tags, digests; /* short forms */
 	pthread_mutex_t lock;  /* the lazily parsed config */
 	bool parsed;
@@ -44,4 +44,5 @@ int image_set_name(struct db_work *work, const char *id, const char *full, bool 
 /* The short form of a stored reference; NULL without memory. */
 char *image_short_name(const char *full);
 int image_not_found(const char *name, scow_error **error);
+int64_t image_now_ns(void); /* wall clock */
 int image_check(const scow_image *image, scow_error **error) _must_check_;

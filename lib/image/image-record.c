@@ -12,7 +12,7 @@
 
 #include "base/str.h"
 
-static int64_t now_ns(void)
+int64_t image_now_ns(void)
 {
 	struct timespec t;
 
@@ -82,7 +82,8 @@ static int insert(struct db_work *work, const struct image_record *record, const
 		    "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
 		    "?7, ?8) "
 		    "ON CONFLICT(id) DO UPDATE SET manifest = ?3, top_layer = ?4, size = ?6, added = ?8",
-		    "tttttiii", record->id, text, record->manifest_digest, record->top_chain_id, platform, size, config->created, now_ns());
+		    "tttttiii", record->id, text, record->manifest_digest, record->top_chain_id, platform, size, config->created,
+		    image_now_ns());
 	if (r >= 0)
 		r = add_blobs(work, record, error);
 	if (r >= 0 && record->tag)

@@ -446,6 +446,8 @@ int scow_image_tag(scow_image *image, const char *reference, scow_error **error)
 	if (r <= 0)
 		return r < 0 ? r : image_not_found(image->id, error);
 	r = image_set_name(&work, image->id, full, false, error);
+	if (r >= 0)
+		r = db_exec(&work, error, "UPDATE images SET added = ?2 WHERE id = ?1", "ti", image->id, image_now_ns());
 	return r < 0 ? r : db_commit(&work, error);
 }
 

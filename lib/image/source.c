@@ -143,20 +143,19 @@ static int stream_open(struct stream *stream, scow_error **error)
 		return error_oom(error);
 	/* One read may bring too little to tell by: ask for the first bytes until they are there. */
 	n = refill(stream, error);
+	while (n > 0 && stream->n_in < 8) {
+		int r = cancel_poll(stream->cancel, stream->fd, POLLIN, -1, error);
+
+		if (r < 0)
+			return r;
+		n = read(stream->fd, stream->in + stream->n_in, CHUNK - stream->n_in);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return error_errno(error, errno, "read", "read the archive");
+		stream->n_in += n > 0 ? (size_t) n : 0;
+		n = n < 0 ? 1 : n;
+	}
 	if (n < 0)
 		return (int) n;
-	while (stream->n_in < 8 && !stream->end) {
-		ssize_t more = read(stream->fd, stream->in + stream->n_in, CHUNK - stream->n_in);
-
-		if (more == 0)
-			break;
-		if (more > 0)
-			stream->n_in += (size_t) more;
-		else if (errno != EINTR && errno != EAGAIN)
-			return error_errno(error, errno, "read", "read the archive");
-		else if ((more = cancel_poll(stream->cancel, stream->fd, POLLIN, -1, error)) < 0)
-			return (int) more;
-	}
 	if (!stream->n_in)
 		return error_set(error, SCOW_E_INVALID, "the archive is empty");
 	kind = codec_sniff(stream->in, stream->n_in);
@@ -319,13 +318,17 @@ static int make_spool(struct source *source, scow_error **error)
 		if (mkdirat(source->engine->tmp_fd, source->spool_name, 0700) < 0)
 			return error_errno(error, errno, "mkdirat", "make '%s/tmp/%s'", source->engine->root, source->spool_name);
 		fd = dir_open_at(source->engine->tmp_fd, source->spool_name);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_is_named(source->engine->tmp_fd, source->spool_name, fd)) {
+		if (fd < 0 && fd != -ENOENT)
+			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", source->engine->root, source->spool_name);
+		if (fd < 0)
+			continue;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_is_named(source->engine->tmp_fd, source->spool_name, fd)) {
 			source->dir_fd = take_fd(&fd);
 			return 0;
 		}
-		/* A sweep was faster; it removes what it has locked. */
-		if (fd < 0 && fd != -ENOENT)
-			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", source->engine->root, source->spool_name);
+		/* A sweep was faster: it removes what it has locked. Anything else would go on for ever. */
+		if (errno != EWOULDBLOCK && lock_is_named(source->engine->tmp_fd, source->spool_name, fd))
+			return error_errno(error, errno, "flock", "lock '%s/tmp/%s'", source->engine->root, source->spool_name);
 	}
 }
 

@@ -11,11 +11,14 @@ import json
 import os
 import pathlib
 import platform
+import random
 import shutil
+import sqlite3
 import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -345,7 +348,8 @@ class Docker(Case):
         image = Image()
         blob = lambda data: f"blobs/sha256/{sha(data)[7:]}"  # noqa: E731
         files = oci(image, "docker.io/library/a:1", key="io.containerd.image.name")
-        files["manifest.json"] = json.dumps([{"Config": blob(image.config), "RepoTags": ["a:1"], "Layers": [blob(d) for d in image.blobs]}]).encode()
+        listed = {"Config": blob(image.config), "RepoTags": ["a:1"], "Layers": [blob(data) for data in image.blobs]}
+        files["manifest.json"] = json.dumps([listed]).encode()
         self.assert_image(self.load(files), image, ["a:1"])
         shutil.rmtree(self.root)
         del files["index.json"]
@@ -488,8 +492,8 @@ class Hostile(Case):
         info.size = 1 << 40
         self.load_fails("SCOW_E_CORRUPT", "'huge'", info.tobuf(tarfile.GNU_FORMAT) + b"x" * 5000)
         sparse = tarfile.TarInfo("sparse")
-        sparse.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": str(1 << 62), "GNU.sparse.numblocks": "1",
-                              "GNU.sparse.map": f"{(1 << 62) - 1},1", "GNU.sparse.name": "sparse"}
+        sparse.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": str(1 << 62),
+                              "GNU.sparse.numblocks": "1", "GNU.sparse.map": f"{(1 << 62) - 1},1", "GNU.sparse.name": "sparse"}
         sparse.size = 1
         self.load_fails("SCOW_E_CORRUPT", "sparse", sparse.tobuf(tarfile.PAX_FORMAT) + b"x" + b"\0" * 511 + b"\0" * 1024)
 
@@ -543,6 +547,68 @@ class Hostile(Case):
         self.assert_clean()
 
 
+class Store(Case):
+    """Whatever happens to those who change the store: what it says is there is there, and nothing else."""
+
+    def check_store(self):
+        self.tool("-l", self.root)  # an engine opens: it sweeps
+        self.assertEqual([name for name in os.listdir(f"{self.root}/tmp") if not name.startswith("lock-")], [])
+        self.assertEqual(os.listdir(f"{self.root}/owners"), [])
+        db = sqlite3.connect(f"file:{self.root}/state.db?mode=ro", uri=True)
+        self.addCleanup(db.close)
+        self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        self.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
+        rows = lambda sql: {row[0] for row in db.execute(sql)}  # noqa: E731
+        self.assertEqual(rows("SELECT name FROM layers"), set(os.listdir(f"{self.root}/layers")))
+        self.assertEqual(rows("SELECT substr(digest, 8) FROM blobs"), set(os.listdir(f"{self.root}/blobs/sha256")))
+        self.assertEqual(rows("SELECT blob FROM image_blobs") - rows("SELECT digest FROM blobs"), set())
+        for name, size in db.execute("SELECT name, size FROM layers"):
+            found = sum(path.stat().st_size for path in pathlib.Path(self.root, "layers", name).rglob("*") if path.is_file())
+            self.assertEqual(found, size)
+
+    def test_killed_at_any_moment(self):
+        kills = int(os.environ.get("SCOW_KILLS", "60"))
+        archives = []
+        for n in range(3):
+            image = Image({"shared": b"s" * 500_000}, {f"f{n}{m}": os.urandom(4000) for m in range(300)})
+            archives.append(self.write(oci(image, f"a:{n}"), f"{n}.tar"))
+        begun = time.monotonic()
+        self.load(archives[0])
+        longest = (time.monotonic() - begun) * 1.2
+        for number in range(kills):
+            command = [TOOL, self.root, archives[number % 3]] if number % 4 else [TOOL, "-d", f"a:{number // 4 % 3}", self.root]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.env)
+            time.sleep(random.Random(number).uniform(0, longest))
+            process.kill()
+            process.wait()
+            if number % 10 == 9:
+                self.check_store()
+        self.check_store()
+
+    def test_many_at_once(self):
+        """Processes that load images with a layer in common, and remove them, as fast as they can."""
+        archives = []
+        for n in range(4):
+            image = Image({"shared": b"s" * 100_000}, {f"own{n}": os.urandom(4000)})
+            archives.append(self.write(oci(image, f"a:{n}"), f"{n}.tar"))
+        statuses = []
+
+        def work(n):
+            for _ in range(8):
+                statuses.append(self.tool(self.root, archives[n])["status"])
+                statuses.append(self.tool("-d", f"a:{n}", self.root)["status"])
+
+        self.tool("-l", self.root)
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(statuses, ["SCOW_OK"] * 64)
+        self.check_store()
+        self.assert_nothing_kept()
+
+
 class Tools(Case):
     def need(self, tool):
         if not shutil.which(tool):
@@ -565,7 +631,8 @@ class Tools(Case):
     def test_skopeo_oci_archive(self):
         self.need("skopeo")
         image = Image()
-        self.run_tool("skopeo", "--insecure-policy", "copy", f"oci:{self.layout(image)}:1", f"oci-archive:{self.dir}/a.tar:docker.io/library/app:7")
+        self.run_tool("skopeo", "--insecure-policy", "copy", f"oci:{self.layout(image)}:1",
+                      f"oci-archive:{self.dir}/a.tar:docker.io/library/app:7")
         self.assert_image(self.load(f"{self.dir}/a.tar"), image, ["app:7"])
 
     def test_skopeo_layout(self):

@@ -54,16 +54,22 @@ static int print_store(scow_engine *engine)
 {
 	scow_iter *iter = NULL;
 	scow_image *image;
+	int n = 0;
 
 	printf(", \"store\": [");
 	if (scow_image_list(engine, NULL, &iter, NULL) < 0)
 		return 1;
-	for (int n = 0; (image = scow_iter_next_image(iter)); n++) {
+	while ((image = scow_iter_next_image(iter))) {
 		char *inspect = NULL, *history = NULL;
+		int status = scow_image_inspect_json(image, &inspect, NULL);
 
-		if (scow_image_inspect_json(image, &inspect, NULL) < 0 || scow_image_history_json(image, &history, NULL) < 0)
+		if (status == 0)
+			status = scow_image_history_json(image, &history, NULL);
+		/* Another process may have removed it since it was listed. */
+		if (status < 0 && status != SCOW_E_NOT_FOUND)
 			return 1;
-		printf("%s{\"inspect\": %s, \"history\": %s}", n ? ", " : "", inspect, history);
+		if (status == 0)
+			printf("%s{\"inspect\": %s, \"history\": %s}", n++ ? ", " : "", inspect, history);
 		scow_free(inspect);
 		scow_free(history);
 	}
