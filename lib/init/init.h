@@ -68,6 +68,7 @@ typedef void step_fn(const struct wire_step *step);
 step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domainname, step_loopback;   /* namespaces.c */
 step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
 step_fn step_mount, step_bind, step_cgroup, step_read_only, step_mask;                                   /* mounts.c */
+step_fn step_file;                                                                                       /* files.c */
 step_fn step_device, step_dev_links, step_terminal;                                                      /* devices.c */
 step_fn step_user;                                                                                       /* identity.c */
 step_fn step_sysctl, step_oom_score, step_rlimit, step_credentials, step_seccomp;                        /* limits.c */

@@ -37,6 +37,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_MOUNT] = step_mount,
 	[WIRE_BIND] = step_bind,
 	[WIRE_CGROUP] = step_cgroup,
+	[WIRE_FILE] = step_file,
 	[WIRE_DEVICE] = step_device,
 	[WIRE_DEV_LINKS] = step_dev_links,
 	[WIRE_TERMINAL] = step_terminal,

@@ -52,6 +52,7 @@ enum wire_kind {
 	WIRE_MOUNT,       /* texts: type, source, target, data; numbers: MS_*, propagation */
 	WIRE_BIND,        /* texts: source, target; numbers: MS_*, propagation */
 	WIRE_CGROUP,      /* texts: target; numbers: MS_*, 1 for v2 only */
+	WIRE_FILE,        /* texts: path; blob: content; numbers: mode, 1 for the last one */
 	WIRE_DEVICE,      /* texts: path, source to bind; numbers: mode with type, device number, uid, gid */
 	WIRE_DEV_LINKS,
 	WIRE_TERMINAL,    /* numbers: rows, columns */

@@ -240,6 +240,19 @@ static int add_mounts(struct job *job, const struct spec *spec, const struct pla
 	return 0;
 }
 
+/* After the mounts: a bind of all of /etc must not hide them. */
+static void add_files(struct job *job, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_files; i++) {
+		const struct spec_file *file = &spec->files[i];
+		struct wire_step *step = add_text(job, WIRE_FILE, 0, file->path);
+
+		job_blob(job, step, file->content, file->size);
+		step->number[0] = file->mode & 0777;
+		step->number[1] = i + 1 == spec->n_files;
+	}
+}
+
 static void add_devices(struct job *job, const struct spec *spec)
 {
 	for (size_t i = 0; i < spec->n_devices; i++) {
@@ -356,6 +369,7 @@ int plan_compile(const struct spec *spec, const struct plan_facts *facts, const 
 	r = add_mounts(job, spec, facts, slave, error);
 	if (r < 0)
 		return r;
+	add_files(job, spec);
 	add_devices(job, spec);
 	add_settings(job, spec);
 	add_program(job, spec, facts);

@@ -109,7 +109,7 @@ struct spec {
 	const char *const *masked_paths; size_t n_masked_paths;
 	const char *const *readonly_paths; size_t n_readonly_paths;
 	struct spec_sysctl *sysctls; size_t n_sysctls;
-	/* /etc/hostname, hosts, resolv.conf: scow-init writes them into a small tmpfs and binds them over their paths, read-write. */
+	/* /etc/hostname, hosts, resolv.conf: written into a small tmpfs and bound over their paths, read-write (lib/init/files.c). */
 	struct spec_file *files; size_t n_files;
 
 	struct spec_namespace namespaces[SPEC_NS_COUNT];

@@ -150,6 +150,10 @@ static void engine_close(scow_engine *engine)
 		guard_done(engine);
 		owner_unregister(engine);
 		db_close(engine->db);
+	} else {
+		close_fd(engine->guard_fd);
+		close_fd(engine->guard_pidfd);
+		close_fd(engine->owner_fd);
 	}
 	if (engine->cgroup_base)
 		engine->cgroup_base_free(engine->cgroup_base);
@@ -177,7 +181,7 @@ static scow_engine *engine_new(const scow_engine_options *options)
 	engine->close = engine_close;
 	engine->pid = getpid();
 	engine->root_fd = engine->layers_fd = engine->blobs_fd = engine->containers_fd = engine->tmp_fd = -1;
-	engine->helper_fd = engine->guard_fd = engine->owner_fd = -1;
+	engine->helper_fd = engine->guard_fd = engine->guard_pidfd = engine->owner_fd = -1;
 	engine->log = options ? options->log : NULL;
 	engine->log_data = options ? options->log_data : NULL;
 	pthread_mutex_init(&engine->lock, NULL);
