@@ -117,7 +117,7 @@ static int set_xattrs(struct unpacker *u, const struct entry *entry, int fd, con
 {
 	const char *name;
 	const void *value;
-	char printable[120];
+	char printable[120], base[200];
 	size_t size;
 
 	la.archive_entry_xattr_reset(entry->raw);
@@ -135,8 +135,8 @@ static int set_xattrs(struct unpacker *u, const struct entry *entry, int fd, con
 		}
 		r = fate == XATTR_SET ? set_xattr(u, entry, fd, name, value, size) : -EPERM;
 		/* A lost attribute is told of; a lost capability breaks the program that has it. */
-		if (r == -EPERM || (r == -EOPNOTSUPP && strcmp(name, CAPABILITY) != 0))
-			unpack_warn(u, "'%s%s%s': the extended attribute '%s' is left out", u->here, *u->here ? "/" : "", entry->base,
+		if ((r == -EPERM || r == -EOPNOTSUPP) && strcmp(name, CAPABILITY) != 0)
+			unpack_warn(u, "'%s': the extended attribute '%s' is left out", name_printable(entry->base, base, sizeof(base)),
 				    printable);
 		else if (r < 0)
 			return error_errno(error, -r, "setxattr", "set the extended attribute '%s'", printable);
@@ -358,7 +358,9 @@ static int make_hard_link(struct unpacker *u, const struct entry *entry, scow_er
 			return r;
 	}
 	if (target_fd == -ENOENT)
-		return error_set(error, SCOW_E_UNSUPPORTED, "the hard link's target '%s' is not in the same layer", printable);
+		return error_hint(error,
+				  error_set(error, SCOW_E_UNSUPPORTED, "the hard link's target '%s' is not in the same layer", printable),
+				  "rebuild the image with a tool that puts a file and its links into one layer, as docker and buildah do");
 	if (target_fd == -EPERM || target_fd == -ELOOP)
 		return error_set(error, SCOW_E_CORRUPT, "the hard link's target '%s' is not a file", printable);
 	return target_fd < 0 ? error_errno(error, -target_fd, "linkat", "link it to '%s'", printable) : 0;

@@ -93,6 +93,7 @@ static int drop_stale(struct unpacker *u, scow_error **error)
 
 int finish_ownership(struct unpacker *u, scow_error **error)
 {
+	char printable[256];
 	int r = 0;
 
 	if (u->replaced)
@@ -104,7 +105,8 @@ int finish_ownership(struct unpacker *u, scow_error **error)
 		_cleanup_fd_ int fd = path_open_beneath(u->root_fd, u->modes[i].path, O_RDONLY | O_DIRECTORY, 0);
 
 		if (fd >= 0 && fchmod(fd, u->modes[i].mode) < 0)
-			r = error_errno(error, errno, "fchmod", "set the mode of '%s'", u->modes[i].path);
+			r = error_errno(error, errno, "fchmod", "set the mode of '%s'",
+					name_printable(u->modes[i].path, printable, sizeof(printable)));
 	}
 	return r;
 }
