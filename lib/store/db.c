@@ -104,8 +104,8 @@ static int migrate(sqlite3 *handle, scow_error **error)
 				  error_set(error, SCOW_E_UNSUPPORTED, "state.db has schema version %d, this library knows %d", version,
 					    SCHEMA_VERSION),
 				  "use the newer libscow that made it, or another root");
-	/* WAL first: the mode cannot change inside a transaction. It is kept in the file. */
-	r = run(handle, "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE", "prepare it", error);
+	/* Both are kept in the file, and cannot change inside a transaction. Rows are small: small pages make a short log. */
+	r = run(handle, "PRAGMA page_size=1024; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE", "prepare it", error);
 	if (r < 0)
 		return r;
 	/* Somebody else may have made it while we waited for the lock. */

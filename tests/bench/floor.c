@@ -299,10 +299,14 @@ static void remove_scratch(const char *scratch)
 {
 	static const char *const dirs[] = { "diff/dev", "diff/proc", "diff/sys", "diff", "work/work/incompat/volatile", "work/work/incompat",
 					    "work/work", "work" };
+	static const char *const closed[] = { "work/work", "work/work/incompat", "work/work/incompat/volatile" };
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/work/work", scratch);
-	chmod(path, 0700);
+	/* Overlay makes them with mode 0, which root does not mind. */
+	for (size_t i = 0; user && i < sizeof(closed) / sizeof(*closed); i++) {
+		snprintf(path, sizeof(path), "%s/%s", scratch, closed[i]);
+		chmod(path, 0700);
+	}
 	snprintf(path, sizeof(path), "%s/work/work/incompat/volatile/dirty", scratch);
 	unlink(path);
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
