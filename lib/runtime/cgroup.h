@@ -35,7 +35,7 @@ void cgroup_free(struct cgroup *cgroup); /* the handle only */
 DEFINE_CLEANUP(struct cgroup *, cgroup_free)
 
 int cgroup_into_fd(const struct cgroup *cgroup);                       /* v2: for CLONE_INTO_CGROUP; else -1 */
-const int *cgroup_join_fds(const struct cgroup *cgroup, size_t *count); /* v1: cgroup.procs files, open for writing */
+const int *cgroup_join_fds(const struct cgroup *cgroup, size_t *count); /* v1: tasks files, open for writing */
 void cgroup_close_join_fds(struct cgroup *cgroup);                      /* after the spawn */
 
 struct cgroup_usage {
