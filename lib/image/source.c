@@ -200,15 +200,22 @@ static char *clean_name(const char *base, const char *name)
 	return strdup(out);
 }
 
-/* An archive's name in a message: without what would steer a terminal. */
+/* An archive's name for a message: without what would steer a terminal. */
+static const char *show(const char *name, char shown[200])
+{
+	size_t n = 0;
+
+	for (; *name && n < 199; name++)
+		shown[n++] = (unsigned char) *name < 0x20 || *name == 0x7f ? '?' : *name;
+	shown[n] = 0;
+	return shown;
+}
+
 static int bad_entry(scow_error **error, const char *name, const char *reason)
 {
 	char shown[200];
-	size_t n = 0;
 
-	for (; *name && n < sizeof(shown) - 1; name++)
-		shown[n++] = *name < 0x20 || *name == 0x7f ? '?' : *name;
-	shown[n] = 0;
+	show(name, shown);
 	return error_at(error, error_set(error, SCOW_E_CORRUPT, "archive entry '%s': %s", shown, reason), "read the archive", shown);
 }
 
@@ -229,6 +236,7 @@ static const struct source_entry *find(const struct source *source, const char *
 static int spool_file(struct source *source, struct tarstream *tar, const char *spool, const char *name, scow_error **error)
 {
 	_cleanup_fd_ int fd = openat(source->dir_fd, spool, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char shown[200];
 	const void *data;
 	ssize_t n;
 	int r;
@@ -238,9 +246,9 @@ static int spool_file(struct source *source, struct tarstream *tar, const char *
 	while ((n = tarstream_data(tar, &data, error)) > 0) {
 		r = fd_write_all(fd, data, (size_t) n);
 		if (r < 0)
-			return error_errno(error, -r, "write", "spool the archive entry '%.100s'", name);
+			return error_errno(error, -r, "write", "spool the archive entry '%s'", show(name, shown));
 	}
-	return n < 0 ? error_wrap(error, (int) n, "archive entry '%.100s'", name) : 0;
+	return n < 0 ? error_wrap(error, (int) n, "archive entry '%s'", show(name, shown)) : 0;
 }
 
 static int add_entry(struct source *source, struct tarstream *tar, const struct tarstream_entry *from, scow_error **error)
