@@ -28,5 +28,8 @@ SCOW_DEFINE_AUTO(scow_io)
 SCOW_DEFINE_AUTO(scow_process)
 SCOW_DEFINE_AUTO(scow_container)
 SCOW_DEFINE_AUTO(scow_container_config)
+SCOW_DEFINE_AUTO(scow_process_config)
+SCOW_DEFINE_AUTO(scow_log)
+SCOW_DEFINE_AUTO(scow_events)
 
 #endif

@@ -23,6 +23,7 @@ extern "C" {
 
 typedef struct scow_container scow_container;
 typedef struct scow_container_config scow_container_config;
+typedef struct scow_process_config scow_process_config;
 
 /* ---- describing ---- */
 
@@ -79,6 +80,29 @@ SCOW_API void scow_container_config_set_stop_timeout_ms(scow_container_config *c
 
 /** scow_container_config_set_init() - 1: PID 1 is a small init that reaps orphans and forwards signals. Since: 0.1. */
 SCOW_API void scow_container_config_set_init(scow_container_config *config, int init);
+
+/* ---- what happens while nobody watches: for containers that are started detached ---- */
+
+typedef enum scow_restart { SCOW_RESTART_NO = 0, SCOW_RESTART_ON_FAILURE = 1, SCOW_RESTART_ALWAYS = 2, SCOW_RESTART_UNLESS_STOPPED = 3 } scow_restart;
+
+/** scow_container_config_set_restart() - @max_retries: for SCOW_RESTART_ON_FAILURE, 0 for no limit. Not with an ephemeral one. Since: 0.1. */
+SCOW_API void scow_container_config_set_restart(scow_container_config *config, scow_restart policy, unsigned int max_retries);
+
+/**
+ * scow_container_config_set_health() - a command that tells whether it is well, in place of the image's HEALTHCHECK
+ * @test: { "CMD", "program", ... }, { "CMD-SHELL", "script" } or { "NONE" }, NULL-terminated; NULL keeps the image's test
+ * @interval_ms, @timeout_ms, @start_period_ms, @start_interval_ms, @retries: 0 keeps the image's, or Docker's default
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_set_health(scow_container_config *config, const char *const *test, unsigned int interval_ms,
+					       unsigned int timeout_ms, unsigned int start_period_ms, unsigned int start_interval_ms,
+					       unsigned int retries);
+
+/** scow_container_config_set_log_driver() - "json-file" (the default) or "none". Since: 0.1. */
+SCOW_API void scow_container_config_set_log_driver(scow_container_config *config, const char *driver);
+
+/** scow_container_config_add_log_option() - json-file: "max-size" ("10m"), "max-file", "compress". Since: 0.1. */
+SCOW_API void scow_container_config_add_log_option(scow_container_config *config, const char *name, const char *value);
 
 /* ---- file systems ---- */
 
@@ -249,6 +273,45 @@ SCOW_API scow_container *scow_container_unref(scow_container *container);
 SCOW_API int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error);
 
 /**
+ * scow_container_start_detached() - run its program, and let it live on
+ *
+ * A supervisor of its own (scow-init, one small process, no daemon) holds its terminal or pipes, writes its log, restarts it by
+ * its policy, checks its health and records its end. Any process may come back to it by scow_container_get().
+ *
+ * Returns: as scow_container_start().  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_start_detached(scow_container *container, scow_error **error);
+
+typedef enum scow_attach_flags {
+	SCOW_ATTACH_STDIN = 1,   /* what is written goes to the program; without it, only output */
+	SCOW_ATTACH_LOGS = 2     /* first what the log has of this run, then what comes */
+} scow_attach_flags;
+
+/**
+ * scow_container_attach() - look at, and talk to, one that runs detached
+ * @io:    borrowed; where its output goes: callbacks, a capture, or descriptors of the caller's
+ * @flags: scow_attach_flags
+ * @out:   a process; its exit is the container's. Giving the handle back detaches, and the container lives on.
+ *
+ * Any number may be attached at once; a slow one does not hold up the container, and misses output rather than block it (the
+ * log misses nothing).
+ *
+ * Returns: 0, SCOW_E_STATE (it does not run, or was not started detached), SCOW_E_INVALID (io).  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_attach(scow_container *container, const scow_io *io, unsigned int flags, scow_process **out, scow_error **error);
+
+/**
+ * scow_container_exec() - run another program in a running container
+ * @config: what; borrowed
+ * @io:     borrowed, may be NULL
+ * @out:    the process; owned. It has the container's namespaces, cgroup, seccomp and capabilities, and ends with it.
+ *
+ * Returns: as scow_container_start(); SCOW_E_STATE where the container does not run, or is paused.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_exec(scow_container *container, const scow_process_config *config, const scow_io *io, scow_process **out,
+				 scow_error **error);
+
+/**
  * scow_container_run() - create, start, wait and, if ephemeral, remove
  * @io:      borrowed, may be NULL
  * @process: may be NULL; else the finished process, with its output and receipt; owned
@@ -267,6 +330,44 @@ SCOW_API int scow_container_run(scow_engine *engine, scow_image *image, const sc
  * Returns: 0, SCOW_E_TIMEOUT, SCOW_E_NOT_FOUND (removed meanwhile).  Threads: any.  Since: 0.1.
  */
 SCOW_API int scow_container_wait(scow_container *container, int timeout_ms, int *exit_code, scow_error **error);
+
+typedef enum scow_wait_condition { SCOW_WAIT_NOT_RUNNING = 0, SCOW_WAIT_NEXT_EXIT = 1, SCOW_WAIT_REMOVED = 2 } scow_wait_condition;
+
+/**
+ * scow_container_wait_for() - until a condition holds, whoever brings it about
+ * @timeout_ms: -1 for ever
+ * @exit_code:  may be NULL: of the run that ended
+ *
+ * Returns: 0, SCOW_E_TIMEOUT, SCOW_E_NOT_FOUND (removed, and that was not asked for).  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_wait_for(scow_container *container, scow_wait_condition condition, int timeout_ms, int *exit_code,
+				     scow_error **error);
+
+/** scow_container_restart() - stop it if it runs, and start it detached. @timeout_ms: as for stop. Returns: as stop and start. Since: 0.1. */
+SCOW_API int scow_container_restart(scow_container *container, int timeout_ms, scow_error **error);
+
+/** scow_container_pause() - freeze all its processes. Returns: 0, SCOW_E_STATE (does not run, or paused), SCOW_E_UNSUPPORTED (no freezer). Since: 0.1. */
+SCOW_API int scow_container_pause(scow_container *container, scow_error **error);
+
+/** scow_container_unpause() - let them go on. Returns: 0, SCOW_E_STATE (not paused). Threads: any. Since: 0.1. */
+SCOW_API int scow_container_unpause(scow_container *container, scow_error **error);
+
+/** scow_container_rename() - give it another name. Returns: 0, SCOW_E_INVALID, SCOW_E_EXISTS, SCOW_E_NOT_FOUND. Threads: any. Since: 0.1. */
+SCOW_API int scow_container_rename(scow_container *container, const char *name, scow_error **error);
+
+/**
+ * scow_container_update() - change its limits and its restart policy, while it runs or not
+ * @changes: a config of which only resource limits and the restart policy are set; borrowed
+ *
+ * Returns: 0, SCOW_E_INVALID (anything else is set), SCOW_E_UNSUPPORTED, SCOW_E_NOT_FOUND.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_update(scow_container *container, const scow_container_config *changes, scow_error **error);
+
+/** scow_container_top_json() - its processes in the shape of Docker's /top: {"Titles":[...],"Processes":[[...]]}, with ps -ef's columns. @out: owned. Returns: 0, SCOW_E_STATE. Since: 0.1. */
+SCOW_API int scow_container_top_json(scow_container *container, char **out, scow_error **error);
+
+/** scow_container_stats_json() - its counters now, in the shape of Docker's /stats?one-shot. @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
+SCOW_API int scow_container_stats_json(scow_container *container, char **out, scow_error **error);
 
 /** scow_container_kill() - send its PID 1 a signal. Returns: 0, SCOW_E_STATE (does not run), SCOW_E_INVALID, SCOW_E_DENIED. Threads: any. Since: 0.1. */
 SCOW_API int scow_container_kill(scow_container *container, int signal, scow_error **error);
@@ -316,6 +417,38 @@ SCOW_API const char *scow_container_status_text(scow_container *container);
 
 /** scow_container_inspect_json() - everything, in the shape of `docker inspect` (one object). @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
 SCOW_API int scow_container_inspect_json(scow_container *container, char **out, scow_error **error);
+
+/* ---- programs to execute in a running container ---- */
+
+/** scow_process_config_new() - @command: NULL-terminated, copied. Returns: owned, or NULL without memory. Since: 0.1. */
+SCOW_API scow_process_config *scow_process_config_new(const char *const *command);
+
+/** scow_process_config_unref() - free it; NULL is allowed. Returns: NULL. Since: 0.1. */
+SCOW_API scow_process_config *scow_process_config_unref(scow_process_config *config);
+
+/** scow_process_config_set_env() - one variable, over the container's; @value NULL removes it. Since: 0.1. */
+SCOW_API void scow_process_config_set_env(scow_process_config *config, const char *name, const char *value);
+
+/** scow_process_config_set_user() - default: the container's. Since: 0.1. */
+SCOW_API void scow_process_config_set_user(scow_process_config *config, const char *user);
+
+/** scow_process_config_set_workdir() - absolute; must exist; default: the container's. Since: 0.1. */
+SCOW_API void scow_process_config_set_workdir(scow_process_config *config, const char *path);
+
+/** scow_process_config_set_tty() - 1: a terminal of its own. Since: 0.1. */
+SCOW_API void scow_process_config_set_tty(scow_process_config *config, int tty);
+
+/** scow_process_config_set_privileged() - 1: all capabilities, no seccomp. Since: 0.1. */
+SCOW_API void scow_process_config_set_privileged(scow_process_config *config, int privileged);
+
+/** scow_process_config_set_pids_max() - how many processes and threads this one and its children may be; 0 for the container's limit. Since: 0.1. */
+SCOW_API void scow_process_config_set_pids_max(scow_process_config *config, uint64_t pids);
+
+/** scow_process_config_set_memory_bytes() - limit for this one and its children; 0 for the container's. Since: 0.1. */
+SCOW_API void scow_process_config_set_memory_bytes(scow_process_config *config, uint64_t bytes);
+
+/** scow_process_config_set_deadline_ms() - killed with all its children that long after its start; 0 for never. Kept by dispatch and wait. Since: 0.1. */
+SCOW_API void scow_process_config_set_deadline_ms(scow_process_config *config, unsigned int deadline_ms);
 
 #ifdef __cplusplus
 }

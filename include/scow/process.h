@@ -93,6 +93,9 @@ SCOW_API int scow_process_resize(scow_process *process, unsigned int rows, unsig
 /** scow_process_signal() - send it a signal. Returns: 0, SCOW_E_STATE (exited), SCOW_E_INVALID, SCOW_E_DENIED. Since: 0.1. See: pidfd_send_signal(2). */
 SCOW_API int scow_process_signal(scow_process *process, int signal, scow_error **error);
 
+/** scow_process_kill_tree() - SIGKILL to it and all its children, also those that left its session: its own cgroup is killed. Returns: 0, SCOW_E_STATE (exited). Threads: any. Since: 0.1. */
+SCOW_API int scow_process_kill_tree(scow_process *process, scow_error **error);
+
 /** scow_process_exited() - 1 once its exit was seen by dispatch or wait. Since: 0.1. */
 SCOW_API int scow_process_exited(const scow_process *process);
 

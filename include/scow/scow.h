@@ -23,5 +23,7 @@
 #include <scow/io.h>
 #include <scow/process.h>
 #include <scow/container.h>
+#include <scow/log.h>
+#include <scow/event.h>
 
 #endif
