@@ -136,16 +136,31 @@ static void strv_freep(char ***strv)
 	strv_free(*strv);
 }
 
+/* The layer directories. Removed between our two looks, the image is not there; it is not damaged. */
+static int read_stack(scow_image *image, char ***stack, scow_error **error)
+{
+	_cleanup_(scow_image_unrefp) scow_image *still = NULL;
+	size_t count;
+	int r = layer_stack(image->engine, image->top_layer, stack, &count, error), again;
+
+	if (r != SCOW_E_CORRUPT)
+		return r;
+	again = image_get_by_id(image->engine, image->id, NULL, &still, NULL);
+	if (again != SCOW_E_NOT_FOUND)
+		return r;
+	error_clear(error);
+	return image_not_found(image->id, error);
+}
+
 int scow_image_inspect_json(scow_image *image, char **out, scow_error **error)
 {
 	_cleanup_(scow_image_unrefp) scow_image *now = NULL;
 	_cleanup_json_ cJSON *document = NULL, *result = NULL;
 	_cleanup_(strv_freep) char **stack = NULL;
-	size_t count;
 	int r = refresh(image, &now, &document, error);
 
 	if (r == 0 && now->top_layer)
-		r = layer_stack(now->engine, now->top_layer, &stack, &count, error);
+		r = read_stack(now, &stack, error);
 	if (r < 0)
 		return r;
 	result = cJSON_CreateObject();
