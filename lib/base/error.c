@@ -94,13 +94,43 @@ static int publish(scow_error **error, scow_status status, int errnum, const cha
 	return status;
 }
 
+/* Names come from strangers: what would move a terminal's cursor is shown as "\x1b"; takes @text. */
+static char *escaped(char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t controls = 0, size;
+	char *copy, *to;
+
+	for (const char *c = text; c && *c; c++)
+		controls += (unsigned char) *c < 0x20 || *c == 0x7f;
+	if (!controls)
+		return text;
+	size = strlen(text);
+	to = copy = malloc(size + 3 * controls + 1);
+	for (const char *c = text; copy && *c; c++) {
+		if ((unsigned char) *c < 0x20 || *c == 0x7f) {
+			memcpy(to, "\\x", 2);
+			to[2] = digits[(unsigned char) *c >> 4];
+			to[3] = digits[*c & 15];
+			to += 4;
+		} else {
+			*to++ = *c;
+		}
+	}
+	if (copy)
+		*to = 0;
+	free(text);
+	return copy;
+}
+
 _printf_(2, 0) static char *format_message(int errnum, const char *format, va_list args)
 {
 	char buf[64], *text = NULL, *whole = NULL;
 
 	if (vasprintf(&text, format, args) < 0)
 		return NULL;
-	if (!errnum)
+	text = escaped(text);
+	if (!errnum || !text)
 		return text;
 	if (asprintf(&whole, "%s: %s", text, error_strerror(errnum, buf, sizeof(buf))) < 0)
 		whole = NULL;
@@ -170,6 +200,8 @@ int error_wrap(scow_error **error, int r, const char *format, ...)
 	if (vasprintf(&step, format, args) < 0)
 		step = NULL;
 	va_end(args);
+	if (step)
+		step = escaped(step);
 	if (step && asprintf(&whole, "%s: %s", step, (*error)->message) >= 0) {
 		free((*error)->message);
 		(*error)->message = whole;

@@ -51,6 +51,17 @@ static void test_out_of_memory_is_static(void **state)
 	scow_error_unref(error);
 }
 
+static void test_control_characters_are_escaped(void **state)
+{
+	scow_error *error = NULL;
+
+	(void) state;
+	error_set(&error, SCOW_E_INVALID, "no such image 'a\x1b[31m\nb'");
+	error_wrap(&error, SCOW_E_INVALID, "pull '\t'");
+	assert_string_equal(scow_error_message(error), "pull '\\x09': no such image 'a\\x1b[31m\\x0ab'");
+	scow_error_unref(error);
+}
+
 static void test_names(void **state)
 {
 	(void) state;
@@ -66,6 +77,7 @@ int main(void)
 		cmocka_unit_test(test_everything_is_kept),
 		cmocka_unit_test(test_null_is_allowed),
 		cmocka_unit_test(test_out_of_memory_is_static),
+		cmocka_unit_test(test_control_characters_are_escaped),
 		cmocka_unit_test(test_names),
 	};
 
