@@ -50,7 +50,7 @@ static void test_process(void **state)
 	TAKEN(set_name, NULL);
 	REFUSED(set_env, "'' is not the name of a variable", "", "x");
 	REFUSED(set_env, "'A=B' is not the name of a variable", "A=B", "x");
-	REFUSED(set_env, "'A\nB' is not the name of a variable", "A\nB", "x");
+	REFUSED(set_env, "'A\\x0aB' is not the name of a variable", "A\nB", "x");
 	TAKEN(set_env, "A", "several\nlines = \033[1m");
 	REFUSED(add_label, "'' is not the name of a label", "", "x");
 	TAKEN(add_label, "com.example/x y", "a\nb");
