@@ -188,7 +188,8 @@ def suite_guest(options):
         return
     for name, command in {
         "cgroup v2": [where / "tests/unit/test_runtime_cgroup"],
-        "containers on cgroup v2": [sys.executable, "-B", TOP / "tests/guest/test_run.py"],
+        "containers on cgroup v2": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_run.py"],
+        "launch": [where / "tests/unit/test_runtime_launch"],
     }.items():
         if not pathlib.Path(command[-1]).exists():
             yield f"guest {name}", "failed", f"{command[-1]} is not there"

@@ -14,7 +14,7 @@ SCOW = os.environ["SCOW"]
 class Guest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.work = tempfile.mkdtemp(prefix="scow-guest.", dir=os.environ.get("SCOW_GUEST_TMP", "/tmp"))
+        cls.work = tempfile.mkdtemp(prefix="scow-guest.", dir=os.environ.get("SCOW_TEST_TMP", "/tmp"))
         cls.env = {**os.environ, "SCOW_ROOT": f"{cls.work}/root"}
         subprocess.run([TOP / "tests/support/make-base-image.sh", f"{cls.work}/base.tar", "base:latest"], check=True)
         done = cls.scow("load", "-q", "-i", f"{cls.work}/base.tar")
