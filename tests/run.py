@@ -173,7 +173,8 @@ def suite_integration(options):
     plain, asan = build("plain"), build("asan")
     for script in sorted((TOP / "tests/integration").glob("test_*.py")):
         kind, where = ("plain", plain) if script.stem in ("test_bench_floor",) else ("asan", asan)
-        env = {**os.environ, **SANITIZER_ENV, "SCOW": str(where / "examples/scow/scow"), "SCOW_BUILD_DIR": str(where)}
+        env = {**os.environ, **SANITIZER_ENV, "SCOW": str(where / "examples/scow/scow"), "SCOW_BUILD_DIR": str(where),
+               "PULL_TOOL": str(where / "tests/pull_tool"), "LOAD_TOOL": str(where / "tests/load_tool")}
         yield from unittests(script, env, kind, 600)
 
 
