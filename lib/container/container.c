@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "container/create.h"
+#include "container/event.h"
 #include "container/sweep.h"
 #include "store/lock.h"
 
@@ -97,6 +98,7 @@ static char *command_line(const cJSON *args)
 /* What goes into a row, apart from what the handle has. */
 struct draft {
 	char *config; /* JSON */
+	char *labels; /* JSON, merged; NULL: none */
 	const char *name, *owner, *cgroup;
 	int state;
 };
@@ -123,9 +125,10 @@ static int try_insert(struct db_work *work, const scow_container *container, con
 		      scow_error **error)
 {
 	return db_exec(work, error,
-		       "INSERT OR IGNORE INTO containers (id, name, image, image_name, top_layer, config, args, state, owner, ephemeral, "
-		       "cgroup, created) SELECT ?, ?, id, ?, top_layer, ?, ?, ?, ?, ?, ?, ? FROM images WHERE id = ?",
-		       "tttttititit", container->id, name, container->image_name, draft->config, container->args, (int64_t) draft->state,
+		       "INSERT OR IGNORE INTO containers (id, name, image, image_name, top_layer, config, args, labels, state, owner, "
+		       "ephemeral, cgroup, created) SELECT ?, ?, id, ?, top_layer, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE id = ?",
+		       "ttttttititit", container->id, name, container->image_name, draft->config, container->args,
+		       draft->labels ? draft->labels : "", (int64_t) draft->state,
 		       draft->owner, (int64_t) container->ephemeral, draft->cgroup, container->created, container->image_id);
 }
 
@@ -150,6 +153,8 @@ static int insert_row(scow_container *container, const struct draft *draft, scow
 	}
 	if (r == 0)
 		return conflict(&work, container, name, error);
+	if (r > 0)
+		r = container_event(&work, container->id, "create", NULL, error);
 	if (r < 0)
 		return error_wrap(error, r, "create container '%s'", name);
 	container->name = strdup(name);
@@ -158,7 +163,24 @@ static int insert_row(scow_container *container, const struct draft *draft, scow
 	return db_commit(&work, error);
 }
 
-static int fill_args(scow_container *container, const struct image_config *image, const scow_container_config *config, scow_error **error)
+static int print_labels(const struct merged *merged, char **out, scow_error **error)
+{
+	_cleanup_json_ cJSON *labels = NULL;
+	bool ok;
+
+	if (!merged->n_labels)
+		return 0;
+	labels = cJSON_CreateObject();
+	ok = labels != NULL;
+	for (size_t i = 0; ok && i < merged->n_labels; i++)
+		ok = cJSON_AddStringToObject(labels, merged->labels[i].name, merged->labels[i].value) != NULL;
+	*out = ok ? json_print(labels) : NULL;
+	return *out ? 0 : error_oom(error);
+}
+
+/* What is merged from image and config, and kept in the row. */
+static int fill_merged(scow_container *container, const struct image_config *image, const scow_container_config *config, char **labels,
+		       scow_error **error)
 {
 	_cleanup_(arena_donep) struct arena arena = { 0 };
 	_cleanup_json_ cJSON *args = NULL;
@@ -174,10 +196,13 @@ static int fill_args(scow_container *container, const struct image_config *image
 	args = cJSON_CreateStringArray((const char *const *) merged.args, (int) merged.n_args);
 	container->args = args ? json_print(args) : NULL;
 	container->command = args ? command_line(args) : NULL;
-	return container->args && container->command ? 0 : error_oom(error);
+	if (!container->args || !container->command)
+		return error_oom(error);
+	return print_labels(&merged, labels, error);
 }
 
-static int fill_handle(scow_container *container, scow_image *image, const scow_container_config *config, scow_error **error)
+static int fill_handle(scow_container *container, scow_image *image, const scow_container_config *config, char **labels,
+		       scow_error **error)
 {
 	const struct image_config *image_config;
 	const char *top_layer = image_top_layer(image);
@@ -193,16 +218,15 @@ static int fill_handle(scow_container *container, scow_image *image, const scow_
 	if (!container->image_id || !container->image_name || (top_layer && !container->top_layer))
 		return error_oom(error);
 	r = image_config_of(image, &image_config, error);
-	return r < 0 ? r : fill_args(container, image_config, config, error);
+	return r < 0 ? r : fill_merged(container, image_config, config, labels, error);
 }
 
 static int insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
 		  scow_error **error)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
-	_cleanup_free_ char *json = NULL;
+	_cleanup_free_ char *json = NULL, *labels = NULL, *cgroup = NULL;
 	struct draft draft = { .state = SCOW_CONTAINER_CREATED };
-	char cgroup[5 + sizeof(container->id)];
 	int r;
 
 	r = config_check(config, error);
@@ -211,16 +235,18 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 	container = handle_new(engine);
 	if (!container)
 		return error_oom(error);
-	r = fill_handle(container, image, config, error);
+	r = fill_handle(container, image, config, &labels, error);
 	if (r == 0 && (claimed || container->ephemeral))
 		r = owner_register(engine, error);
 	if (r == 0)
 		r = scow_container_config_to_json(config, &json, error);
+	if (r == 0 && claimed)
+		r = container_cgroup_location(engine, container->id, &cgroup, error);
 	if (r < 0)
 		return r;
-	snprintf(cgroup, sizeof(cgroup), "scow-%s", container->id);
 	draft.config = json;
-	draft.cgroup = cgroup;
+	draft.labels = labels;
+	draft.cgroup = cgroup ? cgroup : "";
 	draft.name = config->name;
 	draft.owner = claimed || container->ephemeral ? engine->owner_id : NULL;
 	if (claimed)

@@ -58,7 +58,8 @@ int container_image_of(scow_container *container, const struct image_config **ou
 struct container_row {
 	int state; /* scow_container_state */
 	bool ephemeral, oom_killed;
-	char owner[33], boot_id[37], cgroup[96], error[512];
+	char owner[33], boot_id[37], error[512];
+	char cgroup[2048]; /* where it is: cgroup_location() */
 	pid_t pid;
 	int64_t pid_start;
 	int exit_code, exit_signal;
@@ -69,6 +70,8 @@ enum container_action {
 	ACTION_START,         /* claim it */
 	ACTION_FAIL,          /* the first start did not come about */
 	ACTION_FAIL_AGAIN,    /* nor did a later one */
+	ACTION_PAUSE,
+	ACTION_UNPAUSE,
 	ACTION_EXIT,
 	ACTION_REMOVE,
 	ACTION_REMOVE_ENDED,  /* by force: its process is known to be dead, whoever should have said so */
@@ -87,6 +90,8 @@ int container_row_read(scow_engine *engine, const char *id, struct container_row
 int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
 	_must_check_;
 int container_not_found(const char *name, scow_error **error);
+/* Where a start by this engine would make @id's cgroup; malloc'ed. */
+int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error) _must_check_;
 /* Makes @id's row claimed for a start; @previous is how it was. */
 int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error) _must_check_;
 int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_error **error) _must_check_;
@@ -95,8 +100,8 @@ void container_record_failure(scow_engine *engine, const char *id, bool was_star
 int container_record_exit(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error);
 /* Deletes ROOT/containers/ID. Missing is success. */
 int container_remove_dir(scow_engine *engine, const char *id, scow_error **error);
-/* The same, and then its row. */
-int container_erase(scow_engine *engine, const char *id, scow_error **error) _must_check_;
+/* The same, and then its row. @exit: how it ended just now; NULL if that is recorded, or it never ran. */
+int container_erase(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error) _must_check_;
 
 /* A pidfd of the row's PID 1, which is certainly that process and no later one with its number; -1: it is gone, or was never. */
 int container_pidfd(scow_engine *engine, const struct container_row *row);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/container.h"
+#include "container/event.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
 #include "store/lock.h"
@@ -33,6 +34,8 @@ static const struct {
 	[ACTION_START] = { IN(CREATED) | IN(EXITED), SCOW_CONTAINER_RUNNING, "started", "a running container is started already" },
 	[ACTION_FAIL] = { IN(RUNNING), SCOW_CONTAINER_CREATED, "given back", NULL },
 	[ACTION_FAIL_AGAIN] = { IN(RUNNING), SCOW_CONTAINER_EXITED, "given back", NULL },
+	[ACTION_PAUSE] = { IN(RUNNING), SCOW_CONTAINER_PAUSED, "paused", NULL },
+	[ACTION_UNPAUSE] = { IN(PAUSED), SCOW_CONTAINER_RUNNING, "unpaused", NULL },
 	[ACTION_EXIT] = { IN(RUNNING) | IN(PAUSED), SCOW_CONTAINER_EXITED, "ended", NULL },
 	[ACTION_REMOVE] = { IN(CREATED) | IN(EXITED) | IN(DEAD), SCOW_CONTAINER_REMOVING, "removed",
 			    "stop the container before removing it, or force its removal" },
@@ -200,19 +203,30 @@ int container_row_check(struct db_work *work, const char *id, enum container_act
 	return error_at(error, r, NULL, id);
 }
 
+int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error)
+{
+	char name[5 + 65];
+
+	snprintf(name, sizeof(name), "scow-%s", id);
+	return cgroup_location(engine, name, out, error);
+}
+
 int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	_cleanup_free_ char *location = NULL;
 	int r;
 
-	r = owner_register(engine, error);
+	r = container_cgroup_location(engine, id, &location, error);
+	if (r == 0)
+		r = owner_register(engine, error);
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = container_row_check(&work, id, ACTION_START, previous, error);
 	if (r == 0)
-		r = db_exec(&work, error, "UPDATE containers SET state = ?, owner = ?, pid = 0, error = '' WHERE id = ?", "itt",
-			    (int64_t) container_next_state(ACTION_START), engine->owner_id, id);
+		r = db_exec(&work, error, "UPDATE containers SET state = ?, owner = ?, pid = 0, error = '', cgroup = ? WHERE id = ?",
+			    "ittt", (int64_t) container_next_state(ACTION_START), engine->owner_id, location, id);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
@@ -230,6 +244,8 @@ int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_
 			    "UPDATE containers SET pid = ?, pid_start = ?, boot_id = ?, started = ?, finished = 0, exit_code = 0, "
 			    "exit_signal = 0, oom_killed = 0 WHERE id = ?",
 			    "iitit", (int64_t) pid, start, engine->facts.boot_id, now_ns(), id);
+	if (r >= 0)
+		r = container_event(&work, id, "start", NULL, error);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
@@ -268,6 +284,8 @@ int container_record_exit(scow_engine *engine, const char *id, const struct proc
 	r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = container_row_check(&work, id, ACTION_EXIT, &row, error);
+	if (r == 0)
+		r = container_event_die(&work, id, exit, error);
 	if (r == 0)
 		r = db_exec(&work, error,
 			    "UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
@@ -308,7 +326,7 @@ int container_remove_dir(scow_engine *engine, const char *id, scow_error **error
 	return remove_empty(engine, id) ? 0 : userns_remove_tree(engine, engine->containers_fd, id, error);
 }
 
-int container_erase(scow_engine *engine, const char *id, scow_error **error)
+int container_erase(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	int r;
@@ -316,6 +334,10 @@ int container_erase(scow_engine *engine, const char *id, scow_error **error)
 	r = container_remove_dir(engine, id, error);
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
+	if (r == 0 && exit)
+		r = container_event_die(&work, id, exit, error);
+	if (r == 0)
+		r = container_event(&work, id, "destroy", NULL, error);
 	if (r == 0)
 		r = db_exec(&work, error, "DELETE FROM containers WHERE id = ?", "t", id);
 	return r < 0 ? r : db_commit(&work, error);

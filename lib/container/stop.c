@@ -1,211 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The end of a container, asked for by anyone: wait, kill, stop, remove.
+ * The end of a container, asked for by anyone: kill, stop, remove.
  *
- * Its PID 1 may be the child of another process. A pidfd, proven to be that process and no later one with its
- * number, is all that is needed to signal it and to see it end; its exit code is its owner's to record, and so we read the
- * row until he has, or is dead himself. An owner that is alive and does not dispatch must not hold others up:
- * after a while a zombie's status is read from /proc, and its removal goes ahead.
+ * Its PID 1 may be the child of another process: a pidfd, proven to be that process and no later one with its number, is all
+ * that is needed to signal it. An owner that is alive and does not dispatch must not hold others up: the removal of what
+ * is dead goes ahead.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cancel.h"
 #include "base/fd.h"
-#include "base/spawn.h"
-#include "container/container.h"
+#include "container/event.h"
+#include "container/live.h"
 #include "container/sweep.h"
 #include "store/lock.h"
 
 #define STOP_TIMEOUT_MS 10000
-#define KILL_TIMEOUT_MS 10000   /* from SIGKILL to giving up */
-#define UNSENT_TIMEOUT_MS 2000  /* from a stop signal that could not be sent to SIGKILL */
-#define UNRECORDED_WAIT_MS 1000 /* for an owner to record an end */
-#define NAP_MAX_MS 32
-#define AWAIT_GONE 1
-
-/* How a wait for the end goes on. */
-struct await {
-	scow_container *container;
-	struct container_row row;
-	int pidfd;            /* of PID 1, once known */
-	bool ended;           /* PID 1 is dead */
-	uint64_t deadline_us; /* 0: none */
-	uint64_t ended_us;
-	int nap_ms;
-	int code; /* of the exit; -1 where nobody could tell */
-};
-
-static int code_of_status(int status)
-{
-	return status < 0 ? -1 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/* Milliseconds until the deadline, at most @most (-1: no bound). */
-static int time_left(const struct await *await, int most)
-{
-	uint64_t now = clock_us(), left;
-
-	if (!await->deadline_us)
-		return most;
-	left = await->deadline_us > now ? (await->deadline_us - now + 999) / 1000 : 0;
-	return most >= 0 && left > (uint64_t) most ? most : (int) left;
-}
-
-static bool expired(const struct await *await)
-{
-	return await->deadline_us && clock_us() >= await->deadline_us;
-}
-
-/* Waits for PID 1 itself. 0, or SCOW_E_TIMEOUT without an error: the caller words it. */
-static int await_process(struct await *await, scow_error **error)
-{
-	struct pollfd fds = { .fd = await->pidfd, .events = POLLIN };
-	int r;
-
-	do {
-		r = poll(&fds, 1, time_left(await, -1));
-	} while (r < 0 && errno == EINTR && !expired(await));
-	if (r < 0 && errno != EINTR)
-		return error_errno(error, errno, "poll", "wait for container '%.12s'", await->container->id);
-	if (r <= 0)
-		return SCOW_E_TIMEOUT;
-	await->ended = true;
-	await->ended_us = clock_us();
-	container_reap_own(await->container->engine, await->container->id);
-	return 0;
-}
-
-static void nap(struct await *await)
-{
-	poll(NULL, 0, time_left(await, await->nap_ms));
-	if (await->nap_ms < NAP_MAX_MS)
-		await->nap_ms *= 2;
-}
-
-/* The code of a process that is dead and not recorded: from the zombie, if its owner has not even reaped it. */
-static bool read_zombie(struct await *await)
-{
-	int64_t start = 0;
-	int status = -1;
-
-	if (!await->ended || clock_us() - await->ended_us < UNRECORDED_WAIT_MS * 1000)
-		return false;
-	if (process_stat(await->row.pid, &start, &status) && start == await->row.pid_start)
-		await->code = code_of_status(status);
-	return true;
-}
-
-/* The row is gone: the pidfd that we kept may know the code still (from Linux 6.15 on). */
-static int await_gone(struct await *await)
-{
-	int status = -1;
-
-	if (await->ended)
-		spawn_wait(await->pidfd, &status, NULL);
-	await->code = code_of_status(status);
-	return AWAIT_GONE;
-}
-
-/*
- * Until the container does not run: 0 and await->code, AWAIT_GONE if it was removed meanwhile, or SCOW_E_TIMEOUT without an error.
- * @timeout_ms: -1 for ever.
- */
-static int await_end(struct await *await, int timeout_ms, scow_error **error)
-{
-	scow_container *container = await->container;
-	int r;
-
-	await->deadline_us = timeout_ms < 0 ? 0 : clock_us() + (uint64_t) timeout_ms * 1000;
-	await->nap_ms = 1;
-	for (;;) {
-		r = container_row_read(container->engine, container->id, &await->row, NULL);
-		if (r == SCOW_E_NOT_FOUND)
-			return await_gone(await);
-		if (r < 0)
-			return container_row_read(container->engine, container->id, &await->row, error);
-		if (!container_runs(await->row.state)) {
-			await->code = await->row.exit_code;
-			return 0;
-		}
-		if (read_zombie(await))
-			return 0;
-		if (await->pidfd < 0)
-			await->pidfd = container_pidfd(container->engine, &await->row);
-		if (await->pidfd >= 0 && !await->ended) {
-			r = await_process(await, error);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (expired(await))
-			return SCOW_E_TIMEOUT;
-		nap(await);
-	}
-}
-
-static void await_done(struct await *await)
-{
-	cleanup_fd(&await->pidfd);
-}
-#define AWAIT_INIT(c)                                                                                                                      \
-	{                                                                                                                                  \
-		.container = (c), .pidfd = -1                                                                                              \
-	}
-#define _cleanup_await_ _cleanup_(await_done)
-
-int scow_container_wait(scow_container *container, int timeout_ms, int *exit_code, scow_error **error)
-{
-	_cleanup_await_ struct await await = AWAIT_INIT(container);
-	int r = container_check(container, error);
-
-	if (r < 0)
-		return r;
-	r = await_end(&await, timeout_ms, error);
-	if (r == SCOW_E_TIMEOUT)
-		return error_set(error, SCOW_E_TIMEOUT, "container '%s' still runs after %d ms", container->name, timeout_ms);
-	if (r == AWAIT_GONE && await.code < 0)
-		return container_not_found(container->name, error);
-	if (r < 0)
-		return r;
-	if (exit_code)
-		*exit_code = await.code;
-	return 0;
-}
+/* From SIGKILL to giving up. Docker's is 2 s; the kernel needs that long to tear a large program down where others want the CPUs, too. */
+#define KILL_TIMEOUT_MS 5000
+#define UNSENT_TIMEOUT_MS 2000 /* from a stop signal that could not be sent to SIGKILL */
 
 /* ---- kill and stop ---- */
 
-static int not_running(const scow_container *container, const struct container_row *row, scow_error **error)
-{
-	const char *state = container_runs(row->state) ? row->pid ? "ending" : "being started" : container_state_name(row->state);
-
-	return error_at(error, error_set(error, SCOW_E_STATE, "container '%s' is %s, not running", container->name, state), NULL,
-			container->name);
-}
-
-static int send_signal(scow_container *container, int signal, scow_error **error)
+/* @to_end: it is to end it, so that a paused one must be let go on: a signal waits for that (on v2 all but SIGKILL, on v1 that too). */
+static int send_signal(scow_container *container, int signal, bool to_end, scow_error **error)
 {
 	_cleanup_fd_ int pidfd = -1;
 	struct container_row row;
 	int r;
 
-	r = container_row_read(container->engine, container->id, &row, error);
+	r = container_row_running(container, &row, error);
 	if (r < 0)
 		return r;
-	if (container_runs(row.state))
-		pidfd = container_pidfd(container->engine, &row);
+	pidfd = container_pidfd(container->engine, &row);
 	if (pidfd < 0)
-		return not_running(container, &row, error);
-	if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0)
-		return 0;
-	if (errno == ESRCH)
-		return not_running(container, &row, error);
-	return error_errno(error, errno, "pidfd_send_signal", "send signal %d to container '%s'", signal, container->name);
+		return container_not_running(container, &row, error);
+	r = container_event_kill(container->engine, container->id, pidfd, signal);
+	if (r < 0)
+		return r == -ESRCH ? container_not_running(container, &row, error)
+				   : error_errno(error, -r, "pidfd_send_signal", "send signal %d to container '%s'", signal,
+						    container->name);
+	if (to_end && row.state == SCOW_CONTAINER_PAUSED)
+		container_thaw(container);
+	return 0;
 }
 
 int scow_container_kill(scow_container *container, int signal, scow_error **error)
@@ -216,7 +56,7 @@ int scow_container_kill(scow_container *container, int signal, scow_error **erro
 		return r;
 	if (signal < 1 || signal > 64)
 		return error_set(error, SCOW_E_INVALID, "%d is not a signal", signal);
-	return send_signal(container, signal, error);
+	return send_signal(container, signal, signal == SIGKILL, error);
 }
 
 /* What its stop begins with: the config's signal, or the image's, or SIGTERM. */
@@ -245,7 +85,7 @@ static int stop_settings(scow_container *container, int *signal, int *timeout_ms
 static int kill_and_await(scow_container *container, struct await *await, scow_error **error)
 {
 	scow_error *failure = NULL;
-	int r = send_signal(container, SIGKILL, &failure);
+	int r = send_signal(container, SIGKILL, true, &failure);
 
 	/* Not running: then there is only its end to wait for. */
 	if (r < 0 && r != SCOW_E_STATE && r != SCOW_E_NOT_FOUND) {
@@ -265,6 +105,13 @@ static int kill_and_await(scow_container *container, struct await *await, scow_e
 	return r;
 }
 
+static int stopped(scow_container *container, int r)
+{
+	if (r >= 0)
+		container_announce(container->engine, container->id, "stop", NULL);
+	return r < 0 ? r : 0;
+}
+
 int scow_container_stop(scow_container *container, int timeout_ms, scow_error **error)
 {
 	_cleanup_await_ struct await await = AWAIT_INIT(container);
@@ -273,7 +120,7 @@ int scow_container_stop(scow_container *container, int timeout_ms, scow_error **
 
 	r = container_check(container, error);
 	if (r == 0)
-		r = container_row_read(container->engine, container->id, &row, error);
+		r = container_row_settled(container, &row, error);
 	if (r < 0 || !container_runs(row.state))
 		return r;
 	if (timeout_ms < -2)
@@ -282,17 +129,19 @@ int scow_container_stop(scow_container *container, int timeout_ms, scow_error **
 	if (r < 0)
 		return r;
 	if (timeout_ms != 0) {
-		if (send_signal(container, signal, NULL) < 0 && (timeout_ms < 0 || timeout_ms > UNSENT_TIMEOUT_MS))
+		if (send_signal(container, signal, true, NULL) < 0 && (timeout_ms < 0 || timeout_ms > UNSENT_TIMEOUT_MS))
 			timeout_ms = UNSENT_TIMEOUT_MS;
 		r = await_end(&await, timeout_ms, error);
 		if (r != SCOW_E_TIMEOUT)
-			return r < 0 ? r : 0;
+			return stopped(container, r);
 	}
-	r = kill_and_await(container, &await, error);
-	return r < 0 ? r : 0;
+	return stopped(container, kill_and_await(container, &await, error));
 }
 
 /* ---- remove ---- */
+
+/* What is said of one that is removed by force before its owner recorded its end. */
+static const struct process_exit killed = { .code = 128 + SIGKILL, .signal = SIGKILL };
 
 /* Takes the row over for removal; the second who wants to finds it removed. */
 static int mark_removing(scow_container *container, enum container_action action, scow_error **error)
@@ -313,6 +162,8 @@ static int mark_removing(scow_container *container, enum container_action action
 		scow_error_unref(failure);
 		return container_not_found(container->name, error);
 	}
+	if (r == 0)
+		r = container_event_die(&work, container->id, &killed, &failure);
 	if (r == 0)
 		r = db_exec(&work, &failure, "UPDATE containers SET state = ?, owner = ? WHERE id = ?", "itt",
 			    (int64_t) container_next_state(action), engine->owner_id, container->id);
@@ -348,7 +199,7 @@ static int remove_marked(scow_container *container, enum container_action action
 	r = mark_removing(container, action, error);
 	if (r < 0)
 		return r;
-	r = container_erase(container->engine, container->id, &failure);
+	r = container_erase(container->engine, container->id, NULL, &failure);
 	if (r == 0) {
 		container->gone = true;
 		return 0;

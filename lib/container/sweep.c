@@ -19,11 +19,14 @@
 
 #include "base/arena.h"
 #include "base/fd.h"
-#include "container/container.h"
+#include "container/live.h"
+#include "container/event.h"
 #include "store/lock.h"
 
 #define CODE_KILLED (128 + SIGKILL)
 #define DEATH_WAIT_MS 5000
+
+static const struct process_exit killed = { .code = CODE_KILLED, .signal = SIGKILL };
 
 static void arena_donep(struct arena *arena)
 {
@@ -97,14 +100,13 @@ static void kill_process(scow_engine *engine, const struct container_row *row)
 	poll(&fds, 1, DEATH_WAIT_MS);
 }
 
-void container_clear_cgroup(scow_engine *engine, const char *id, const char *cgroup_name)
+void container_clear_cgroup(scow_engine *engine, const char *id, const char *location)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
 	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
-	const scow_container_config *config = NULL;
 
-	if (!*cgroup_name || scow_container_get(engine, id, &container, NULL) < 0 || container_config_of(container, &config, NULL) < 0 ||
-	    cgroup_open(engine, config->cgroup_parent, cgroup_name, &cgroup, NULL) < 0)
+	if (!*location || scow_container_get(engine, id, &container, NULL) < 0 ||
+	    container_open_cgroup(container, location, &cgroup, NULL) < 0)
 		return;
 	cgroup_kill(cgroup, NULL);
 	cgroup_remove(cgroup, NULL);
@@ -120,6 +122,8 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 	if (container_runs(state))
 		state = container_next_state(ran || row->started ? ACTION_EXIT : ACTION_FAIL);
 	r = db_begin(engine->db, &work, error);
+	if (r == 0 && ran)
+		r = container_event_die(&work, id, &killed, error);
 	if (r < 0)
 		return r;
 	if (ran)
@@ -140,11 +144,14 @@ static int sweep_one(scow_engine *engine, const char *id, const char *dead, scow
 	if (r <= 0)
 		return r;
 	if (container_runs(row.state)) {
+		/* What is frozen does not die of a signal alone (v1): its cgroup is killed and thawed first. */
+		if (row.state == SCOW_CONTAINER_PAUSED)
+			container_clear_cgroup(engine, id, row.cgroup);
 		kill_process(engine, &row);
 		container_clear_cgroup(engine, id, row.cgroup);
 	}
 	if (row.ephemeral || row.state == SCOW_CONTAINER_REMOVING)
-		return container_erase(engine, id, error);
+		return container_erase(engine, id, &killed, error);
 	return put_to_rest(engine, id, &row, error);
 }
 

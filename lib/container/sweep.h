@@ -5,5 +5,5 @@
 #include "engine/engine.h"
 
 int container_sweep(scow_engine *engine, scow_error **error) _must_check_;
-/* Whatever a container still has running in its cgroup, and the cgroup. @id's row has its name. */
-void container_clear_cgroup(scow_engine *engine, const char *id, const char *cgroup_name);
+/* Whatever a container still has running in its cgroup, and the cgroup. @id's row has its location. */
+void container_clear_cgroup(scow_engine *engine, const char *id, const char *location);

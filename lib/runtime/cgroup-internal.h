@@ -40,13 +40,15 @@ struct cgroup_base {
 
 struct cgroup_dir {
 	const struct cgroup_hierarchy *hierarchy;
-	int at_fd; /* borrowed from the hierarchy */
+	int at_fd;   /* borrowed from the hierarchy, or @open_fd */
+	int open_fd; /* of a cgroup that was made elsewhere: owned; else -1 */
 };
 
 struct cgroup {
 	const struct cgroup_base *base;
 	char *path;         /* below each at_fd */
 	bool named_parent;  /* @path starts at the mount and has parents of the config's */
+	char *own;          /* v2, made elsewhere: where it is, below the mount; else NULL */
 	struct cgroup_dir dirs[CG_COUNT];
 	size_t n_dirs;      /* 0: a cgroup that is nothing */
 	int dir_of[CG_COUNT];       /* index into dirs, or -1 */
@@ -82,6 +84,13 @@ int cgroup_await(const struct cgroup *cgroup, enum cgroup_controller controller,
 
 void cgroup_sleep_ms(unsigned int ms);
 
+/* cgroup_location.c: both malloc'ed. The directory of a hierarchy is NULL where the location does not say. */
+char *cgroup_location_name(const char *location);
+char *cgroup_location_own(const char *location, const struct cgroup_base *base, const struct cgroup_hierarchy *hierarchy);
+
+/* cgroup.c: makes the cgroup's directory in one hierarchy: 0, or 1 where it was there, or -errno. */
+int cgroup_make_level(const struct cgroup_dir *dir, const char *path);
+
 /* cgroup_end.c: removes a cgroup and all below it that has no processes. */
 void cgroup_remove_tree(int at_fd, const char *path);
 
@@ -97,6 +106,8 @@ int cgroup_v2_probe(struct cgroup_base *base, scow_error **error) _must_check_;
 int cgroup_v2_apply(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error) _must_check_;
 void cgroup_v2_usage(const struct cgroup *cgroup, struct cgroup_usage *out);
 int cgroup_v2_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);
+/* The same for a cgroup that has been made: only what @resources needs. */
+void cgroup_v2_enable_more(struct cgroup *cgroup, const struct spec_resources *resources);
 /* Hands down what @resources needs and, where that is free, what usage is read from. */
 void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resources);
 

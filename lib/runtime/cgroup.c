@@ -214,7 +214,7 @@ static void mark_parent(int at_fd, const char *path)
 }
 
 /* One level of a path. 0 made, 1 was there, -errno. */
-static int make_level(const struct cgroup_dir *dir, const char *path)
+int cgroup_make_level(const struct cgroup_dir *dir, const char *path)
 {
 	if (mkdirat(dir->at_fd, path, 0755) < 0)
 		return errno == EEXIST ? 1 : -errno;
@@ -231,7 +231,7 @@ static int make_parents(const struct cgroup_dir *dir, const char *path)
 		int r;
 
 		*slash = 0;
-		r = make_level(dir, prefix);
+		r = cgroup_make_level(dir, prefix);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -249,10 +249,10 @@ static int make_dir(struct cgroup *cgroup, const struct cgroup_dir *dir, scow_er
 	for (int attempt = 0; attempt < 5 && r == -ENOENT; attempt++) {
 		r = cgroup->named_parent ? make_parents(dir, cgroup->path) : 0;
 		if (r == 0)
-			r = make_level(dir, cgroup->path);
+			r = cgroup_make_level(dir, cgroup->path);
 		if (r == 1) { /* left by a crash, if it is empty */
 			cgroup_remove_tree(dir->at_fd, cgroup->path);
-			r = make_level(dir, cgroup->path);
+			r = cgroup_make_level(dir, cgroup->path);
 		}
 	}
 	if (r == 1)
@@ -339,6 +339,7 @@ static void take_dirs(struct cgroup *cgroup, bool with_cpuset)
 		cgroup->dirs[cgroup->n_dirs++] = (struct cgroup_dir){
 			.hierarchy = hierarchy,
 			.at_fd = cgroup->named_parent ? hierarchy->root_fd : hierarchy->own_fd,
+			.open_fd = -1,
 		};
 	}
 }
@@ -423,15 +424,45 @@ int cgroup_create(scow_engine *engine, const char *parent, const char *name, con
 	return 0;
 }
 
-int cgroup_open(scow_engine *engine, const char *parent, const char *name, struct cgroup **out, scow_error **error)
+/* Points @dir to where the location says that the cgroup is. False: it is nowhere in that hierarchy. */
+static bool relocate(struct cgroup *cgroup, struct cgroup_dir *dir, const char *location)
+{
+	const struct cgroup_hierarchy *hierarchy = dir->hierarchy;
+	_cleanup_free_ char *own = cgroup_location_own(location, cgroup->base, hierarchy);
+
+	if (!own || str_eq(own, hierarchy->own))
+		return true;
+	dir->open_fd = openat(hierarchy->root_fd, *own ? own : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir->at_fd = dir->open_fd;
+	if (cgroup->base->mode == CGROUP_V2)
+		cgroup->own = take_ptr(&own);
+	return dir->open_fd >= 0;
+}
+
+static void drop_dir(struct cgroup *cgroup, size_t index)
+{
+	for (size_t c = 0; c < CG_COUNT; c++) {
+		if (cgroup->dir_of[c] == (int) index)
+			cgroup->dir_of[c] = -1;
+		else if (cgroup->dir_of[c] > (int) index)
+			cgroup->dir_of[c]--;
+	}
+	memmove(&cgroup->dirs[index], &cgroup->dirs[index + 1], (--cgroup->n_dirs - index) * sizeof(*cgroup->dirs));
+}
+
+int cgroup_open(scow_engine *engine, const char *parent, const char *location, struct cgroup **out, scow_error **error)
 {
 	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
-	int r = cgroup_new(engine, parent, name, &cgroup, error);
+	_cleanup_free_ char *name = cgroup_location_name(location);
+	int r = name ? cgroup_new(engine, parent, name, &cgroup, error) : error_oom(error);
 
 	if (r < 0)
 		return r;
-	if (!cgroup->base->reason || cgroup->named_parent)
+	if (!cgroup->base->reason || cgroup->named_parent || strchr(location, '\n'))
 		take_dirs(cgroup, true);
+	for (size_t i = cgroup->named_parent ? 0 : cgroup->n_dirs; i > 0; i--) /* from the end: some are dropped */
+		if (!relocate(cgroup, &cgroup->dirs[i - 1], location))
+			drop_dir(cgroup, i - 1);
 	*out = take_ptr(&cgroup);
 	return 0;
 }
@@ -441,6 +472,9 @@ void cgroup_free(struct cgroup *cgroup)
 	if (!cgroup)
 		return;
 	cgroup_close_join_fds(cgroup);
+	for (size_t i = 0; i < cgroup->n_dirs; i++)
+		cleanup_fd(&cgroup->dirs[i].open_fd);
+	free(cgroup->own);
 	free(cgroup->path);
 	free(cgroup);
 }

@@ -29,8 +29,16 @@ struct cgroup; /* one container's */
  */
 int cgroup_create(scow_engine *engine, const char *parent, const char *name, const struct spec_resources *resources, struct cgroup **out,
 		  scow_error **error) _must_check_;
-/* The same cgroup in a process that did not make it: to kill, read or remove. Missing is not an error. */
-int cgroup_open(scow_engine *engine, const char *parent, const char *name, struct cgroup **out, scow_error **error) _must_check_;
+/*
+ * Where this engine makes cgroups, and in them @name, as text for a container's row: malloc'ed. The cgroup of another process may be
+ * elsewhere, even in the same store.
+ */
+int cgroup_location(scow_engine *engine, const char *name, char **out, scow_error **error) _must_check_;
+/*
+ * The same cgroup in a process that did not make it: to kill, read, change or remove. Missing is not an error.
+ * @location: from cgroup_location(), or a name alone, which then is looked for where this engine makes its own
+ */
+int cgroup_open(scow_engine *engine, const char *parent, const char *location, struct cgroup **out, scow_error **error) _must_check_;
 void cgroup_free(struct cgroup *cgroup); /* the handle only */
 DEFINE_CLEANUP(struct cgroup *, cgroup_free)
 
@@ -42,6 +50,11 @@ struct cgroup_usage {
 	uint64_t cpu_user_us, cpu_system_us, memory_peak_bytes, pids_peak, io_read_bytes, io_write_bytes, oom_kills;
 };
 int cgroup_read_usage(struct cgroup *cgroup, struct cgroup_usage *out);
+/*
+ * Rewrites the limits that @resources names, and no others, of a cgroup that has processes; -1 for no limit of pids or of memory and
+ * swap. Device rules stay. After a failure some may be changed.
+ */
+int cgroup_update(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error) _must_check_;
 /* Kills every process in it, also those that left PID 1's tree: cgroup.kill, or freeze, kill, thaw. */
 int cgroup_kill(struct cgroup *cgroup, scow_error **error);
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);

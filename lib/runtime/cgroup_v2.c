@@ -183,6 +183,32 @@ static unsigned int enable_down(int root_fd, const char *path, unsigned int want
 	}
 }
 
+/* In the directory that the cgroup is in: what is needed there, and could be had. */
+static unsigned int enable_in_parent(struct cgroup *cgroup, unsigned int wanted)
+{
+	const struct cgroup_hierarchy *hierarchy = cgroup->dirs[0].hierarchy;
+	_cleanup_free_ char *parent = strdup(cgroup->path);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+
+	if (slash)
+		*slash = 0;
+	return parent ? enable_down(hierarchy->root_fd, slash ? parent : "", wanted, cgroup->enable_errno) : 0;
+}
+
+void cgroup_v2_enable_more(struct cgroup *cgroup, const struct spec_resources *resources)
+{
+	const struct cgroup_hierarchy *hierarchy = cgroup->dirs[0].hierarchy;
+	unsigned int needed = needed_by(resources), have;
+
+	if (cgroup->named_parent)
+		have = enable_in_parent(cgroup, needed);
+	else
+		have = enable_down(hierarchy->root_fd, cgroup->own ? cgroup->own : hierarchy->own, needed, cgroup->enable_errno);
+	for (size_t i = 0; i < ARRAY_SIZE(handed_down); i++)
+		if (needed & ~have & CG_BIT(handed_down[i].controller))
+			cgroup->dir_of[handed_down[i].controller] = -1;
+}
+
 void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resources)
 {
 	struct cgroup_base *base = (struct cgroup_base *) cgroup->base; /* only the cache below the lock is written */
@@ -193,12 +219,7 @@ void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resour
 	unsigned int have;
 
 	if (cgroup->named_parent) {
-		_cleanup_free_ char *parent = strdup(cgroup->path);
-		char *slash = parent ? strrchr(parent, '/') : NULL;
-
-		if (slash)
-			*slash = 0;
-		have = parent ? enable_down(hierarchy->root_fd, slash ? parent : "", wanted, cgroup->enable_errno) : 0;
+		have = enable_in_parent(cgroup, wanted);
 	} else {
 		pthread_mutex_lock(&base->lock);
 		/* Once per engine, unless something is needed that did not work. */

@@ -95,14 +95,6 @@ class Cli(unittest.TestCase):
         self.addCleanup(end)
         return process
 
-    def wait_pid(self, name):
-        """Its start is recorded: a program may print before that."""
-        for _ in range(100):
-            if self.scow("inspect", "-f", "{{.State.Pid}}", name).stdout.strip() not in ("", "0"):
-                return
-            time.sleep(0.05)
-        self.fail(f"{name} does not run")
-
 
 class CommandLine(unittest.TestCase):
     """What needs no store."""
@@ -345,13 +337,11 @@ class Signals(Cli):
 
     def test_kill_and_stop_from_elsewhere(self):
         process = self.start("echo ready; exec sleep 60", "--name", "killed")
-        self.wait_pid("killed")
         self.assertEqual(self.scow("ps", "--format", "{{.Names}} {{.State}}").stdout, "killed running\n")
         self.assertEqual(self.scow("rm", "killed").returncode, 1)
         self.assertEqual(self.scow("kill", "killed").stdout, "killed\n")
         self.assertEqual(process.wait(10), 137)
         process = self.start("trap 'exit 5' USR2; echo ready; while :; do sleep 0.05; done", "--name", "stopped", "--stop-signal", "USR2")
-        self.wait_pid("stopped")
         self.assertEqual(self.scow("stop", "stopped").stdout, "stopped\n")
         self.assertEqual(process.wait(10), 5)
 
