@@ -160,12 +160,13 @@ static int hierarchy_open(struct cgroup_hierarchy *hierarchy, long magic)
 	return hierarchy->own_fd < 0 ? -errno : 0;
 }
 
-/* Takes a mount into the base; a second mount of the same thing is passed over. 0, or SCOW_E_NO_MEMORY. */
+/* Takes a mount into the base; a second mount of the same thing is passed over, and one that cannot be used. */
 static int add_mount(struct cgroup_base *base, const struct mount_line *line, const char *self, unsigned int controllers,
 		     scow_error **error)
 {
 	struct cgroup_hierarchy *hierarchy = &base->hierarchies[base->n_hierarchies];
 	_cleanup_free_ char *own = NULL;
+	int r;
 
 	for (size_t i = 0; i < base->n_hierarchies; i++)
 		if (controllers == 0 || (base->hierarchies[i].controllers & controllers))
@@ -179,7 +180,11 @@ static int add_mount(struct cgroup_base *base, const struct mount_line *line, co
 	base->n_hierarchies++;
 	if (!hierarchy->mount || !hierarchy->own)
 		return error_oom(error);
-	if (hierarchy_open(hierarchy, controllers ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC) < 0)
+	r = hierarchy_open(hierarchy, controllers ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC);
+	/* Want of descriptors passes: it must not be remembered as a host without cgroups. */
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return error_errno(error, -r, "open", "open '%s'", line->point);
+	if (r < 0)
 		hierarchy_done(&base->hierarchies[--base->n_hierarchies]);
 	return 0;
 }

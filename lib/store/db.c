@@ -10,13 +10,17 @@
  *    database changed under it (SQLITE_BUSY_SNAPSHOT), which no waiting cures.
  * 4. The log is left when the last process closes: emptying it takes four disk syncs, more than a container's start. The
  *    next to open reads it again, which a short one (CHECKPOINT_PAGES) makes cheap.
+ * 5. Its blocks are reserved when the store is made: on a full disk what ended is still recorded, and what is to be removed
+ *    still goes, which is how the disk gets empty again.
  */
 #include "store/db.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -24,6 +28,7 @@
 #define BUSY_TIMEOUT_MS 30000
 #define CACHE_SLOTS 256
 #define CHECKPOINT_PAGES 128
+#define LOG_RESERVE_BYTES (512 * 1024)
 
 /* store/schema.sql, embedded by lib/store/meson.build. */
 extern const char schema_sql[];
@@ -92,6 +97,15 @@ static int read_version(sqlite3 *handle, int *version, scow_error **error)
 	return code == SQLITE_ROW ? 0 : db_error(handle, code, "read its version", error);
 }
 
+/* Beyond the log's end, where SQLite does not look. A file system that cannot do it does without. */
+static void reserve_log(sqlite3 *handle)
+{
+	_cleanup_fd_ int fd = open(sqlite3_filename_wal(sqlite3_db_filename(handle, "main")), O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void) fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_RESERVE_BYTES);
+}
+
 static int migrate(sqlite3 *handle, scow_error **error)
 {
 	int version = 0, r;
@@ -114,8 +128,11 @@ static int migrate(sqlite3 *handle, scow_error **error)
 		r = run(handle, schema_sql, "make its tables", error);
 	if (r == 0 && version == 0)
 		r = run(handle, "PRAGMA user_version=1", "set its version", error);
-	if (r == 0)
+	if (r == 0) {
+		if (version == 0)
+			reserve_log(handle);
 		return run(handle, "COMMIT", "make its tables", error);
+	}
 	run(handle, "ROLLBACK", "undo", NULL);
 	return r;
 }

@@ -84,6 +84,12 @@ static int open_root(scow_engine *engine, scow_error **error)
 	return 0;
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Opens one of the root's directories, making it where it is not there yet. */
 static int open_part(scow_engine *engine, const char *name, int *out, scow_error **error)
 {
@@ -129,18 +135,15 @@ static int open_parts(scow_engine *engine, scow_error **error)
 		r = file_publish_at(engine->root_fd, "oci-layout", layout, sizeof(layout) - 1, 0600);
 		if (r < 0)
 			return error_errno(error, -r, "write", "write '%s/oci-layout'", engine->root);
+		/* SQLite gives its other files this one's mode. Nobody has it open yet: closing it drops no lock of this process. */
+		fd = openat(engine->root_fd, "state.db", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		close_fd(fd);
 		return open_part(engine, "blobs/sha256", &engine->blobs_fd, error);
 	}
 	if (fd < 0)
 		return error_errno(error, -fd, "open", "open '%s/blobs/sha256'", engine->root);
 	engine->blobs_fd = fd;
 	return 0;
-}
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
 }
 
 static void engine_close(scow_engine *engine)
