@@ -41,6 +41,9 @@ int image_find(struct db_work *work, const char *name, char id[DIGEST_STRING], c
 int image_get_by_id(scow_engine *engine, const char *id, const char *given, scow_image **out, scow_error **error) _must_check_;
 /* Gives @full to the image, taking it from whoever has it. */
 int image_set_name(struct db_work *work, const char *id, const char *full, bool is_digest, scow_error **error);
+/* Notes in @work what happened to the image; @full: the reference that it is about, or NULL; @config NULL: read from the row. */
+int image_event(struct db_work *work, const char *action, const char *id, const char *full, const struct image_config *config,
+		scow_error **error) _must_check_;
 /* The short form of a stored reference; NULL without memory. */
 char *image_short_name(const char *full);
 int image_not_found(const char *name, scow_error **error);

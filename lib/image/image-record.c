@@ -90,6 +90,10 @@ static int insert(struct db_work *work, const struct image_record *record, const
 		r = image_set_name(work, record->id, record->tag, false, error);
 	if (r >= 0 && record->digest_reference)
 		r = image_set_name(work, record->id, record->digest_reference, true, error);
+	/* Who pulls knows the digest by which the registry has it. */
+	if (r >= 0)
+		r = image_event(work, record->digest_reference ? "pull" : "load", record->id, record->tag ? record->tag : record->digest_reference,
+				config, error);
 	return r < 0 ? r : 0;
 }
 

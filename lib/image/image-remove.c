@@ -123,6 +123,8 @@ static int untag(struct db_work *work, struct removal *removal, const char *full
 	_cleanup_free_ char *name = image_short_name(full);
 	int r = db_exec(work, error, "DELETE FROM tags WHERE reference = ?1 AND image = ?2", "tt", full, removal->id);
 
+	if (r >= 0)
+		r = image_event(work, "untag", removal->id, full, NULL, error);
 	if (r < 0)
 		return r;
 	return name ? report(removal, "Untagged", name, error) : error_oom(error);
@@ -171,8 +173,10 @@ static int refuse_used(const struct removal *removal, const char *name, scow_err
 
 static int delete_image(struct db_work *work, struct removal *removal, scow_error **error)
 {
-	int r = db_exec(work, error, "DELETE FROM images WHERE id = ?1", "t", removal->id);
+	int r = image_event(work, "delete", removal->id, NULL, NULL, error);
 
+	if (r == 0)
+		r = db_exec(work, error, "DELETE FROM images WHERE id = ?1", "t", removal->id);
 	return r < 0 ? r : report(removal, "Deleted", removal->id, error);
 }
 

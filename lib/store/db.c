@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
+#include "store/journal.h"
 
 #define SCHEMA_VERSION 1
 #define BUSY_TIMEOUT_MS 30000
@@ -40,6 +42,7 @@ struct cached {
 
 struct db {
 	sqlite3 *handle;
+	char *wake_path; /* JOURNAL_WAKE beside it */
 	pthread_mutex_t lock;
 	struct cached cache[CACHE_SLOTS];
 };
@@ -140,11 +143,17 @@ static int migrate(sqlite3 *handle, scow_error **error)
 int db_open(const char *path, struct db **out, scow_error **error)
 {
 	struct db *db = calloc(1, sizeof(*db));
+	const char *slash = strrchr(path, '/');
 	int code, r;
 
 	if (!db)
 		return error_oom(error);
 	pthread_mutex_init(&db->lock, NULL);
+	db->wake_path = strf("%.*s%s", slash ? (int) (slash - path) + 1 : 0, path, JOURNAL_WAKE);
+	if (!db->wake_path) {
+		db_close(db);
+		return error_oom(error);
+	}
 	code = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code != SQLITE_OK) {
 		r = db_error(db->handle, code, "open it", error);
@@ -171,6 +180,7 @@ void db_close(struct db *db)
 	for (size_t i = 0; i < CACHE_SLOTS; i++)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
+	free(db->wake_path);
 	pthread_mutex_destroy(&db->lock);
 	free(db);
 }
@@ -235,6 +245,14 @@ static void reset_all(struct db *db)
 			sqlite3_reset(db->cache[i].statement);
 }
 
+/* After the commit, when the events are there for others. Without the file nobody ever listened. */
+static void wake_listeners(const struct db *db)
+{
+	_cleanup_fd_ int fd = open(db->wake_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+
+	(void) fd;
+}
+
 int db_commit(struct db_work *work, scow_error **error)
 {
 	struct db *db = work->db;
@@ -249,6 +267,8 @@ int db_commit(struct db_work *work, scow_error **error)
 	sqlite3_reset(commit);
 	if (code != SQLITE_DONE)
 		return db_error(db->handle, code, "commit", error);
+	if (work->events)
+		wake_listeners(db);
 	work->open = 1;
 	db_end(work);
 	return 0;

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/engine.h"
@@ -27,6 +28,7 @@ void db_close(struct db *db);
 struct db_work {
 	struct db *db;
 	int open; /* 0 done, 1 lock only, 2 transaction */
+	bool events; /* it wrote some: who waits for them is told after the commit (store/journal.h) */
 };
 int db_begin(struct db *db, struct db_work *work, scow_error **error) _must_check_;
 void db_lock(struct db *db, struct db_work *work);

@@ -76,6 +76,7 @@ CREATE TABLE containers (
 	top_layer  TEXT,                    -- what its root stands on
 	config     TEXT NOT NULL,           -- JSON, container/config.h
 	args       TEXT NOT NULL DEFAULT '',-- what it executes, merged from image and config: a JSON array
+	labels     TEXT NOT NULL DEFAULT '',-- merged from image and config: a JSON object, or '' for none
 	state      INTEGER NOT NULL,        -- scow_container_state
 	owner      TEXT,                    -- ROOT/owners/<owner> of the process that has it in hand: an ephemeral one's creator, who
 	                                    -- starts or runs it, who removes it. NULL: nobody, nothing to sweep when a process dies
@@ -87,10 +88,24 @@ CREATE TABLE containers (
 	exit_signal INTEGER NOT NULL DEFAULT 0,
 	oom_killed INTEGER NOT NULL DEFAULT 0,
 	error      TEXT NOT NULL DEFAULT '',
-	cgroup     TEXT NOT NULL DEFAULT '',-- name, so that a sweep can find it
+	cgroup     TEXT NOT NULL DEFAULT '',-- where it is (runtime/cgroup_location.c), so that a sweep can find it
 	created    INTEGER NOT NULL,
 	started    INTEGER NOT NULL DEFAULT 0,
 	finished   INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX containers_by_image ON containers(image);
 CREATE INDEX containers_by_owner ON containers(owner);
+
+-- What happened, numbered without a gap: one more than the highest, which is never deleted. store/journal.h.
+CREATE TABLE events (
+	number     INTEGER PRIMARY KEY,
+	time       INTEGER NOT NULL,
+	type       TEXT NOT NULL,           -- 'container', 'image', 'network', 'volume'
+	action     TEXT NOT NULL,
+	object     TEXT NOT NULL,           -- its id
+	attributes TEXT NOT NULL            -- a JSON object of strings
+);
+-- At least 100,000 are kept; the rest goes in blocks.
+CREATE TRIGGER events_end AFTER INSERT ON events WHEN new.number % 512 = 0 BEGIN
+	DELETE FROM events WHERE number <= new.number - 100000;
+END;

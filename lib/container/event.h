@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What containers put into the journal (store/journal.h): Docker's names, and as attributes the container's labels, image and name. */
+#pragma once
+
+#include "engine/engine.h"
+#include "runtime/process.h"
+#include "store/db.h"
+
+/*
+ * Notes in @work, a transaction, what happened to @id, whose row must be there still ("destroy" comes before the DELETE); without a
+ * row there is no event. @extra: more attributes: name, value, ..., NULL; may be NULL.
+ */
+int container_event(struct db_work *work, const char *id, const char *action, const char *const *extra, scow_error **error) _must_check_;
+/*
+ * "oom" if there was one, and "die" with the exit code and the seconds that it ran. Comes before the row says that it ended: one that
+ * does not run does not die, and so nobody dies twice.
+ */
+int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, scow_error **error) _must_check_;
+/*
+ * Sends a signal and notes "kill", under the store's lock: the journal has the signal before the death by it. 0 or -errno of the
+ * sending; that an event is not noted is logged only.
+ */
+int container_event_kill(scow_engine *engine, const char *id, int pidfd, int signal);
+/* A transaction for one event. What was done is done: a failure is logged only. */
+void container_announce(scow_engine *engine, const char *id, const char *action, const char *const *extra);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Events as rows. One costs its part of a page in the log of the transaction that has it anyway; the oldest go by a trigger
+ * (store/schema.sql), some hundred at a time.
+ *
+ * The wake comes after the commit: a listener that watched the log file itself would be woken by the write of the last page,
+ * before the commit shows, and then never again.
+ */
+#include "store/journal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <time.h>
+
+int journal_add(struct db_work *work, const char *type, const char *action, const char *id, const char *attributes, scow_error **error)
+{
+	struct timespec now;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	r = db_exec(work, error, "INSERT INTO events(time, type, action, object, attributes) VALUES(?1, ?2, ?3, ?4, ?5)", "itttt",
+		    (int64_t) now.tv_sec * 1000000000 + now.tv_nsec, type, action, id, attributes ? attributes : "{}");
+	if (r < 0)
+		return error_wrap(error, r, "note the event '%s'", action);
+	work->events = true;
+	return 0;
+}
+
+int journal_last(struct db *db, bool settled, int64_t *number, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+	int r = 0;
+
+	/* Whoever is writing has the write lock: to get it is to have waited for them. */
+	if (settled)
+		r = db_begin(db, &work, error);
+	else
+		db_lock(db, &work);
+	if (r == 0)
+		r = db_query(&work, &row, error, "SELECT coalesce(max(number), 0) FROM events", "");
+	if (r <= 0)
+		return r;
+	*number = db_int(row, 0);
+	return 0;
+}
+
+int journal_read(struct db *db, int64_t after, int64_t last, int64_t since, struct arena *arena, struct journal_entry *out, int room,
+		 scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+	int count = 0, r;
+
+	db_lock(db, &work);
+	r = db_query(&work, &row, error,
+		     "SELECT number, time, type, action, object, attributes FROM events WHERE number > ?1 AND number <= ?2 AND time >= ?3 "
+		     "ORDER BY number LIMIT ?4",
+		     "iiii", after, last, since, (int64_t) room);
+	for (; r > 0 && count < room; r = db_step(&work, row, error))
+		out[count++] = (struct journal_entry){
+			.number = db_int(row, 0),
+			.time = db_int(row, 1),
+			.type = arena_strdup(arena, db_text(row, 2)),
+			.action = arena_strdup(arena, db_text(row, 3)),
+			.object = arena_strdup(arena, db_text(row, 4)),
+			.attributes = arena_strdup(arena, db_text(row, 5)),
+		};
+	if (r < 0)
+		return r;
+	return arena_failed(arena) ? error_oom(error) : count;
+}
+
+int journal_watch(scow_engine *engine, scow_error **error)
+{
+	_cleanup_fd_ int file = -1, fd = -1;
+	char path[32];
+
+	file = openat(engine->root_fd, JOURNAL_WAKE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (file < 0)
+		return error_errno(error, errno, "open", "make '%s/" JOURNAL_WAKE "'", engine->root);
+	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0)
+		return error_hint(
+			error, error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_init1", "watch '%s/" JOURNAL_WAKE "'", engine->root),
+			"see fs.inotify.max_user_instances, and the limit on open files");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	if (inotify_add_watch(fd, path, IN_OPEN) < 0)
+		return error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_add_watch", "watch '%s/" JOURNAL_WAKE "'", engine->root);
+	return take_fd(&fd);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The journal of events: rows of state.db, written in the transaction of what they tell of, so that neither is without the
+ * other. Numbers grow by one, for writers take turns.
+ *
+ * Who waits for events watches the file JOURNAL_WAKE in the root being opened (inotify): every commit with events in it opens
+ * and closes that file, 2 us, and finds it missing, 1 us, while nobody ever listened. Supervisors, which have no database,
+ * do the same after they changed their state: a listener then takes it over into the rows, and so writes the events.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "store/db.h"
+
+#define JOURNAL_WAKE "events.wake"
+
+/*
+ * Adds an event in @work, a transaction. @type "container", "image", ...; @action Docker's name; @id of the object;
+ * @attributes a JSON object of strings, NULL for none.
+ */
+int journal_add(struct db_work *work, const char *type, const char *action, const char *id, const char *attributes,
+		scow_error **error) _must_check_;
+
+struct journal_entry {
+	int64_t number, time; /* ns */
+	const char *type, *action, *object, *attributes;
+};
+
+/* The number of the newest event, 0 before the first. @settled: of those, too, that a transaction of this moment is writing. */
+int journal_last(struct db *db, bool settled, int64_t *number, scow_error **error) _must_check_;
+/* Up to @room entries from @after (not included) to @last, at or after @since. How many; their strings live in @arena. */
+int journal_read(struct db *db, int64_t after, int64_t last, int64_t since, struct arena *arena, struct journal_entry *out, int room,
+		 scow_error **error) _must_check_;
+/* An inotify descriptor that becomes readable when events were added after this call; or a status. */
+int journal_watch(scow_engine *engine, scow_error **error) _must_check_;
