@@ -86,7 +86,7 @@ struct cli {
 	scow_engine *engine; /* once opened */
 };
 
-extern const struct command container_commands[], run_commands[], image_commands[], system_commands[];
+extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -107,6 +107,9 @@ struct run_options {
 	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
 };
 extern const struct option run_option_table[];
+typedef void variable_fn(void *config, const char *name, const char *value);
+/* A file of NAME=VALUE lines; @from_env: a name alone takes our value. False after printing what is wrong. */
+bool read_variables(const char *path, bool from_env, variable_fn *set, void *config);
 /* What the flags and the command line after the image say. NULL after printing what is wrong. */
 scow_container_config *run_config(struct cli *cli, const struct run_options *options, char **command);
 

@@ -104,9 +104,7 @@ static bool bad(const char *flag, const char *value, const char *why)
 
 /* ---- files of NAME=VALUE lines: no quotes, no expansion ---- */
 
-typedef void (*variable_fn)(scow_container_config *config, const char *name, const char *value);
-
-static bool read_variables(scow_container_config *config, const char *path, bool from_env, variable_fn set)
+bool read_variables(const char *path, bool from_env, variable_fn *set, void *config)
 {
 	size_t size = 0, line_number = 0;
 	char *text = read_whole(path, &size), *next;
@@ -147,10 +145,20 @@ static bool read_variables(scow_container_config *config, const char *path, bool
 	return true;
 }
 
+static void set_env(void *config, const char *name, const char *value)
+{
+	scow_container_config_set_env(config, name, value);
+}
+
+static void add_label(void *config, const char *name, const char *value)
+{
+	scow_container_config_add_label(config, name, value);
+}
+
 static bool configure_environment(scow_container_config *config, const struct run_options *options)
 {
 	for (size_t i = 0; i < options->env_files.count; i++)
-		if (!read_variables(config, options->env_files.items[i], true, scow_container_config_set_env))
+		if (!read_variables(options->env_files.items[i], true, set_env, config))
 			return false;
 	for (size_t i = 0; i < options->env.count; i++) {
 		const char *value, *name = keep_split(options->env.items[i], '=', &value);
@@ -161,7 +169,7 @@ static bool configure_environment(scow_container_config *config, const struct ru
 		scow_container_config_set_env(config, name, value ? value : getenv(name));
 	}
 	for (size_t i = 0; i < options->label_files.count; i++)
-		if (!read_variables(config, options->label_files.items[i], false, scow_container_config_add_label))
+		if (!read_variables(options->label_files.items[i], false, add_label, config))
 			return false;
 	for (size_t i = 0; i < options->labels.count; i++) {
 		const char *value, *name = keep_split(options->labels.items[i], '=', &value);

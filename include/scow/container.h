@@ -447,6 +447,9 @@ SCOW_API void scow_process_config_set_pids_max(scow_process_config *config, uint
 /** scow_process_config_set_memory_bytes() - limit for this one and its children; 0 for the container's. Since: 0.1. */
 SCOW_API void scow_process_config_set_memory_bytes(scow_process_config *config, uint64_t bytes);
 
+/** scow_process_config_set_detached() - 1: it goes on when its handle or this program goes; its exit code may then be nobody's to know. Without a terminal and a deadline. Since: 0.1. */
+SCOW_API void scow_process_config_set_detached(scow_process_config *config, int detached);
+
 /** scow_process_config_set_deadline_ms() - killed with all its children that long after its start; 0 for never. Kept by dispatch and wait. Since: 0.1. */
 SCOW_API void scow_process_config_set_deadline_ms(scow_process_config *config, unsigned int deadline_ms);
 

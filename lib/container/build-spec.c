@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "container/exec.h"
 #include "runtime/caps.h"
 #include "runtime/seccomp.h"
 
@@ -288,6 +289,78 @@ int spec_build(scow_engine *engine, const char *id, const struct image_config *i
 
 	*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
 	r = build_all(&b, error);
+	if (r < 0) {
+		spec_done(out);
+		*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
+	}
+	return r;
+}
+
+/* ---- exec ---- */
+
+/* The container's variables, with the program's own over them. */
+static void put_env(scow_container_config *config, const struct config_pair *pairs, size_t count, struct arena *arena)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct config_pair *pair = NULL;
+
+		for (size_t k = 0; k < config->n_env && !pair; k++)
+			if (str_eq(config->env[k].name, pairs[i].name))
+				pair = &config->env[k];
+		if (!pair)
+			pair = arena_append(arena, &config->env, &config->n_env, sizeof(*pair));
+		if (pair)
+			*pair = pairs[i];
+	}
+}
+
+/* The container's settings as if its program were this one. Strings stay where they are. */
+static void settings_of(const scow_container_config *config, const scow_process_config *exec, struct arena *arena, scow_container_config *out)
+{
+	const scow_container_config *own = exec->settings;
+
+	*out = *config;
+	out->command = own->command;
+	out->n_command = own->n_command;
+	out->has_command = out->has_entrypoint = true;
+	out->n_entrypoint = 0;
+	out->env = NULL;
+	out->n_env = 0;
+	put_env(out, config->env, config->n_env, arena);
+	put_env(out, own->env, own->n_env, arena);
+	out->tty = own->tty;
+	out->init = false;
+	if (own->user)
+		out->user = own->user;
+	if (own->workdir)
+		out->workdir = own->workdir;
+	if (own->privileged) {
+		out->privileged = true;
+		out->seccomp = "unconfined";
+	}
+}
+
+int spec_build_exec(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config,
+		    const scow_process_config *exec, struct spec *out, scow_error **error)
+{
+	scow_container_config settings;
+	struct build b = { .engine = engine, .id = id, .image = image, .config = &settings, .spec = out, .rootless = engine->facts.rootless };
+	int r;
+
+	*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
+	settings_of(config, exec, &out->arena, &settings);
+	r = build_namespaces(&b, error);
+	if (r == 0)
+		r = build_process(&b, error);
+	if (r == 0)
+		r = build_security(&b, error);
+	out->id = arena_strdup(&out->arena, id);
+	out->make_cwd = false;
+	out->resources.memory_bytes = exec->settings->memory_bytes;
+	out->resources.pids_max = exec->settings->pids_max;
+	out->resources.has_pids_max = exec->settings->has_pids_max;
+	if (r == 0 && arena_failed(&out->arena))
+		r = error_oom(error);
 	if (r < 0) {
 		spec_done(out);
 		*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };

@@ -120,8 +120,10 @@ void step_terminal(const struct wire_step *step)
 	/* Before the program runs, or its first prompt is for a window of 0 by 0. */
 	if (window.rows || window.columns)
 		must(sys(SYS_ioctl, master, TIOCSWINSZ, &window), "ioctl TIOCSWINSZ");
-	doing("bind the terminal at", "/dev/console", NULL, NULL);
-	bind_console(slave);
+	if (!(step->flags & WIRE_NO_CONSOLE)) {
+		doing("bind the terminal at", "/dev/console", NULL, NULL);
+		bind_console(slave);
+	}
 	report_fd(WIRE_TERMINAL_FD, master);
 	sys(SYS_close, master);
 	for (int fd = 0; fd < 3; fd++)

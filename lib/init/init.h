@@ -66,6 +66,7 @@ int proc_open(const char *path, int flags); /* in our own procfs, through nothin
 /* One for each wire_kind. */
 typedef void step_fn(const struct wire_step *step);
 step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domainname, step_loopback;   /* namespaces.c */
+step_fn step_cgroup_join;
 step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
 step_fn step_mount, step_bind, step_cgroup, step_read_only, step_mask;                                   /* mounts.c */
 step_fn step_file;                                                                                       /* files.c */

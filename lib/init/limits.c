@@ -31,6 +31,17 @@ static long write_proc(const char *path, const char *text)
 	return r < 0 ? r : 0;
 }
 
+static long write_host_proc(const char *path, const char *text)
+{
+	long r, fd = sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	r = sys(SYS_write, fd, text, text_length(text));
+	sys(SYS_close, fd);
+	return r;
+}
+
 /* "net.ipv4.ip_forward"; a name with slashes is taken as it is, for interfaces with dots. */
 void step_sysctl(const struct wire_step *step)
 {
@@ -56,7 +67,10 @@ void step_oom_score(const struct wire_step *step)
 
 	text_add_number(text_add(text, end, score < 0 ? "-" : ""), end, (uint64_t) (score < 0 ? -score : score));
 	doing("set the out-of-memory score to", text, NULL, NULL);
-	must(write_proc("self/oom_score_adj", text), "write");
+	if (step->flags & WIRE_HOST_PROC)
+		must(write_host_proc("/proc/self/oom_score_adj", text), "write");
+	else
+		must(write_proc("self/oom_score_adj", text), "write");
 }
 
 void step_rlimit(const struct wire_step *step)

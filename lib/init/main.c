@@ -58,6 +58,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_EXEC] = step_exec,
 	[WIRE_CHOWN] = step_chown,
 	[WIRE_REMOVE] = step_remove,
+	[WIRE_CGROUP_JOIN] = step_cgroup_join,
 };
 
 void finish(int code)

@@ -7,6 +7,7 @@
 #include "init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -18,6 +19,27 @@ void step_join(const struct wire_step *step)
 {
 	doing("join a namespace", plan_text(&init.plan, step, 0), NULL, NULL);
 	must(sys(SYS_setns, step->number[0], step->number[1]), "setns");
+	sys(SYS_close, step->number[0]);
+	/* Our "/" is that of the container now. */
+	if (step->number[1] & CLONE_NEWNS)
+		init.root = AT_FDCWD;
+}
+
+/* By its name on the host, so before any namespace is joined; "0" is who writes it. */
+void step_cgroup_join(const struct wire_step *step)
+{
+	long r = -EBUSY;
+
+	for (unsigned int i = 0; i < 2 && r == -EBUSY; i++) {
+		const char *path = plan_text(&init.plan, step, i);
+		long fd;
+
+		doing("join the cgroup", path ? path : "", NULL, NULL);
+		fd = must(path ? sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC) : -EBUSY, "open");
+		r = sys(SYS_write, fd, "0", 1);
+		sys(SYS_close, fd);
+	}
+	must(r, "write");
 }
 
 void step_unshare(const struct wire_step *step)
@@ -28,15 +50,20 @@ void step_unshare(const struct wire_step *step)
 
 /*
  * The child becomes our sibling (CLONE_PARENT): the library waits for it as it would have for us. It hears of it by a pidfd,
- * and we end: our own end is of no interest any more.
+ * and we end: our own end is of no interest any more. An orphan is nobody's: it is to outlive the library's program.
  */
 void step_enter(const struct wire_step *step)
 {
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PIDFD | step->number[0],
+		.flags = CLONE_PIDFD | step->number[0],
 		.pidfd = (uint64_t) (uintptr_t) &pidfd,
 	};
+
+	if (step->flags & WIRE_ORPHAN)
+		args.exit_signal = SIGCHLD;
+	else
+		args.flags |= CLONE_PARENT;
 
 	doing("enter the namespaces", NULL, NULL, NULL);
 	/* In the pid namespace of others before our files are closed: nobody there may look at or trace us (CVE-2016-9962). */

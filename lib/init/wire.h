@@ -40,7 +40,7 @@ struct wire_plan {
 
 enum wire_kind {
 	WIRE_GO,          /* waits for one byte: the owner has taken all precautions */
-	WIRE_JOIN,        /* numbers: fd, CLONE_NEW* */
+	WIRE_JOIN,        /* numbers: fd (of a namespace, or a pidfd for several at once; closed afterwards), CLONE_NEW* */
 	WIRE_UNSHARE,     /* numbers: CLONE_NEW* */
 	WIRE_ENTER,       /* numbers: CLONE_NEW*; goes on in a new child of our parent, in its namespaces */
 	WIRE_PROPAGATION, /* numbers: MS_* for all that the new mount namespace has */
@@ -73,6 +73,7 @@ enum wire_kind {
 	WIRE_EXEC,        /* vectors: arguments, environment (with a spare slot) */
 	WIRE_CHOWN,       /* texts: path; blob: security.capability; numbers: uid, gid, mode or UINT32_MAX */
 	WIRE_REMOVE,      /* texts: name */
+	WIRE_CGROUP_JOIN, /* texts: a tasks or cgroup.procs file of the host, another where that one may hold no processes */
 	WIRE_KINDS
 };
 
@@ -87,6 +88,9 @@ enum wire_flag {
 	WIRE_NO_NEW_PRIVS = 1 << 7,   /* CREDENTIALS */
 	WIRE_FILTERED = 1 << 8,       /* CREDENTIALS: a filter follows, keep CAP_SYS_ADMIN for it */
 	WIRE_BY_MOUNT = 1 << 10,      /* OVERLAY: with mount(2), the kernel is older than 6.5 */
+	WIRE_ORPHAN = 1 << 11,        /* ENTER: a child of nobody's but the system's init */
+	WIRE_NO_CONSOLE = 1 << 12,    /* TERMINAL: it is not the container's own, /dev/console stays */
+	WIRE_HOST_PROC = 1 << 13,     /* OOM_SCORE: through the host's /proc, nothing is joined yet */
 	WIRE_TTY = 1 << 9,            /* SESSION: descriptor 0 becomes the controlling terminal */
 };
 

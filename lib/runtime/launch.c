@@ -15,7 +15,7 @@
 
 #define TTY_GROUP 5
 
-static int find_facts(scow_engine *engine, struct plan_facts *out, scow_error **error)
+int launch_facts(scow_engine *engine, struct plan_facts *out, scow_error **error)
 {
 	struct facts *facts = &engine->facts;
 	const struct cgroup_base *base;
@@ -53,8 +53,10 @@ static void place_descriptors(const struct launch *launch, const struct plan_nam
 {
 	for (int i = 0; i < 3; i++)
 		add_fd(process, launch->spec->terminal || launch->fds[i] < 0 ? null_fd : launch->fds[i], i);
-	for (int i = 0; i < SPEC_NS_COUNT; i++)
+	for (int i = 0; i < SPEC_NS_COUNT && !launch->exec; i++)
 		add_fd(process, namespaces->join_fds[i], WIRE_FD_NS + i);
+	if (launch->exec)
+		add_fd(process, launch->exec->pidfd, WIRE_FD_NS);
 }
 
 static bool needs_null(const struct launch *launch)
@@ -127,6 +129,20 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 	return 0;
 }
 
+static int start_exec(scow_engine *engine, struct launch *launch, const struct plan_facts *facts, struct job *job, scow_error **error)
+{
+	const struct plan_exec exec = {
+		.fd = WIRE_FD_NS,
+		.namespaces = launch->exec->namespaces,
+		.orphan = launch->exec->orphan,
+		.waits = true,
+	};
+	const struct plan_namespaces none = { .enters = plan_exec_enters(&exec) };
+	int r = plan_compile_exec(launch->spec, facts, &exec, job, error);
+
+	return r < 0 ? r : run(engine, launch, &none, job, error);
+}
+
 int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
 {
 	_cleanup_job_ struct job job = { 0 };
@@ -135,9 +151,11 @@ int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
 	int r;
 
 	launch->pid = launch->pidfd = launch->terminal_fd = -1;
-	r = find_facts(engine, &facts, error);
+	r = launch_facts(engine, &facts, error);
 	if (r < 0)
 		return r;
+	if (launch->exec)
+		return start_exec(engine, launch, &facts, &job, error);
 	r = plan_namespaces_open(launch->spec, &facts, &namespaces, error);
 	if (r < 0)
 		return r;

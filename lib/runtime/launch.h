@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a spec to a running program. The one way in for start; exec will be the other.
+ * From a spec to a running program: the one way in, for a container's first one and (exec.h) for those that join it.
  *
  * Order: the plan is compiled and put into a socket -> clone with all new namespaces (one clone3, straight into the cgroup) and exec
  * of scow-init as the container's PID 1 -> id maps -> guard_add -> the go byte, which scow-init waits for before it gives up its
@@ -12,12 +12,19 @@
 #include "runtime/cgroup.h"
 #include "runtime/spec.h"
 
+struct launch_exec {
+	int pidfd;                /* of the container's PID 1; borrowed */
+	uint64_t namespaces;      /* CLONE_NEW* to join of it: exec_namespaces() */
+	bool orphan;              /* it is nobody's child, and outlives us */
+};
+
 struct launch {
 	/* in */
 	const struct spec *spec;
 	struct cgroup *cgroup;    /* may be NULL */
 	int fds[3];               /* become 0, 1, 2; borrowed; unused with a terminal */
 	uint64_t guard_key;       /* 0: not owned, no guard */
+	const struct launch_exec *exec; /* NULL: a container of its own */
 	/* out */
 	pid_t pid;
 	int pidfd;                /* owned by the caller after success */
@@ -29,3 +36,7 @@ struct launch {
  * SCOW_E_COMMAND_NOT_FOUND / SCOW_E_NOT_EXECUTABLE from the program's own exec.
  */
 int launch_start(scow_engine *engine, struct launch *launch, scow_error **error) _must_check_;
+
+/* What a plan rests on, on this host and for this user. */
+struct plan_facts;
+int launch_facts(scow_engine *engine, struct plan_facts *out, scow_error **error) _must_check_;

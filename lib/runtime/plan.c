@@ -7,6 +7,8 @@
  * 3. The user is looked up in the finished root, whose /etc/passwd may itself be a mount.
  * 4. After the pivot the host is out of reach. Limits come late: a small limit on open files must not stop the set-up.
  * 5. The go byte, then what cannot be taken back: credentials, filter, program.
+ *
+ * A program that is executed in a running container (plan_compile_exec) joins what 1 to 4 have made, and takes the rest of the way.
  */
 #include "runtime/plan.h"
 
@@ -317,17 +319,23 @@ static void add_credentials(struct job *job, const struct spec *spec, const stru
 	job_blob(job, step, spec->seccomp, spec->n_seccomp * sizeof(*spec->seccomp));
 }
 
-static void add_program(struct job *job, const struct spec *spec, const struct plan_facts *facts)
+static void add_user(struct job *job, const struct spec *spec)
 {
 	struct wire_step *step = add_text(job, WIRE_USER, 0, spec->user);
 
 	job_vector(job, step, 0, spec->groups, spec->n_groups, 0);
-	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0);
+}
+
+static void add_directory(struct job *job, const struct spec *spec)
+{
 	if (spec->cwd && strcmp(spec->cwd, "/") != 0)
 		add_text(job, WIRE_CHDIR, 0, spec->cwd);
-	job_step(job, WIRE_GO, 0);
-	if (spec->init)
-		job_step(job, WIRE_INIT, 0);
+}
+
+static void add_program(struct job *job, const struct spec *spec, const struct plan_facts *facts)
+{
+	struct wire_step *step;
+
 	step = add_number(job, WIRE_SESSION, spec->terminal ? WIRE_TTY : 0, spec->has_umask ? (uint64_t) spec->umask : 022);
 	job_text(job, step, 0, spec->id);
 	for (size_t i = 0; i < spec->n_rlimits; i++) {
@@ -344,17 +352,54 @@ static void add_program(struct job *job, const struct spec *spec, const struct p
 	job_vector(job, step, 1, spec->env, spec->n_env, 1);
 }
 
-int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
-		 scow_error **error)
+static int check(const struct spec *spec, scow_error **error)
 {
-	bool slave = needs_slave(spec);
-	int r;
-
 	if (!spec->n_args || !spec->args[0][0])
 		return error_set(error, SCOW_E_INVALID, "no command specified");
 	if (spec->n_seccomp > BPF_MAXINSNS)
 		return error_set(error, SCOW_E_LIMIT, "a seccomp filter of %zu instructions: the kernel takes %d", spec->n_seccomp,
 				 BPF_MAXINSNS);
+	return 0;
+}
+
+bool plan_exec_enters(const struct plan_exec *exec)
+{
+	return exec->orphan || (exec->namespaces & (CLONE_NEWPID | CLONE_NEWUSER));
+}
+
+int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, const struct plan_exec *exec, struct job *job,
+		      scow_error **error)
+{
+	struct wire_step *step;
+	int r = check(spec, error);
+
+	if (r < 0)
+		return r;
+	/* By the host's /proc, and by our own rights: once the namespaces are joined the file is nobody's that we are. */
+	if (spec->has_oom_score_adj)
+		add_number(job, WIRE_OOM_SCORE, WIRE_HOST_PROC, (uint64_t) (int64_t) spec->oom_score_adj);
+	step = add_number(job, WIRE_JOIN, 0, (uint64_t) exec->fd);
+	step->number[1] = exec->namespaces;
+	if (plan_exec_enters(exec))
+		job_step(job, WIRE_ENTER, exec->orphan ? WIRE_ORPHAN : 0);
+	if (spec->terminal)
+		add_number(job, WIRE_TERMINAL, WIRE_NO_CONSOLE, spec->rows)->number[1] = spec->columns;
+	add_user(job, spec);
+	add_directory(job, spec);
+	if (exec->waits)
+		job_step(job, WIRE_GO, 0);
+	add_program(job, spec, facts);
+	return 0;
+}
+
+int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
+		 scow_error **error)
+{
+	bool slave = needs_slave(spec);
+	int r = check(spec, error);
+
+	if (r < 0)
+		return r;
 	add_namespaces(job, spec, namespaces);
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
 	if (spec->hostname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
@@ -372,6 +417,12 @@ int plan_compile(const struct spec *spec, const struct plan_facts *facts, const 
 	add_files(job, spec);
 	add_devices(job, spec);
 	add_settings(job, spec);
+	add_user(job, spec);
+	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0);
+	add_directory(job, spec);
+	job_step(job, WIRE_GO, 0);
+	if (spec->init)
+		job_step(job, WIRE_INIT, 0);
 	add_program(job, spec, facts);
 	return 0;
 }

@@ -27,3 +27,14 @@ void plan_namespaces_close(struct plan_namespaces *namespaces);
 
 int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
 		 scow_error **error) _must_check_;
+
+/* A program in a container that runs: what it joins instead of making it. */
+struct plan_exec {
+	int fd;              /* in scow-init, a pidfd of the container's PID 1 */
+	uint64_t namespaces; /* CLONE_NEW* to join of it */
+	bool orphan;         /* it is to outlive the program that asked for it */
+	bool waits;          /* for the go byte, before what cannot be taken back */
+};
+bool plan_exec_enters(const struct plan_exec *exec); /* the program is a child of who carries out the plan */
+int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, const struct plan_exec *exec, struct job *job,
+		      scow_error **error) _must_check_;

@@ -11,6 +11,8 @@
  * 3. A terminal's master gives EIO, not an end of file, when nobody has it open on the other side.
  * 4. The host may poll and read the master itself: once it has asked for the descriptor, and has no callback
  *    and no capture, dispatch leaves it alone.
+ * 5. A process that joined a container (exec) has a cgroup of its own, by which it is killed with all its children. Where the host
+ *    gives none, they are found by /proc, and one that detached itself from its parents escapes.
  */
 #include "runtime/process.h"
 
@@ -24,6 +26,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +35,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "engine/guard.h"
+#include "runtime/exec.h"
 
 #define READ_BYTES (16 * 1024)
 #define DISPATCH_BUDGET (256 * 1024) /* of one stream in one dispatch: a flood must not keep the host from its loop */
@@ -39,7 +43,7 @@
 #define CODE_LOST 255
 #define END_OF_TRANSMISSION "\004" /* ctrl-D */
 
-enum slot { SLOT_STDOUT, SLOT_STDERR, SLOT_PIDFD, SLOT_COUNT };
+enum slot { SLOT_STDOUT, SLOT_STDERR, SLOT_PIDFD, SLOT_DEADLINE, SLOT_COUNT };
 enum stage { STAGE_RUNNING, STAGE_REAPING, STAGE_REAPED };
 
 struct output {
@@ -52,6 +56,7 @@ struct scow_process {
 	scow_engine *engine;
 	struct process_params params;
 	int epoll_fd;
+	int deadline_fd; /* a timer, or -1 */
 	struct output outputs[2];
 	atomic_bool host_reads_terminal;
 	pthread_mutex_t lock;
@@ -71,6 +76,17 @@ static int watch(scow_process *process, int fd, enum slot slot, scow_error **err
 	return 0;
 }
 
+static int watch_deadline(scow_process *process, scow_error **error)
+{
+	unsigned int ms = process->params.deadline_ms;
+	struct itimerspec time = { .it_value = { .tv_sec = ms / 1000, .tv_nsec = (long) (ms % 1000) * 1000000 } };
+
+	process->deadline_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (process->deadline_fd < 0 || timerfd_settime(process->deadline_fd, 0, &time, NULL) < 0)
+		return error_errno(error, errno, "timerfd_create", "set a deadline for the process");
+	return watch(process, process->deadline_fd, SLOT_DEADLINE, error);
+}
+
 static int watch_all(scow_process *process, scow_error **error)
 {
 	const struct process_params *params = &process->params;
@@ -80,6 +96,8 @@ static int watch_all(scow_process *process, scow_error **error)
 	if (process->epoll_fd < 0)
 		return error_errno(error, errno, "epoll_create1", "watch the process");
 	r = watch(process, params->pidfd, SLOT_PIDFD, error);
+	if (r == 0 && params->deadline_ms)
+		r = watch_deadline(process, error);
 	if (r == 0 && params->terminal_fd >= 0) {
 		r = fd_set_nonblock(params->terminal_fd, true);
 		if (r < 0)
@@ -98,6 +116,7 @@ static void process_free(scow_process *process)
 
 	if (process->epoll_fd >= 0)
 		close(process->epoll_fd);
+	cleanup_fd(&process->deadline_fd);
 	for (int i = 0; i < 2; i++) {
 		if (process->outputs[i].fd != params->terminal_fd)
 			cleanup_fd(&process->outputs[i].fd);
@@ -118,7 +137,7 @@ static void process_free(scow_process *process)
 static int refuse(scow_engine *engine, struct process_params *params, scow_process *process, int r)
 {
 	syscall(SYS_pidfd_send_signal, params->pidfd, SIGKILL, NULL, 0);
-	if (params->cgroup && params->kill_cgroup)
+	if (params->cgroup && (params->kill_cgroup || params->joined))
 		cgroup_kill(params->cgroup, NULL);
 	spawn_wait(params->pidfd, NULL, NULL);
 	if (params->cgroup)
@@ -149,7 +168,7 @@ int process_new(scow_engine *engine, struct process_params *params, scow_process
 	atomic_init(&process->refs, 1);
 	process->engine = scow_engine_ref(engine);
 	process->params = *params;
-	process->epoll_fd = -1;
+	process->epoll_fd = process->deadline_fd = -1;
 	process->outputs[0].fd = params->terminal_fd >= 0 ? params->terminal_fd : params->stdout_fd;
 	process->outputs[1].fd = params->stderr_fd;
 	pthread_mutex_init(&process->lock, NULL);
@@ -177,6 +196,22 @@ bool process_try_ref(scow_process *process)
 	return refs != 0;
 }
 
+static int kill_tree(scow_process *process, scow_error **error)
+{
+	const struct process_params *params = &process->params;
+	bool gone;
+
+	if (params->joined && !params->cgroup && syscall(SYS_pidfd_send_signal, params->pidfd, SIGSTOP, NULL, 0) == 0)
+		exec_kill_children(params->pid);
+	gone = syscall(SYS_pidfd_send_signal, params->pidfd, SIGKILL, NULL, 0) < 0;
+	if (gone && errno != ESRCH)
+		return error_errno(error, errno, "pidfd_send_signal", "kill process %d", params->pid);
+	/* PID 1 takes its namespace with it; a joined process, or one in a namespace of others, has only its cgroup. */
+	if (params->cgroup && (params->joined || params->kill_cgroup))
+		return cgroup_kill(params->cgroup, error);
+	return 0;
+}
+
 scow_process *scow_process_unref(scow_process *process)
 {
 	int saved = errno;
@@ -185,8 +220,8 @@ scow_process *scow_process_unref(scow_process *process)
 		return NULL;
 	/* In a forked child the process is the parent's, and so are the store and the guard. */
 	if (process->engine->pid == getpid()) {
-		if (process->stage != STAGE_REAPED) {
-			syscall(SYS_pidfd_send_signal, process->params.pidfd, SIGKILL, NULL, 0);
+		if (process->stage != STAGE_REAPED && !process->params.orphan) {
+			kill_tree(process, NULL);
 			process_reap(process, NULL);
 		}
 		if (process->params.on_free)
@@ -231,7 +266,8 @@ static int clear_remains(scow_process *process, scow_error **error)
 		cgroup_kill(params->cgroup, NULL);
 	cgroup_read_usage(params->cgroup, &process->exit.usage);
 	process->receipt.usage = process->exit.usage;
-	if (cgroup_remove(params->cgroup, &failure) < 0)
+	r = params->joined && !params->kill_cgroup ? cgroup_dissolve(params->cgroup, &failure) : cgroup_remove(params->cgroup, &failure);
+	if (r < 0)
 		engine_log(process->engine, SCOW_LOG_WARNING, "process %d: its cgroup stays: %s", params->pid, scow_error_message(failure));
 	scow_error_unref(failure);
 	return 0;
@@ -352,7 +388,7 @@ static int final_result(const scow_process *process, scow_error **error)
 static int pump(scow_process *process, int timeout_ms, scow_error **error)
 {
 	struct epoll_event events[SLOT_COUNT];
-	bool ended = false;
+	bool ended = false, late = false;
 	int n, r;
 
 	if (atomic_load_explicit(&process->exited, memory_order_acquire))
@@ -363,8 +399,15 @@ static int pump(scow_process *process, int timeout_ms, scow_error **error)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u32 == SLOT_PIDFD)
 			ended = true;
+		else if (events[i].data.u32 == SLOT_DEADLINE)
+			late = true;
 		else if (!leaves_to_host(process, (int) events[i].data.u32))
 			output_read(process, (int) events[i].data.u32, DISPATCH_BUDGET);
+	}
+	if (late && !ended) {
+		epoll_ctl(process->epoll_fd, EPOLL_CTL_DEL, process->deadline_fd, NULL);
+		r = kill_tree(process, error);
+		return r < 0 ? r : 1;
 	}
 	if (!ended)
 		return 1;
@@ -557,6 +600,17 @@ int scow_process_signal(scow_process *process, int signal, scow_error **error)
 	if (errno == ESRCH)
 		return error_errno_status(error, SCOW_E_STATE, errno, "pidfd_send_signal", "process %d has exited", process->params.pid);
 	return error_errno(error, errno, "pidfd_send_signal", "signal process %d", process->params.pid);
+}
+
+int scow_process_kill_tree(scow_process *process, scow_error **error)
+{
+	int r = check(process, error);
+
+	if (r < 0)
+		return r;
+	if (scow_process_exited(process))
+		return error_set(error, SCOW_E_STATE, "process %d has exited", process->params.pid);
+	return kill_tree(process, error);
 }
 
 int scow_process_exited(const scow_process *process)

@@ -34,6 +34,9 @@ struct process_params {
 	size_t capture_limit;      /* 0: no capture */
 	struct cgroup *cgroup;     /* taken; may be NULL: usage is read and it is removed at the exit */
 	bool kill_cgroup;          /* its pid namespace is not its own: what is left in the cgroup is killed when it ends */
+	bool joined;               /* it joined a running container: @cgroup is its own there, and what it leaves goes on in the container's */
+	bool orphan;               /* it is nobody's child, and lives on when its handle goes */
+	unsigned int deadline_ms;  /* from now on; 0: none. Kept by whoever dispatches */
 	uint64_t guard_key;        /* dropped at the exit; 0: none */
 	uint64_t started_us, ready_us; /* clock_us() of the start call and of its return */
 	/* Called once, without a lock, on the thread that first sees the exit: in dispatch, wait, process_reap or the last unref. */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * exec: another program in a running container, in front like `run`, or left to itself.
+ */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct exec_options {
+	bool interactive, tty, detach, privileged;
+	const char *workdir, *user;
+	struct list env, env_files;
+};
+#define AT(field) offsetof(struct exec_options, field)
+
+static const struct option exec_table[] = {
+	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to itself: no output, no waiting", AT(detach) },
+	{ "detach-keys", 0, OPTION_LATER, "string", NULL, 0 },
+	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
+	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
+	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
+	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities, no seccomp", AT(privileged) },
+	{ "tty", 't', OPTION_SWITCH, NULL, "Give it a terminal", AT(tty) },
+	{ "user", 'u', OPTION_TEXT, "string", "User name or number (NAME|UID[:GROUP|GID])", AT(user) },
+	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
+	{ NULL },
+};
+
+static void set_env(void *config, const char *name, const char *value)
+{
+	scow_process_config_set_env(config, name, value);
+}
+
+static bool configure(scow_process_config *config, const struct exec_options *options)
+{
+	for (size_t i = 0; i < options->env_files.count; i++)
+		if (!read_variables(options->env_files.items[i], true, set_env, config))
+			return false;
+	for (size_t i = 0; i < options->env.count; i++) {
+		const char *value, *name = keep_split(options->env.items[i], '=', &value);
+
+		/* A name alone takes our value; where we have none, the container's goes. */
+		scow_process_config_set_env(config, name, value ? value : getenv(name));
+	}
+	if (options->workdir)
+		scow_process_config_set_workdir(config, options->workdir);
+	if (options->user)
+		scow_process_config_set_user(config, options->user);
+	scow_process_config_set_tty(config, options->tty && !options->detach);
+	scow_process_config_set_privileged(config, options->privileged);
+	scow_process_config_set_detached(config, options->detach);
+	return true;
+}
+
+/* As Docker: what is missing (a directory, too) is 127, what may not be executed 126. */
+static int exec_failure(scow_error **error)
+{
+	scow_status status = scow_error_status(*error);
+
+	complain_error(error);
+	if (status == SCOW_E_COMMAND_NOT_FOUND)
+		return EXIT_NOT_FOUND;
+	if (status == SCOW_E_NOT_EXECUTABLE)
+		return EXIT_NOT_EXECUTABLE;
+	return status == SCOW_E_NOT_FOUND || status == SCOW_E_STATE ? 1 : EXIT_ENGINE;
+}
+
+static int run_exec(scow_container *container, const scow_process_config *config, const struct exec_options *options)
+{
+	struct attachment attachment = { options->tty && !options->detach, options->interactive, true, -1, 0 };
+	SCOW_AUTO(scow_error) *error = NULL;
+	SCOW_AUTO(scow_process) *process = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	int code = EXIT_ENGINE;
+
+	if (!options->detach && !attach_prepare(&attachment, io, &code))
+		return code;
+	if (scow_container_exec(container, config, options->detach ? NULL : io, &process, &error) < 0)
+		return exec_failure(&error);
+	if (options->detach)
+		return 0;
+	code = attach_wait(&attachment, process, &error);
+	if (attachment.ended_by)
+		return EXIT_SIGNAL + attachment.ended_by;
+	if (code < 0) {
+		complain_error(&error);
+		code = EXIT_ENGINE;
+	}
+	return code;
+}
+
+static int exec(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_container) *container = NULL;
+	SCOW_AUTO(scow_process_config) *config = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	const struct exec_options *options = target;
+
+	(void) argc;
+	if (options->tty && options->interactive && !options->detach && !isatty(STDIN_FILENO)) {
+		complain("the input device is not a TTY");
+		return 1;
+	}
+	config = scow_process_config_new((const char *const *) argv + 1);
+	if (!configure(config, options) || !cli_engine(cli))
+		return EXIT_ENGINE;
+	if (scow_container_get(cli->engine, argv[0], &container, &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	return run_exec(container, config, options);
+}
+
+const struct command exec_commands[] = {
+	{ "exec", "container exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Execute a command in a running container", exec_table,
+	  sizeof(struct exec_options), 2, -1, true, exec },
+	{ NULL },
+};

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Another program in a container that runs, whoever started it: all that is needed of it is its row, and a pidfd that is proven to be
+ * its PID 1. Nothing is written to the store: the program is its caller's, and ends with the caller or with the container.
+ *
+ * 1. The cgroup is made before the process and goes with it (runtime/exec.h).
+ * 2. The container may end or be paused at any moment. One that ended is what the error then says, whatever step failed; one that is
+ *    paused meanwhile holds the call up until it goes on.
+ */
+#include "container/exec.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/str.h"
+#include "container/container.h"
+#include "runtime/exec.h"
+#include "runtime/launch.h"
+#include "runtime/process.h"
+
+struct exec {
+	scow_container *container;
+	const scow_process_config *config;
+	struct container_row row;
+	int pidfd; /* of PID 1 */
+	struct spec spec;
+	struct io_setup io;
+	struct cgroup *cgroup;
+	struct launch launch;
+	uint64_t started_us;
+};
+
+static void exec_done(struct exec *exec)
+{
+	io_setup_done(&exec->io);
+	spec_done(&exec->spec);
+	cleanup_fd(&exec->pidfd);
+	/* A failed exec: nothing is in it. */
+	if (exec->cgroup) {
+		cgroup_remove(exec->cgroup, NULL);
+		cgroup_free(exec->cgroup);
+	}
+}
+
+static int refuse_state(const struct exec *exec, const char *state, const char *hint, scow_error **error)
+{
+	const char *name = exec->container->name;
+	int r = error_at(error, error_set(error, SCOW_E_STATE, "container '%s' is %s", name, state), NULL, name);
+
+	return hint ? error_hint(error, r, "%s", hint) : r;
+}
+
+static int find_container(struct exec *exec, scow_error **error)
+{
+	scow_engine *engine = exec->container->engine;
+	int r = container_row_read(engine, exec->container->id, &exec->row, error);
+
+	if (r < 0)
+		return r;
+	if (exec->row.state == SCOW_CONTAINER_PAUSED)
+		return refuse_state(exec, "paused", "unpause it first", error);
+	if (exec->row.state == SCOW_CONTAINER_RUNNING)
+		exec->pidfd = container_pidfd(engine, &exec->row);
+	return exec->pidfd >= 0 ? 0 : refuse_state(exec, "not running", "start it first", error);
+}
+
+/* Its settings, as the container's are merged with its own. */
+static int build(struct exec *exec, const scow_io *io, const scow_container_config **settings, scow_error **error)
+{
+	scow_container *container = exec->container;
+	const struct image_config *image;
+	struct spec *spec = &exec->spec;
+	int r;
+
+	r = container_config_of(container, settings, error);
+	if (r == 0)
+		r = container_image_of(container, &image, error);
+	if (r == 0)
+		r = spec_build_exec(container->engine, container->id, image, *settings, exec->config, spec, error);
+	if (r == 0)
+		r = io_setup_open(io, spec->terminal, false, &exec->io, error);
+	spec->rows = exec->io.rows;
+	spec->columns = exec->io.columns;
+	return r;
+}
+
+static int make_cgroup(struct exec *exec, const scow_container_config *settings, scow_error **error)
+{
+	_cleanup_(cgroup_freep) struct cgroup *above = NULL;
+	char name[5 + 2 * 8 + 1] = "exec-";
+	int r = cgroup_open(exec->container->engine, settings->cgroup_parent, exec->row.cgroup, &above, error);
+
+	if (r < 0)
+		return r;
+	random_hex(name + 5, 8);
+	/* Nobody will be there to remove what a detached one leaves: it goes with the container. */
+	return cgroup_create_exec(above, name, !exec->config->detached, &exec->spec.resources, &exec->cgroup, error);
+}
+
+static int launch(struct exec *exec, scow_error **error)
+{
+	const struct launch_exec joined = {
+		.pidfd = exec->pidfd,
+		.namespaces = exec_namespaces(&exec->spec, exec->container->engine->facts.rootless),
+		.orphan = exec->config->detached,
+	};
+	char digits[17];
+	int r;
+
+	exec->launch = (struct launch){ .spec = &exec->spec, .cgroup = exec->cgroup, .exec = &joined, .pidfd = -1, .terminal_fd = -1 };
+	memcpy(exec->launch.fds, exec->io.child_fds, sizeof(exec->launch.fds));
+	if (!exec->config->detached) {
+		random_hex(digits, 8);
+		exec->launch.guard_key = strtoull(digits, NULL, 16) | 1;
+	}
+	r = launch_start(exec->container->engine, &exec->launch, error);
+	exec->launch.exec = NULL;
+	io_setup_close_child(&exec->io);
+	if (!exec->cgroup)
+		return r;
+	cgroup_close_join_fds(exec->cgroup);
+	if (cgroup_is_nothing(exec->cgroup)) {
+		cgroup_free(exec->cgroup);
+		exec->cgroup = NULL;
+	}
+	return r;
+}
+
+static int make_process(struct exec *exec, scow_process **out, scow_error **error)
+{
+	const struct spec_resources *limits = &exec->spec.resources;
+	struct process_params params = {
+		.pid = exec->launch.pid,
+		.pidfd = exec->launch.pidfd,
+		.terminal_fd = exec->launch.terminal_fd,
+		.stdin_fd = take_fd(&exec->io.our_stdin),
+		.stdout_fd = take_fd(&exec->io.our_stdout),
+		.stderr_fd = take_fd(&exec->io.our_stderr),
+		.output = exec->io.output,
+		.output_data = exec->io.output_data,
+		.capture_limit = exec->io.capture_limit,
+		.cgroup = take_ptr(&exec->cgroup),
+		.joined = true,
+		.orphan = exec->config->detached,
+		/* What it was limited to holds for what it leaves, too. */
+		.kill_cgroup = limits->has_pids_max || limits->memory_bytes || exec->config->deadline_ms,
+		.deadline_ms = exec->config->deadline_ms,
+		.guard_key = exec->launch.guard_key,
+		.started_us = exec->started_us,
+		.ready_us = clock_us(),
+	};
+
+	return process_new(exec->container->engine, &params, out, error);
+}
+
+/* Whatever failed, failed because the container ended. */
+static int explain(const struct exec *exec, int r, scow_error **error)
+{
+	struct pollfd fds = { .fd = exec->pidfd, .events = POLLIN };
+
+	if (exec->pidfd < 0 || poll(&fds, 1, 0) <= 0)
+		return r;
+	error_clear(error);
+	return refuse_state(exec, "not running any more", NULL, error);
+}
+
+int scow_container_exec(scow_container *container, const scow_process_config *config, const scow_io *io, scow_process **out,
+			scow_error **error)
+{
+	struct exec exec = { .container = container, .config = config, .pidfd = -1, .started_us = clock_us() };
+	const scow_container_config *settings;
+	int r = container_check(container, error);
+
+	exec.spec.layers_fd = exec.spec.container_fd = -1;
+	exec.io.our_stdin = exec.io.our_stdout = exec.io.our_stderr = -1;
+	if (r == 0)
+		r = process_config_check(config, error);
+	if (r < 0)
+		return r;
+	if (!out)
+		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
+	r = find_container(&exec, error);
+	if (r == 0)
+		r = build(&exec, io, &settings, error);
+	if (r == 0)
+		r = make_cgroup(&exec, settings, error);
+	if (r == 0)
+		r = launch(&exec, error);
+	if (r == 0)
+		r = make_process(&exec, out, error);
+	if (r < 0)
+		r = error_wrap(error, explain(&exec, r, error), "execute in container '%s'", container->name);
+	exec_done(&exec);
+	return r;
+}
