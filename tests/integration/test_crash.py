@@ -61,6 +61,10 @@ class Crash(unittest.TestCase):
         process = subprocess.Popen([SCOW, "run", "--name", "kept", "base", "sh", "-c", "echo up; sleep 1000"], env=self.env,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         process.stdout.readline()
+        for _ in range(200):  # it may print before its start is written down
+            if self.scow("inspect", "-f", "{{.State.Status}}", "kept").stdout == "running\n":
+                break
+            time.sleep(0.02)
         process.kill()
         process.wait()
         process.stdout.close()
