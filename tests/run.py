@@ -235,7 +235,7 @@ def suite_lint(options):
     where = build("plain")
     if shutil.which("cppcheck"):
         done = run(["cppcheck", "--quiet", "--std=c11", "-j", JOBS, "--enable=warning,portability", "--inline-suppr", "--error-exitcode=1",
-                    f"--suppressions-list={TOP}/tests/style/cppcheck.txt", "-D_GNU_SOURCE", "-D__x86_64__", f"-I{TOP}/include", f"-I{TOP}/lib",
+                    f"--suppressions-list={TOP}/tests/style/cppcheck.txt", "-D_GNU_SOURCE", "-D__x86_64__", "--include=/usr/include/cjson/cJSON.h", f"-I{TOP}/include", f"-I{TOP}/lib",
                     TOP / "lib", TOP / "examples"])
         yield "lint cppcheck", "failed" if done.returncode else "passed", done.stderr[-6000:]
     if shutil.which("clang-tidy"):

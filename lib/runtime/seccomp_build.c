@@ -516,7 +516,7 @@ int seccomp_profile_build(const struct seccomp_profile *profile, struct sock_fil
 	_cleanup_free_ char *bytes = NULL;
 	struct calls calls = { 0 };
 	struct archs archs;
-	size_t size;
+	size_t size = 0;
 	int r;
 
 	r = lib_load(&library, error);
