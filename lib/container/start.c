@@ -100,7 +100,7 @@ static void process_ended(void *data, const struct process_exit *exit)
 
 	running_take(running);
 	if (container->ephemeral)
-		r = container_erase(container->engine, container->id, &failure);
+		r = container_erase(container->engine, container->id, exit, &failure);
 	else
 		r = container_record_exit(container->engine, container->id, exit, &failure);
 	if (r == 0 && container->ephemeral)
