@@ -252,6 +252,18 @@ typedef enum scow_list_flags { SCOW_LIST_ALL = 1 /* also those that do not run *
 /** scow_container_list() - newest first; @flags: SCOW_LIST_ALL or 0; @out: owned. Returns: 0, SCOW_E_CORRUPT, SCOW_E_NO_MEMORY. Since: 0.1. */
 SCOW_API int scow_container_list(scow_engine *engine, unsigned int flags, scow_iter **out, scow_error **error);
 
+/**
+ * scow_container_list_filtered() - those that Docker's filters choose, newest first
+ * @flags:   SCOW_LIST_ALL or 0; filters by state, exit code or neighbours ask for all by themselves
+ * @filters: NULL, or as JSON {"status":["paused"],"name":["^web"],"label":["a=b"]}: status, name, id (regular expressions), label,
+ *           label!, ancestor (image), before, since (container), exited (code), health
+ * @out:     owned
+ *
+ * Returns: 0, SCOW_E_INVALID (filters), SCOW_E_NOT_FOUND (before, since), SCOW_E_CORRUPT, SCOW_E_NO_MEMORY.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const char *filters, scow_iter **out,
+					  scow_error **error);
+
 /** scow_container_ref() - take another reference. Returns: @container. Threads: any. Since: 0.1. */
 SCOW_API scow_container *scow_container_ref(scow_container *container);
 
@@ -366,6 +378,15 @@ SCOW_API int scow_container_update(scow_container *container, const scow_contain
 /** scow_container_top_json() - its processes in the shape of Docker's /top: {"Titles":[...],"Processes":[[...]]}, with ps -ef's columns. @out: owned. Returns: 0, SCOW_E_STATE. Since: 0.1. */
 SCOW_API int scow_container_top_json(scow_container *container, char **out, scow_error **error);
 
+/**
+ * scow_container_size() - what it takes on the disk
+ * @written: bytes that it wrote over its image; may be NULL
+ * @total:   the same and its image; may be NULL
+ *
+ * Walks what it wrote. Returns: 0, SCOW_E_NOT_FOUND, SCOW_E_DENIED.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_size(scow_container *container, uint64_t *written, uint64_t *total, scow_error **error);
+
 /** scow_container_stats_json() - its counters now, in the shape of Docker's /stats?one-shot. @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
 SCOW_API int scow_container_stats_json(scow_container *container, char **out, scow_error **error);
 
@@ -391,7 +412,7 @@ SCOW_API int scow_container_remove(scow_container *container, unsigned int flags
 /** scow_container_id() - 64 hex digits. Returns: borrowed, as long as @container. Since: 0.1. */
 SCOW_API const char *scow_container_id(const scow_container *container);
 
-/** scow_container_name() - without a slash. Returns: borrowed. Since: 0.1. */
+/** scow_container_name() - without a slash, as this handle knows it (renamed by another handle: see inspect). Returns: borrowed. Since: 0.1. */
 SCOW_API const char *scow_container_name(const scow_container *container);
 
 /** scow_container_image_name() - the reference it was made of, short form, or the image's id. Returns: borrowed. Since: 0.1. */

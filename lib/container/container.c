@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Containers as handles: create, get, list, and what a handle remembers of its row.
+ * Containers as handles: create, get, and what a handle remembers of its row.
  *
  * What cannot change (id, name, image, arguments) is in the handle; what can is read from the row each time,
  * for other processes change it, too. A name is taken by the INSERT itself, never by looking first.
@@ -12,16 +12,13 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "base/iter.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "container/create.h"
 #include "container/event.h"
-#include "container/sweep.h"
 #include "store/lock.h"
 
 #define NAME_ATTEMPTS 16
-#define COLUMNS "id, name, image, image_name, top_layer, args, created, ephemeral"
 
 static void arena_donep(struct arena *arena)
 {
@@ -40,6 +37,24 @@ static scow_container *handle_new(scow_engine *engine)
 	return container;
 }
 
+struct former {
+	struct former *next;
+	char *name;
+	scow_container_config *config;
+};
+
+static void former_free(struct former *former)
+{
+	while (former) {
+		struct former *next = former->next;
+
+		free(former->name);
+		scow_container_config_unref(former->config);
+		free(former);
+		former = next;
+	}
+}
+
 scow_container *scow_container_ref(scow_container *container)
 {
 	if (container)
@@ -55,7 +70,9 @@ scow_container *scow_container_unref(scow_container *container)
 		return NULL;
 	if (container->ephemeral && container->created_here && !container->gone && container->engine->pid == getpid())
 		container_discard(container);
+	former_free(container->former);
 	scow_container_config_unref(container->config);
+	free(container->config_text);
 	scow_image_unref(container->image);
 	pthread_mutex_destroy(&container->lock);
 	free(container->name);
@@ -285,9 +302,9 @@ int scow_container_create(scow_engine *engine, scow_image *image, const scow_con
 	return container_insert(engine, image, config, false, out, error);
 }
 
-/* ---- get and list ---- */
+/* ---- get ---- */
 
-static int handle_from_row(scow_engine *engine, sqlite3_stmt *s, scow_container **out, scow_error **error)
+int container_from_row(scow_engine *engine, sqlite3_stmt *s, scow_container **out, scow_error **error)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = handle_new(engine);
 	_cleanup_json_ cJSON *args = NULL;
@@ -334,7 +351,7 @@ static int query_prefix(struct db_work *work, sqlite3_stmt **s, const char *pref
 		return error_hint(
 			error, error_set(error, SCOW_E_INVALID, "'%s' is the beginning of %d container ids", prefix, (int) db_int(*s, 0)),
 			"give more digits of the id");
-	return db_query(work, s, error, "SELECT " COLUMNS " FROM containers WHERE id >= ? AND id < ?", "tt", first, past);
+	return db_query(work, s, error, "SELECT " CONTAINER_COLUMNS " FROM containers WHERE id >= ? AND id < ?", "tt", first, past);
 }
 
 int scow_container_get(scow_engine *engine, const char *name, scow_container **out, scow_error **error)
@@ -350,99 +367,88 @@ int scow_container_get(scow_engine *engine, const char *name, scow_container **o
 	if (!name || !*name || !out)
 		return error_set(error, SCOW_E_INVALID, "no %s was given", out ? "name of a container" : "place for the container");
 	db_lock(engine->db, &work);
-	r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE id = ?", "t", name);
+	r = db_query(&work, &s, error, "SELECT " CONTAINER_COLUMNS " FROM containers WHERE id = ?", "t", name);
 	if (r == 0)
-		r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE name = ?", "t", name);
+		r = db_query(&work, &s, error, "SELECT " CONTAINER_COLUMNS " FROM containers WHERE name = ?", "t", name);
 	if (r == 0)
 		r = query_prefix(&work, &s, name, error);
 	if (r < 0)
 		return r;
-	return r ? handle_from_row(engine, s, out, error) : container_not_found(name, error);
-}
-
-static void unref_item(void *item)
-{
-	scow_container_unref(item);
-}
-
-static int collect(scow_engine *engine, unsigned int flags, void ***items, size_t *count, scow_error **error)
-{
-	_cleanup_db_ struct db_work work = { 0 };
-	size_t room = 0;
-	sqlite3_stmt *s;
-	int r;
-
-	db_lock(engine->db, &work);
-	/* 1, 2, 3: running, paused, restarting. */
-	r = db_query(&work, &s, error, "SELECT " COLUMNS " FROM containers WHERE ? OR state IN (1, 2, 3) ORDER BY created DESC, id", "i",
-		     (int64_t) (flags & SCOW_LIST_ALL));
-	for (; r > 0; r = db_step(&work, s, error)) {
-		scow_container *container = NULL;
-
-		if (*count == room) {
-			void **grown = realloc(*items, (room = room ? room * 2 : 16) * sizeof(**items));
-
-			if (!grown)
-				return error_oom(error);
-			*items = grown;
-		}
-		r = handle_from_row(engine, s, &container, error);
-		if (r < 0)
-			return r;
-		(*items)[(*count)++] = container;
-	}
-	return r;
-}
-
-int scow_container_list(scow_engine *engine, unsigned int flags, scow_iter **out, scow_error **error)
-{
-	void **items = NULL;
-	size_t count = 0;
-	int r = engine_check(engine, error);
-
-	if (r < 0)
-		return r;
-	if (!out)
-		return error_set(error, SCOW_E_INVALID, "no place for the list was given");
-	r = container_sweep(engine, error);
-	if (r == 0)
-		r = collect(engine, flags, &items, &count, error);
-	if (r == 0)
-		return iter_new(ITER_CONTAINERS, items, count, unref_item, out, error);
-	while (count)
-		scow_container_unref(items[--count]);
-	free(items);
-	return r;
+	return r ? container_from_row(engine, s, out, error) : container_not_found(name, error);
 }
 
 /* ---- what the handle keeps ---- */
 
+/* Under the lock. */
+static int retire_locked(scow_container *container, char *name, scow_container_config *config, scow_error **error)
+{
+	struct former *former;
+
+	if (!name && !config)
+		return 0;
+	former = calloc(1, sizeof(*former));
+	if (!former)
+		return error_oom(error);
+	*former = (struct former){ .next = container->former, .name = name, .config = config };
+	container->former = former;
+	return 0;
+}
+
+int container_retire(scow_container *container, char *name, scow_container_config *config, scow_error **error)
+{
+	int r;
+
+	pthread_mutex_lock(&container->lock);
+	r = retire_locked(container, name, config, error);
+	pthread_mutex_unlock(&container->lock);
+	return r;
+}
+
+static int read_config_text(scow_container *container, char **out, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *s;
+	int r;
+
+	db_lock(container->engine->db, &work);
+	r = db_query(&work, &s, error, "SELECT config FROM containers WHERE id = ?", "t", container->id);
+	if (r <= 0)
+		return r < 0 ? r : container_not_found(container->id, error);
+	*out = strdup(db_text(s, 0));
+	return *out ? 0 : error_oom(error);
+}
+
+/* Parses the row's settings, unless those that are here are the same. */
 static int load_config(scow_container *container, scow_error **error)
 {
+	_cleanup_(scow_container_config_unrefp) scow_container_config *config = NULL;
 	_cleanup_free_ char *json = NULL;
-	{
-		_cleanup_db_ struct db_work work = { 0 };
-		sqlite3_stmt *s;
-		int r;
+	int r = read_config_text(container, &json, error);
 
-		db_lock(container->engine->db, &work);
-		r = db_query(&work, &s, error, "SELECT config FROM containers WHERE id = ?", "t", container->id);
-		if (r <= 0)
-			return r < 0 ? r : container_not_found(container->id, error);
-		json = strdup(db_text(s, 0));
-	}
-	if (!json)
-		return error_oom(error);
-	return scow_container_config_from_json(json, &container->config, error);
+	if (r < 0 || (container->config && str_eq(json, container->config_text)))
+		return r;
+	r = scow_container_config_from_json(json, &config, error);
+	if (r == 0)
+		r = retire_locked(container, NULL, container->config, error);
+	if (r < 0)
+		return r;
+	container->config = take_ptr(&config);
+	free(container->config_text);
+	container->config_text = take_ptr(&json);
+	return 0;
 }
 
 int container_config_of(scow_container *container, const scow_container_config **out, scow_error **error)
 {
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&container->lock);
-	if (!container->config)
-		r = load_config(container, error);
+	r = load_config(container, error);
+	/* Of one that is removed meanwhile, what was known stays. */
+	if (r == SCOW_E_NOT_FOUND && container->config) {
+		error_clear(error);
+		r = 0;
+	}
 	*out = container->config;
 	pthread_mutex_unlock(&container->lock);
 	return r < 0 ? error_wrap(error, r, "read the settings of container '%.12s'", container->id) : 0;

@@ -27,15 +27,18 @@ struct scow_container {
 	atomic_uint refs;
 	scow_engine *engine;
 	char id[65];
-	char *name, *image_name, *image_id, *top_layer;
+	char *_Atomic name;              /* by which this handle knows it: another's rename is in the row */
+	char *image_name, *image_id, *top_layer;
 	char *args;                      /* JSON array, as in the row */
 	char *command;                   /* the same as one line */
 	int64_t created;                 /* ns */
 	bool ephemeral;
 	bool created_here;               /* by this handle: an ephemeral one goes with its last reference */
 	atomic_bool gone;                /* its row was deleted by this handle */
-	pthread_mutex_t lock;            /* config, image, status_text */
-	scow_container_config *config;   /* parsed from the row on first use */
+	pthread_mutex_t lock;            /* config, image, status_text, former */
+	scow_container_config *config;   /* parsed from the row on first use, and when it has changed */
+	char *config_text;               /* what it was parsed from */
+	struct former *former;           /* names and settings that were replaced: somebody may hold them */
 	scow_image *image;               /* got on first use, or as given to create */
 	char *status_text;
 };
@@ -49,7 +52,14 @@ int container_check(scow_container *container, scow_error **error) _must_check_;
  */
 int container_insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
 		     scow_error **error) _must_check_;
-/* Both stay as long as the handle. */
+/* A handle of a row of SELECT CONTAINER_COLUMNS. */
+#define CONTAINER_COLUMNS "id, name, image, image_name, top_layer, args, created, ephemeral"
+#define CONTAINER_COLUMN_COUNT 8
+struct sqlite3_stmt;
+int container_from_row(scow_engine *engine, struct sqlite3_stmt *row, scow_container **out, scow_error **error) _must_check_;
+/* Keeps what a handle has given out and does not use any more. Each may be NULL; both are taken. */
+int container_retire(scow_container *container, char *name, scow_container_config *config, scow_error **error) _must_check_;
+/* Both stay as long as the handle. The settings are the row's of now: update() may have changed them. */
 int container_config_of(scow_container *container, const scow_container_config **out, scow_error **error) _must_check_;
 int container_image_of(scow_container *container, const struct image_config **out, scow_error **error) _must_check_;
 
