@@ -363,6 +363,51 @@ static void put_security(struct writer *w, const scow_container_config *config)
 	put_strings(w, "GroupAdd", config->groups, config->n_groups);
 }
 
+/* ---- what happens while nobody watches ---- */
+
+static void put_ms(struct writer *w, const char *name, int64_t ms)
+{
+	put_count(w, name, (uint64_t) ms * 1000000);
+}
+
+static void put_health(struct writer *w, const struct health *health)
+{
+	if (!health->n_test && !health->interval_ms && !health->timeout_ms && !health->start_period_ms && !health->start_interval_ms &&
+	    !health->retries)
+		return;
+	open_group(w, "Healthcheck", '{');
+	put_strings(w, "Test", (const char *const *) health->test, health->n_test);
+	put_ms(w, "Interval", health->interval_ms);
+	put_ms(w, "Timeout", health->timeout_ms);
+	put_ms(w, "StartPeriod", health->start_period_ms);
+	put_ms(w, "StartInterval", health->start_interval_ms);
+	put_count(w, "Retries", health->retries);
+	close_group(w, '}');
+}
+
+static void put_restart(struct writer *w, const scow_container_config *config)
+{
+	if (config->restart == SCOW_RESTART_NO)
+		return;
+	open_group(w, "RestartPolicy", '{');
+	put_string(w, "Name", restart_name(config->restart));
+	put_number(w, "MaximumRetryCount", config->restart_retries);
+	close_group(w, '}');
+}
+
+static void put_log(struct writer *w, const scow_container_config *config)
+{
+	if (!config->log_driver && !config->n_log_options)
+		return;
+	open_group(w, "LogConfig", '{');
+	put_string(w, "Type", config->log_driver ? config->log_driver : "json-file");
+	open_group(w, "Config", '{');
+	for (size_t i = 0; i < config->n_log_options; i++)
+		put_string(w, config->log_options[i].name, config->log_options[i].value);
+	close_group(w, '}');
+	close_group(w, '}');
+}
+
 static void put_host_config(struct writer *w, const scow_container_config *config)
 {
 	static const char *const modes[CONFIG_NAMESPACES] = {
@@ -383,6 +428,8 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 	put_true(w, "Init", config->init);
 	put_true(w, "ReadonlyRootfs", config->read_only);
 	put_true(w, "AutoRemove", config->ephemeral);
+	put_restart(w, config);
+	put_log(w, config);
 	put_map(w, "Annotations", config->annotations, config->n_annotations);
 	if (w->out.size == empty) { /* nothing of it was set */
 		w->out.size = before;
@@ -431,6 +478,7 @@ int scow_container_config_to_json(const scow_container_config *config, char **ou
 	put_map(&w, "Labels", config->labels, config->n_labels);
 	put_string(&w, "StopSignal", config->stop_signal);
 	put_stop_timeout(&w, config);
+	put_health(&w, &config->health);
 	put_host_config(&w, config);
 	close_group(&w, '}');
 	*out = str_take(&w.out);

@@ -379,24 +379,32 @@ static void read_swappiness(struct reader *reader, const cJSON *item)
 		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
 }
 
-/* An owned container keeps no log, so that Docker's default driver is as good as none. */
 static void read_log_config(struct reader *reader, const cJSON *item)
 {
 	const char *type = object_string(item, "Type");
 	const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "Config");
 
-	if (is_empty_within(item) ||
-	    ((!type || !*type || str_eq(type, "json-file") || str_eq(type, "none")) && (!config || is_empty_within(config))))
-		return;
-	reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no log drivers");
+	if (type && *type)
+		scow_container_config_set_log_driver(reader->config, type);
+	if (config && !cJSON_IsNull(config))
+		read_map(reader, config, scow_container_config_add_log_option);
 }
 
 static void read_restart_policy(struct reader *reader, const cJSON *item)
 {
 	const char *name = object_string(item, "Name");
+	const cJSON *count = cJSON_GetObjectItemCaseSensitive(item, "MaximumRetryCount");
+	int64_t retries = 0;
 
-	if (!is_empty_within(item) && !str_eq(name, "no"))
-		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version does not restart containers");
+	if (is_empty_within(item))
+		return;
+	if (count && !cJSON_IsNull(count) && (!number_read(count, &retries) || retries < 0 || retries > INT32_MAX))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a MaximumRetryCount that is not negative");
+	for (unsigned int policy = SCOW_RESTART_NO; policy <= SCOW_RESTART_UNLESS_STOPPED; policy++)
+		if (str_eq(name, restart_name((scow_restart) policy)))
+			return scow_container_config_set_restart(reader->config, (scow_restart) policy, (unsigned int) retries);
+	config_refuse(reader->config, SCOW_E_INVALID, reader->path, "'%.80s' is no policy: no, on-failure, always or unless-stopped",
+		      name ? name : "");
 }
 
 static void read_runtime(scow_container_config *config, const char *name)

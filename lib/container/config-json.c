@@ -217,12 +217,48 @@ static void read_network_disabled(scow_container_config *config, int disabled)
 		scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 }
 
+/* Nanoseconds, as a whole number of milliseconds. */
+static bool read_duration(struct reader *reader, const cJSON *item, unsigned int *ms)
+{
+	int64_t ns;
+
+	if (!number_read(item, &ns) || ns < 0 || ns / 1000000 > UINT32_MAX || (ns && ns < 1000000)) {
+		reader_refuse(reader, SCOW_E_INVALID, "expected nanoseconds: 0, or a millisecond (1000000) and more");
+		return false;
+	}
+	if (ns % 1000000) {
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "finer than a millisecond");
+		return false;
+	}
+	*ms = (unsigned int) (ns / 1000000);
+	return true;
+}
+
 static void read_healthcheck(struct reader *reader, const cJSON *item)
 {
-	const cJSON *test = cJSON_GetObjectItemCaseSensitive(item, "Test"), *first = cJSON_GetArrayItem(test, 0);
+	enum { INTERVAL, TIMEOUT, START_PERIOD, START_INTERVAL, N_TIMES };
+	static const char *const times[N_TIMES] = { "Interval", "Timeout", "StartPeriod", "StartInterval" };
+	const cJSON *test = cJSON_GetObjectItemCaseSensitive(item, "Test"), *child;
+	_cleanup_free_ const char **words = NULL;
+	unsigned int ms[N_TIMES] = { 0 };
+	int64_t retries = 0;
 
-	if (!is_empty_within(item) && !(cJSON_IsString(first) && str_eq(first->valuestring, "NONE")))
-		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no health checks");
+	if (!cJSON_IsObject(item))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected an object");
+	if (test && !cJSON_IsNull(test) && !(words = vector_read(reader, test)))
+		return;
+	for (size_t i = 0; i < N_TIMES; i++) {
+		child = cJSON_GetObjectItemCaseSensitive(item, times[i]);
+		snprintf(reader->path, sizeof(reader->path), "Healthcheck.%s", times[i]);
+		if (child && !cJSON_IsNull(child) && !read_duration(reader, child, &ms[i]))
+			return;
+	}
+	snprintf(reader->path, sizeof(reader->path), "Healthcheck");
+	child = cJSON_GetObjectItemCaseSensitive(item, "Retries");
+	if (child && !cJSON_IsNull(child) && (!number_read(child, &retries) || retries < 0 || retries > INT32_MAX))
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a number of Retries that is not negative");
+	scow_container_config_set_health(reader->config, words, ms[INTERVAL], ms[TIMEOUT], ms[START_PERIOD], ms[START_INTERVAL],
+					 (unsigned int) retries);
 }
 
 static void read_host_config(struct reader *reader, const cJSON *item)

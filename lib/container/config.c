@@ -7,7 +7,7 @@
  * 1. The first bad value wins: later setters still work, but the kept error is what the config gives from then on.
  * 2. Values are in one form afterwards (see config.h), so that two configs that mean the same are written as the same JSON.
  *
- * config-limits.c has the setters of resources and security.
+ * config-limits.c has the setters of resources and security, config-detached.c those of what happens while nobody watches.
  */
 #include "container/config.h"
 
@@ -103,7 +103,7 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 	if (memory && config->memory_reservation_bytes > memory)
 		return error_set(error, SCOW_E_INVALID, "the memory reservation (%llu bytes) is larger than the limit (%llu)",
 				 (unsigned long long) config->memory_reservation_bytes, (unsigned long long) memory);
-	return 0;
+	return config_check_detached(config, error);
 }
 
 int config_check(const scow_container_config *config, scow_error **error)

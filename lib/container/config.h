@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "image/manifest.h"
 #include "runtime/spec.h"
 
 DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
@@ -65,7 +66,22 @@ struct scow_container_config {
 	int64_t pids_max; bool has_pids_max;
 	unsigned int io_weight;
 	int oom_score_adj; bool has_oom_score_adj;
+	scow_restart restart; bool has_restart; /* has: also for SCOW_RESTART_NO, which update() must see */
+	unsigned int restart_retries;           /* with SCOW_RESTART_ON_FAILURE; 0: no limit */
+	struct health health;                   /* the user's part */
+	const char *log_driver;                 /* NULL: "json-file" */
+	struct config_pair *log_options; size_t n_log_options;
 };
+
+/* The log's options, read. */
+struct log_settings {
+	bool none;
+	uint64_t max_bytes;     /* of one file; 0: no limit */
+	unsigned int max_files; /* 1 or more */
+	bool compress;          /* the older ones */
+};
+const char *restart_name(scow_restart policy); /* "unless-stopped" */
+void config_log_settings(const scow_container_config *config, struct log_settings *out);
 
 /*
  * What create calls first: the kept error, want of memory, and what only shows when all is set (swap without memory, more CPUs than
@@ -74,6 +90,9 @@ struct scow_container_config {
 int config_check(const scow_container_config *config, scow_error **error) _must_check_;
 /* The same without the look at this host: for a config that was stored. */
 int config_check_stored(const scow_container_config *config, scow_error **error) _must_check_;
+
+/* Their part that is about detached containers, config-detached.c. */
+int config_check_detached(const scow_container_config *config, scow_error **error) _must_check_;
 
 /* Keeps the first bad value's reason; @setter is a public setter's full name. */
 void config_refuse(scow_container_config *config, scow_status status, const char *setter, const char *format, ...) _printf_(4, 5);

@@ -13,6 +13,8 @@ struct merged {
 	char **env; size_t n_env;        /* "NAME=value": PATH, HOSTNAME, TERM, the user's, the image's; NULL-terminated */
 	const char *workdir, *user, *stop_signal; /* workdir absolute, user "" for root, stop_signal NULL where nobody said */
 	struct config_pair *labels; size_t n_labels;
+	struct health health_said; /* the user's fields, else the image's: what inspect shows */
+	struct health health;      /* what is to be done: all fields set; n_test 0 for no checks at all */
 };
 /* SCOW_E_INVALID "no command specified". @hostname for HOSTNAME, or NULL. */
 int config_merge(const struct image_config *image, const scow_container_config *config, const char *hostname, struct arena *arena,

@@ -5,7 +5,8 @@
  * - an entrypoint of one empty string takes the image's away, and its CMD with it;
  * - variables: PATH, HOSTNAME and TERM first, then the user's, then those of the image that the user did not name; a variable without
  *   a value is taken away, PATH too;
- * - user, directory and stop signal: the image's only where the user set none; labels: both, the user's win.
+ * - user, directory and stop signal: the image's only where the user set none; labels: both, the user's win;
+ * - the health check: field by field, an image's interval goes with the user's test; what nobody said is Docker's default.
  * HOME is found by scow-init, which knows the container's passwd.
  */
 #include "container/create.h"
@@ -16,6 +17,10 @@
 #include "base/path.h"
 #include "base/str.h"
 
+#define HEALTH_INTERVAL_MS 30000
+#define HEALTH_TIMEOUT_MS 30000
+#define HEALTH_START_INTERVAL_MS 5000
+#define HEALTH_RETRIES 3
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static int merge_args(const struct image_config *image, const scow_container_config *config, struct arena *arena, struct merged *out,
@@ -151,6 +156,35 @@ static int merge_labels(const struct image_config *image, const scow_container_c
 	return 0;
 }
 
+static int merge_health(const struct health *image, const struct health *user, struct arena *arena, struct merged *out, scow_error **error)
+{
+	const struct health *test = user->n_test ? user : image;
+	struct health *health = &out->health_said;
+
+	*health = (struct health){
+		.n_test = test->n_test,
+		.interval_ms = user->interval_ms ? user->interval_ms : image->interval_ms,
+		.timeout_ms = user->timeout_ms ? user->timeout_ms : image->timeout_ms,
+		.start_period_ms = user->start_period_ms ? user->start_period_ms : image->start_period_ms,
+		.start_interval_ms = user->start_interval_ms ? user->start_interval_ms : image->start_interval_ms,
+		.retries = user->retries ? user->retries : image->retries,
+	};
+	if (!health->n_test)
+		return 0;
+	health->test = arena_strv(arena, (const char *const *) test->test, test->n_test);
+	if (!health->test)
+		return error_oom(error);
+	if (str_eq(health->test[0], "NONE"))
+		return 0;
+	out->health = *health;
+	health = &out->health;
+	health->interval_ms = health->interval_ms ? health->interval_ms : HEALTH_INTERVAL_MS;
+	health->timeout_ms = health->timeout_ms ? health->timeout_ms : HEALTH_TIMEOUT_MS;
+	health->start_interval_ms = health->start_interval_ms ? health->start_interval_ms : HEALTH_START_INTERVAL_MS;
+	health->retries = health->retries ? health->retries : HEALTH_RETRIES;
+	return 0;
+}
+
 static const char *first_set(const char *user, const char *image)
 {
 	return user && *user ? user : image && *image ? image : NULL;
@@ -170,6 +204,8 @@ int config_merge(const struct image_config *image, const scow_container_config *
 		r = merge_workdir(image, config, arena, out, error);
 	if (r == 0)
 		r = merge_labels(image, config, arena, out, error);
+	if (r == 0)
+		r = merge_health(&image->health, &config->health, arena, out, error);
 	if (r < 0)
 		return r;
 	out->user = user ? arena_strdup(arena, user) : "";

@@ -163,6 +163,51 @@ static int parse_root(const cJSON *root, struct image_config *out, scow_error **
 	return 0;
 }
 
+bool health_test_is_valid(const char *const *test, size_t n_test)
+{
+	if (!n_test || str_eq(test[0], "NONE"))
+		return n_test == 1;
+	return n_test > 1 && (str_eq(test[0], "CMD") || str_eq(test[0], "CMD-SHELL"));
+}
+
+/* Nanoseconds into milliseconds; what is negative or beyond counting is as if it was not said. */
+static int copy_duration(const cJSON *object, const char *name, int64_t *ms, scow_error **error)
+{
+	int64_t ns = 0;
+	int r = json_i64(object, name, &ns, error);
+
+	*ms = ns > 0 ? (ns - 1) / 1000000 + 1 : 0;
+	if (*ms > UINT32_MAX)
+		*ms = 0;
+	return r;
+}
+
+/* A test of a form that nobody knows is none: Docker runs such an image too. */
+static int copy_health(const cJSON *object, struct image_config *out, scow_error **error)
+{
+	struct health *health = &out->health;
+	const cJSON *check;
+	int64_t retries = 0;
+	int r;
+
+	r = json_object(object, "Healthcheck", &check, error);
+	if (r < 0 || !check)
+		return r;
+	if ((r = copy_strings(check, "Test", &out->arena, &health->test, &health->n_test, error)) < 0 ||
+	    (r = copy_duration(check, "Interval", &health->interval_ms, error)) < 0 ||
+	    (r = copy_duration(check, "Timeout", &health->timeout_ms, error)) < 0 ||
+	    (r = copy_duration(check, "StartPeriod", &health->start_period_ms, error)) < 0 ||
+	    (r = copy_duration(check, "StartInterval", &health->start_interval_ms, error)) < 0 ||
+	    (r = json_i64(check, "Retries", &retries, error)) < 0)
+		return error_wrap(error, r, "Healthcheck");
+	health->retries = retries > 0 && retries <= INT32_MAX ? (unsigned int) retries : 0;
+	if (arena_failed(&out->arena))
+		return error_oom(error);
+	if (!health_test_is_valid((const char *const *) health->test, health->n_test))
+		health->n_test = 0;
+	return 0;
+}
+
 static int parse_process(const cJSON *root, struct image_config *out, scow_error **error)
 {
 	struct arena *arena = &out->arena;
@@ -181,7 +226,10 @@ static int parse_process(const cJSON *root, struct image_config *out, scow_error
 	    (r = copy_keys(config, "Volumes", arena, &out->volumes, &out->n_volumes, error)) < 0 ||
 	    (r = copy_keys(config, "ExposedPorts", arena, &out->exposed_ports, &out->n_exposed_ports, error)) < 0)
 		return error_wrap(error, r, "config");
-	return error_wrap(error, copy_labels(config, out, error), "config");
+	r = copy_labels(config, out, error);
+	if (r == 0)
+		r = copy_health(config, out, error);
+	return error_wrap(error, r, "config");
 }
 
 static int parse(const cJSON *root, struct image_config *out, scow_error **error)

@@ -55,6 +55,15 @@ int manifest_choose(const struct manifest *index, const struct platform *wanted,
 /* What a layer's media type says of its compression; false for foreign or unknown ones. */
 bool manifest_layer_codec(const char *media_type, enum codec_kind *out);
 
+/* A HEALTHCHECK, of an image or of a container: what was not said is empty or 0. */
+struct health {
+	char **test; size_t n_test; /* "CMD", words; "CMD-SHELL", a script; "NONE" */
+	int64_t interval_ms, timeout_ms, start_period_ms, start_interval_ms;
+	unsigned int retries;
+};
+/* Whether these words are one of the three forms. */
+bool health_test_is_valid(const char *const *test, size_t n_test);
+
 /* The parts of an image config that the engine uses. Strings live in the arena. */
 struct image_config {
 	struct arena arena;
@@ -68,6 +77,7 @@ struct image_config {
 	char **labels; size_t n_labels;         /* name, value, name, value ... */
 	char **volumes; size_t n_volumes;       /* paths */
 	char **exposed_ports; size_t n_exposed_ports;
+	struct health health;
 };
 int image_config_parse(const char *text, size_t size, struct image_config *out, scow_error **error) _must_check_;
 void image_config_done(struct image_config *config);

@@ -57,7 +57,7 @@ static void test_process(void **state)
 	REFUSED(set_user, "':0' is not a user: 'name', 'uid', 'user:group'", ":0");
 	REFUSED(set_user, "'a:' is not a user: 'name', 'uid', 'user:group'", "a:");
 	REFUSED(set_user, "'a:b:c' is not a user: 'name', 'uid', 'user:group'", "a:b:c");
-	REFUSED(set_user, "'a\nb' is not a user: 'name', 'uid', 'user:group'", "a\nb");
+	REFUSED(set_user, "'a\\x0ab' is not a user: 'name', 'uid', 'user:group'", "a\nb");
 	TAKEN(set_user, "1000:1000");
 	TAKEN(set_user, "");
 	REFUSED(add_group, "'' is not a group", "");
@@ -220,6 +220,82 @@ static void test_last_value_counts(void **state)
 	check_kept(config, 0, NULL);
 }
 
+static void check_log(const char *size, const char *files, const char *compress, struct log_settings expected)
+{
+	scow_container_config *config = scow_container_config_new();
+	struct log_settings log;
+
+	if (size)
+		scow_container_config_add_log_option(config, "max-size", size);
+	if (files)
+		scow_container_config_add_log_option(config, "max-file", files);
+	if (compress)
+		scow_container_config_add_log_option(config, "compress", compress);
+	config_log_settings(config, &log);
+	assert_int_equal(log.max_bytes, expected.max_bytes);
+	assert_int_equal(log.max_files, expected.max_files);
+	assert_int_equal(log.compress, expected.compress);
+	check_kept(config, 0, NULL);
+}
+
+static void test_logs(void **state)
+{
+	scow_container_config *config = scow_container_config_new();
+
+	(void) state;
+	check_log(NULL, NULL, NULL, (struct log_settings){ .max_files = 1 });
+	check_log("10m", "3", "T", (struct log_settings){ .max_bytes = 10000000, .max_files = 3, .compress = true });
+	check_log("1.5k", NULL, "0", (struct log_settings){ .max_bytes = 1500, .max_files = 1 });
+	check_log("7", NULL, NULL, (struct log_settings){ .max_bytes = 7, .max_files = 1 });
+	check_log("2 GiB", NULL, NULL, (struct log_settings){ .max_bytes = 2000000000, .max_files = 1 });
+	REFUSED(add_log_option, "max-size: '0' is not a size such as '10m'", "max-size", "0");
+	REFUSED(add_log_option, "max-size: '-1' is not a size such as '10m'", "max-size", "-1");
+	REFUSED(add_log_option, "max-size: '0x10' is not a size such as '10m'", "max-size", "0x10");
+	REFUSED(add_log_option, "max-size: '10mm' is not a size such as '10m'", "max-size", "10mm");
+	REFUSED(add_log_option, "max-size: '' is not a size such as '10m'", "max-size", NULL);
+	REFUSED(add_log_option, "max-size: '99999999p' is not a size such as '10m'", "max-size", "99999999p");
+	REFUSED(add_log_option, "max-file: '0' is not a number of 1 to 1000 files", "max-file", "0");
+	REFUSED(add_log_option, "max-file: 'x' is not a number of 1 to 1000 files", "max-file", "x");
+	REFUSED(add_log_option, "compress: 'yes' is neither true nor false", "compress", "yes");
+	REFUSED_AS(SCOW_E_UNSUPPORTED, add_log_option, "'tag' is not an option of a log", "tag", "x");
+	REFUSED_AS(SCOW_E_UNSUPPORTED, set_log_driver, "'journald' is not a log driver of this version", "journald");
+	TAKEN(set_log_driver, "none");
+	TAKEN(set_log_driver, NULL);
+	scow_container_config_set_log_driver(config, "none");
+	scow_container_config_add_log_option(config, "max-size", "1m");
+	check_kept(config, SCOW_E_INVALID, "the log driver 'none' has no option 'max-size'");
+	config = scow_container_config_new();
+	scow_container_config_add_log_option(config, "max-size", "1m");
+	scow_container_config_add_log_option(config, "compress", "true");
+	check_kept(config, SCOW_E_INVALID, "a log of one file is not compressed");
+}
+
+static void test_restart_and_health(void **state)
+{
+	static const char *const unknown[] = { "true", NULL }, *const alone[] = { "CMD-SHELL", NULL },
+				 *const none[] = { "NONE", "x", NULL };
+	static const char *const good[] = { "CMD", "true", "", NULL }, *const off[] = { "NONE", NULL }, *const empty[] = { NULL };
+	scow_container_config *config = scow_container_config_new();
+
+	(void) state;
+	TAKEN(set_restart, SCOW_RESTART_ALWAYS, 0);
+	TAKEN(set_restart, SCOW_RESTART_ON_FAILURE, 0);
+	REFUSED(set_restart, "a number of retries goes with 'on-failure' only", SCOW_RESTART_ALWAYS, 1);
+	REFUSED(set_restart, "9 is no policy", (scow_restart) 9, 0);
+	REFUSED(set_restart, "4294967295 retries are too many", SCOW_RESTART_ON_FAILURE, UINT32_MAX);
+	TAKEN(set_health, good, 1, 1, 1, 1, 1);
+	TAKEN(set_health, off, 0, 0, 0, 0, 0);
+	TAKEN(set_health, empty, 5, 0, 0, 0, 0);
+	TAKEN(set_health, NULL, 0, 0, 0, 0, 2);
+#define FORMS "'NONE', 'CMD' and its words, or 'CMD-SHELL' and a script"
+	REFUSED(set_health, "'true' alone is not a test: " FORMS, unknown, 0, 0, 0, 0, 0);
+	REFUSED(set_health, "'CMD-SHELL' alone is not a test: " FORMS, alone, 0, 0, 0, 0, 0);
+	REFUSED(set_health, "'NONE' is not a test: " FORMS, none, 0, 0, 0, 0, 0);
+	scow_container_config_set_restart(config, SCOW_RESTART_UNLESS_STOPPED, 0);
+	scow_container_config_set_ephemeral(config, 1);
+	check_kept(config, SCOW_E_INVALID, "a container that is removed when it exits cannot be restarted");
+}
+
 /* What scow_container_config_new() gave without memory may be given to every setter. */
 static void test_without_config(void **state)
 {
@@ -231,6 +307,10 @@ static void test_without_config(void **state)
 	scow_container_config_set_memory_bytes(NULL, 1);
 	scow_container_config_add_device(NULL, "/dev/null", NULL, NULL);
 	scow_container_config_set_user(NULL, "x");
+	scow_container_config_set_restart(NULL, SCOW_RESTART_ALWAYS, 0);
+	scow_container_config_set_health(NULL, NULL, 0, 0, 0, 0, 0);
+	scow_container_config_set_log_driver(NULL, "x");
+	scow_container_config_add_log_option(NULL, "x", "y");
 	scow_container_config_add_ulimit(NULL, "nofile", 1, 1);
 	assert_null(scow_container_config_unref(NULL));
 }
@@ -238,11 +318,18 @@ static void test_without_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_process),           cmocka_unit_test(test_mounts),
-		cmocka_unit_test(test_two_mounts),        cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_together),          cmocka_unit_test(test_cpus_of_the_host),
-		cmocka_unit_test(test_security),          cmocka_unit_test(test_first_error_stays),
-		cmocka_unit_test(test_last_value_counts), cmocka_unit_test(test_without_config),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_two_mounts),
+		cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_cpus_of_the_host),
+		cmocka_unit_test(test_security),
+		cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_last_value_counts),
+		cmocka_unit_test(test_without_config),
+		cmocka_unit_test(test_logs),
+		cmocka_unit_test(test_restart_and_health),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

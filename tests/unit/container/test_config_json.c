@@ -224,6 +224,39 @@ static void test_small(void **state)
 	check_written(config, "{\"StopTimeout\":0,\"HostConfig\":{\"PidsLimit\":-1}}");
 }
 
+static void test_detached(void **state)
+{
+	static const char *const test[] = { "CMD-SHELL", "true || false", NULL };
+	static const char document[] =
+		"{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"true || false\"],\"Interval\":1500000000,\"Timeout\":1000000,"
+		"\"StartPeriod\":4294967295000000,\"StartInterval\":2000000,\"Retries\":5},\"HostConfig\":{"
+		"\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":4},\"LogConfig\":{\"Type\":"
+		"\"json-file\",\"Config\":{\"max-size\":\"1.5m\",\"max-file\":\"3\",\"compress\":\"true\"}}}}";
+	scow_container_config *config = scow_container_config_new(), *read;
+
+	(void) state;
+	scow_container_config_set_health(config, test, 1500, 1, UINT32_MAX, 2, 5);
+	scow_container_config_set_restart(config, SCOW_RESTART_ON_FAILURE, 4);
+	scow_container_config_set_log_driver(config, "json-file");
+	scow_container_config_add_log_option(config, "max-size", "1.5m");
+	scow_container_config_add_log_option(config, "max-file", "3");
+	scow_container_config_add_log_option(config, "compress", "true");
+	check_written(config, document);
+	read = read_good(document);
+	assert_int_equal(read->health.start_period_ms, UINT32_MAX);
+	assert_int_equal(read->restart_retries, 4);
+	check_written(read, document);
+	/* What says no more than the defaults is not written. */
+	check_written(
+		read_good(
+			"{\"Healthcheck\":{},\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"},\"LogConfig\":{\"Type\":\"json-file\"}}}"),
+		"{}");
+	check_written(read_good("{\"Healthcheck\":null,\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"unless-stopped\"},\"LogConfig\":{"
+				"\"Type\":\"none\"}}}"),
+		      "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"unless-stopped\",\"MaximumRetryCount\":0},\"LogConfig\":{\"Type\":"
+		      "\"none\",\"Config\":{}}}}");
+}
+
 static void test_kept_error(void **state)
 {
 	scow_container_config *config = scow_container_config_new();
@@ -324,10 +357,20 @@ static void test_refused(void **state)
 		  "HostConfig.PortBindings: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"NetworkMode\":\"bridge\"}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.NetworkMode: network 'bridge': this version has no networks of its own" },
-		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\"}}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.RestartPolicy: this version does not restart containers" },
+		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"sometimes\"}}}", SCOW_E_INVALID,
+		  "HostConfig.RestartPolicy: 'sometimes' is no policy: no, on-failure, always or unless-stopped" },
+		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\",\"MaximumRetryCount\":3}}}", SCOW_E_INVALID,
+		  "HostConfig.RestartPolicy: a number of retries goes with 'on-failure' only" },
+		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":-1}}}", SCOW_E_INVALID,
+		  "HostConfig.RestartPolicy: expected a MaximumRetryCount that is not negative" },
+		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\"},\"AutoRemove\":true}}", SCOW_E_INVALID,
+		  "a container that is removed when it exits cannot be restarted" },
 		{ "{\"HostConfig\":{\"LogConfig\":{\"Type\":\"syslog\"}}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.LogConfig: this version has no log drivers" },
+		  "HostConfig.LogConfig: 'syslog' is not a log driver of this version" },
+		{ "{\"HostConfig\":{\"LogConfig\":{\"Type\":\"\",\"Config\":{\"max-size\":\"x\"}}}}", SCOW_E_INVALID,
+		  "HostConfig.LogConfig: max-size: 'x' is not a size such as '10m'" },
+		{ "{\"HostConfig\":{\"LogConfig\":{\"Type\":\"none\",\"Config\":{\"max-file\":\"2\"}}}}", SCOW_E_INVALID,
+		  "the log driver 'none' has no option 'max-file'" },
 		{ "{\"HostConfig\":{\"Binds\":[\"data:/data\"]}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.Binds: 'data' names a volume, which this version does not have" },
 		{ "{\"HostConfig\":{\"Binds\":[\"/data\"]}}", SCOW_E_UNSUPPORTED,
@@ -346,7 +389,15 @@ static void test_refused(void **state)
 		  "HostConfig.MaskedPaths: a list of one's own cannot be honoured by this version" },
 		{ "{\"HostConfig\":{\"SecurityOpt\":[\"apparmor=docker-default\"]}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.SecurityOpt: 'apparmor=docker-default': this version cannot honour it" },
-		{ "{\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"]}}", SCOW_E_UNSUPPORTED, "Healthcheck: this version has no health checks" },
+		{ "{\"Healthcheck\":{\"Test\":[\"CMD\"]}}", SCOW_E_INVALID,
+		  "Healthcheck: 'CMD' alone is not a test: 'NONE', 'CMD' and its words, or 'CMD-SHELL' and a script" },
+		{ "{\"Healthcheck\":{\"Test\":[\"true\"]}}", SCOW_E_INVALID, NULL },
+		{ "{\"Healthcheck\":{\"Test\":\"true\"}}", SCOW_E_INVALID, "Healthcheck: expected an array of strings" },
+		{ "{\"Healthcheck\":[]}", SCOW_E_INVALID, "Healthcheck: expected an object" },
+		{ "{\"Healthcheck\":{\"Interval\":999999}}", SCOW_E_INVALID,
+		  "Healthcheck.Interval: expected nanoseconds: 0, or a millisecond (1000000) and more" },
+		{ "{\"Healthcheck\":{\"Timeout\":1500001}}", SCOW_E_UNSUPPORTED, "Healthcheck.Timeout: finer than a millisecond" },
+		{ "{\"Healthcheck\":{\"Retries\":-1}}", SCOW_E_INVALID, "Healthcheck: expected a number of Retries that is not negative" },
 		{ "{\"Volumes\":{\"/data\":{}}}", SCOW_E_UNSUPPORTED, "Volumes: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{}]}}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.PortBindings: this version cannot honour it" },
@@ -364,8 +415,9 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything),     cmocka_unit_test(test_small),        cmocka_unit_test(test_kept_error),
-		cmocka_unit_test(test_docker_request), cmocka_unit_test(test_docker_forms), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_everything), cmocka_unit_test(test_small),          cmocka_unit_test(test_kept_error),
+		cmocka_unit_test(test_detached),   cmocka_unit_test(test_docker_request), cmocka_unit_test(test_docker_forms),
+		cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,13 +186,59 @@ static void test_others(void **state)
 	arena_done(&arena);
 }
 
+/* Field by field: the image's interval goes with the user's test, and the reverse. */
+static void test_health(void **state)
+{
+	static const char *const image_test[] = { "CMD", "check", "it", NULL };
+	struct image_config image = { .health = { .test = (char **) image_test, .n_test = 3, .interval_ms = 100, .start_period_ms = 7 } };
+	static const char *const command[] = { "true", NULL };
+	scow_container_config *config = scow_container_config_new();
+	struct merged merged;
+	struct arena arena = { 0 };
+
+	(void) state;
+	image.cmd = (char **) command;
+	image.n_cmd = 1;
+	assert_ok(config_merge(&image, config, NULL, &arena, &merged, NULL));
+	assert_words(merged.health.test, merged.health.n_test, WORDS("CMD", "check", "it"));
+	assert_int_equal(merged.health.interval_ms, 100);
+	assert_int_equal(merged.health.timeout_ms, 30000);
+	assert_int_equal(merged.health.start_period_ms, 7);
+	assert_int_equal(merged.health.start_interval_ms, 5000);
+	assert_int_equal(merged.health.retries, 3);
+	assert_int_equal(merged.health_said.timeout_ms, 0);
+	assert_int_equal(merged.health_said.interval_ms, 100);
+
+	scow_container_config_set_health(config, NULL, 0, 9, 0, 0, 1);
+	assert_ok(config_merge(&image, config, NULL, &arena, &merged, NULL));
+	assert_words(merged.health.test, merged.health.n_test, WORDS("CMD", "check", "it"));
+	assert_int_equal(merged.health.interval_ms, 100);
+	assert_int_equal(merged.health.timeout_ms, 9);
+	assert_int_equal(merged.health.retries, 1);
+
+	scow_container_config_set_health(config, WORDS("CMD-SHELL", "x"), 5, 0, 0, 0, 0);
+	assert_ok(config_merge(&image, config, NULL, &arena, &merged, NULL));
+	assert_words(merged.health.test, merged.health.n_test, WORDS("CMD-SHELL", "x"));
+	assert_int_equal(merged.health.interval_ms, 5);
+
+	scow_container_config_set_health(config, WORDS("NONE"), 0, 0, 0, 0, 0);
+	assert_ok(config_merge(&image, config, NULL, &arena, &merged, NULL));
+	assert_int_equal(merged.health.n_test, 0);
+	assert_words(merged.health_said.test, merged.health_said.n_test, WORDS("NONE"));
+
+	image.health = (struct health){ 0 };
+	scow_container_config_set_health(config, NULL, 5, 0, 0, 0, 0);
+	assert_ok(config_merge(&image, config, NULL, &arena, &merged, NULL));
+	assert_int_equal(merged.health.n_test, 0);
+	scow_container_config_unref(config);
+	arena_done(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_args),
-		cmocka_unit_test(test_env),
-		cmocka_unit_test(test_workdir),
-		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_args),   cmocka_unit_test(test_env),    cmocka_unit_test(test_workdir),
+		cmocka_unit_test(test_others), cmocka_unit_test(test_health),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

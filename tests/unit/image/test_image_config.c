@@ -143,11 +143,37 @@ static void test_control_characters_are_bytes(void **state)
 	image_config_done(&c);
 }
 
+static void test_health(void **state)
+{
+	struct image_config c;
+
+	(void) state;
+	assert_int_equal(parse("{" PLATFORM ROOTFS ",\"config\":{\"Healthcheck\":{\"Test\":[\"CMD\",\"/check\"],\"Interval\":1500000001,"
+			       "\"Timeout\":1,\"StartPeriod\":-5,\"StartInterval\":0,\"Retries\":2}}}", &c, NULL), 0);
+	assert_int_equal(c.health.n_test, 2);
+	assert_string_equal(c.health.test[1], "/check");
+	assert_int_equal(c.health.interval_ms, 1501);
+	assert_int_equal(c.health.timeout_ms, 1);
+	assert_int_equal(c.health.start_period_ms, 0);
+	assert_int_equal(c.health.retries, 2);
+	image_config_done(&c);
+	/* A form that nobody knows is no test; what is no array is refused. */
+	assert_int_equal(parse("{" PLATFORM ROOTFS ",\"config\":{\"Healthcheck\":{\"Test\":[\"HTTP\",\"/\"],\"Retries\":-2}}}", &c, NULL), 0);
+	assert_int_equal(c.health.n_test, 0);
+	assert_int_equal(c.health.retries, 0);
+	image_config_done(&c);
+	assert_int_equal(parse("{" PLATFORM ROOTFS ",\"config\":{\"Healthcheck\":{\"Test\":\"x\"}}}", &c, NULL), SCOW_E_CORRUPT);
+	assert_int_equal(parse("{" PLATFORM ROOTFS ",\"config\":{\"Healthcheck\":{\"Interval\":\"30s\"}}}", &c, NULL), SCOW_E_CORRUPT);
+	assert_int_equal(parse("{" PLATFORM ROOTFS ",\"config\":{\"Healthcheck\":null}}", &c, NULL), 0);
+	image_config_done(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),	cmocka_unit_test(test_sparse),			     cmocka_unit_test(test_times),
 		cmocka_unit_test(test_refuses), cmocka_unit_test(test_control_characters_are_bytes),
+		cmocka_unit_test(test_health),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
