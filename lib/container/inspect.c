@@ -5,23 +5,17 @@
  * The stored settings are already in the form of Docker's create request, with what is at its default left
  * out; Docker's answer shows the defaults too, so the document starts from those and lays the settings over them.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
 #include "container/options.h"
+#include "container/text.h"
 #include "image/layer.h"
-
-#define SECOND INT64_C(1000000000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define TIME_TEXT 40
 
 static const char host_defaults[] =
 	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"none\",\"Config\":{}},\"NetworkMode\":\"none\","
@@ -44,52 +38,6 @@ static const char config_defaults[] =
 
 static const char network_settings[] = "{\"SandboxID\":\"\",\"Ports\":{},\"IPAddress\":\"\",\"MacAddress\":\"\",\"Networks\":{}}";
 
-/* ---- times ---- */
-
-/* RFC 3339 with nanoseconds, in UTC. 0 is the zero time of Go, which Docker shows for "never". */
-static void format_time(int64_t ns, char out[TIME_TEXT])
-{
-	time_t seconds = (time_t) (ns / SECOND);
-	struct tm tm;
-
-	if (ns <= 0 || !gmtime_r(&seconds, &tm)) {
-		snprintf(out, TIME_TEXT, "0001-01-01T00:00:00Z");
-		return;
-	}
-	snprintf(out, TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned int) (tm.tm_year + 1900) % 10000,
-		 (unsigned int) (tm.tm_mon + 1) % 100, (unsigned int) tm.tm_mday % 100, (unsigned int) tm.tm_hour % 100,
-		 (unsigned int) tm.tm_min % 100, (unsigned int) tm.tm_sec % 100, (unsigned int) (ns % SECOND));
-}
-
-/* How long, as Docker rounds it. */
-static void format_duration(int64_t ns, char *out, size_t size)
-{
-	int64_t seconds = ns / SECOND, minutes = ns / MINUTE, hours = (ns + HOUR / 2) / HOUR;
-
-	if (seconds < 1)
-		snprintf(out, size, "Less than a second");
-	else if (seconds == 1)
-		snprintf(out, size, "1 second");
-	else if (seconds < 60)
-		snprintf(out, size, "%" PRId64 " seconds", seconds);
-	else if (minutes == 1)
-		snprintf(out, size, "About a minute");
-	else if (minutes < 60)
-		snprintf(out, size, "%" PRId64 " minutes", minutes);
-	else if (hours == 1)
-		snprintf(out, size, "About an hour");
-	else if (hours < 48)
-		snprintf(out, size, "%" PRId64 " hours", hours);
-	else if (hours < 24 * 7 * 2)
-		snprintf(out, size, "%" PRId64 " days", hours / 24);
-	else if (hours < 24 * 30 * 2)
-		snprintf(out, size, "%" PRId64 " weeks", hours / 24 / 7);
-	else if (hours < 24 * 365 * 2)
-		snprintf(out, size, "%" PRId64 " months", hours / 24 / 30);
-	else
-		snprintf(out, size, "%" PRId64 " years", hours / 24 / 365);
-}
-
 static char *status_text(const struct container_row *row)
 {
 	char since[32];
@@ -101,15 +49,15 @@ static char *status_text(const struct container_row *row)
 	case SCOW_CONTAINER_PAUSED:
 		if (!row->pid)
 			return strdup("Starting");
-		format_duration(now_ns() - row->started, since, sizeof(since));
+		duration_text(now_ns() - row->started, since, sizeof(since));
 		return strf("Up %s%s", since, row->state == SCOW_CONTAINER_PAUSED ? " (Paused)" : "");
 	case SCOW_CONTAINER_RESTARTING:
-		format_duration(now_ns() - row->finished, since, sizeof(since));
+		duration_text(now_ns() - row->finished, since, sizeof(since));
 		return strf("Restarting (%d) %s ago", row->exit_code, since);
 	case SCOW_CONTAINER_REMOVING:
 		return strdup("Removal In Progress");
 	case SCOW_CONTAINER_EXITED:
-		format_duration(now_ns() - row->finished, since, sizeof(since));
+		duration_text(now_ns() - row->finished, since, sizeof(since));
 		return strf("Exited (%d) %s ago", row->exit_code, since);
 	case SCOW_CONTAINER_DEAD:
 		return strdup("Dead");
@@ -175,7 +123,7 @@ static bool add_time(cJSON *object, const char *name, int64_t ns)
 {
 	char text[TIME_TEXT];
 
-	format_time(ns, text);
+	time_text(ns, text);
 	return add_text(object, name, text);
 }
 

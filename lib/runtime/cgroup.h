@@ -55,6 +55,10 @@ int cgroup_read_usage(struct cgroup *cgroup, struct cgroup_usage *out);
  * swap. Device rules stay. After a failure some may be changed.
  */
 int cgroup_update(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error) _must_check_;
+/* Adds pids_stats, blkio_stats, cpu_stats and memory_stats as Docker has them. @host_memory: the limit where there is none. */
+int cgroup_stats(struct cgroup *cgroup, uint64_t host_memory, struct cJSON *root, scow_error **error) _must_check_;
+/* Every process in it and below it, in ascending order: malloc'ed, NULL for none. */
+int cgroup_pids(struct cgroup *cgroup, pid_t **out, size_t *count, scow_error **error) _must_check_;
 /* Kills every process in it, also those that left PID 1's tree: cgroup.kill, or freeze, kill, thaw. */
 int cgroup_kill(struct cgroup *cgroup, scow_error **error);
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);

@@ -76,6 +76,64 @@ static void visit_signal(int dir_fd, const char *name, void *data)
 	}
 }
 
+struct pid_walk {
+	pid_t *pids;
+	size_t count, room;
+	bool failed;
+};
+
+static void visit_list(int dir_fd, const char *name, void *data)
+{
+	struct pid_walk *pid_walk = data;
+	_cleanup_free_ char *text = NULL, *path = strf("%s/cgroup.procs", name);
+
+	if (!path || file_read_at(dir_fd, path, 64u << 20, &text, NULL) < 0)
+		return;
+	for (char *at = text; *at; at += *at == '\n') {
+		long pid = strtol(at, &at, 10);
+
+		if (pid_walk->count == pid_walk->room) {
+			size_t room = pid_walk->room ? pid_walk->room * 2 : 32;
+			pid_t *grown = realloc(pid_walk->pids, room * sizeof(*grown));
+
+			pid_walk->failed = pid_walk->failed || !grown;
+			if (!grown)
+				return;
+			pid_walk->pids = grown;
+			pid_walk->room = room;
+		}
+		if (pid > 0) /* 0: a process of a pid namespace that we cannot see */
+			pid_walk->pids[pid_walk->count++] = (pid_t) pid;
+	}
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	pid_t left = *(const pid_t *) a, right = *(const pid_t *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+int cgroup_pids(struct cgroup *cgroup, pid_t **out, size_t *count, scow_error **error)
+{
+	struct pid_walk pid_walk = { .pids = NULL };
+
+	*out = NULL;
+	*count = 0;
+	if (!cgroup->n_dirs)
+		return 0;
+	walk(cgroup->dirs[cgroup->dir_of[CG_FREEZER] >= 0 ? cgroup->dir_of[CG_FREEZER] : 0].at_fd, cgroup->path, 0, visit_list, &pid_walk);
+	if (pid_walk.failed) {
+		free(pid_walk.pids);
+		return error_oom(error);
+	}
+	if (pid_walk.count)
+		qsort(pid_walk.pids, pid_walk.count, sizeof(*pid_walk.pids), compare_pids);
+	*out = pid_walk.pids;
+	*count = pid_walk.count;
+	return 0;
+}
+
 /*
  * Without cgroup.kill: a fork bomb would outrun a loop of kills, so it is frozen first. What is frozen dies only when thawed (v1),
  * and what a thawed parent forked meanwhile is caught by the next turn.
