@@ -25,5 +25,6 @@
 #include <scow/container.h>
 #include <scow/log.h>
 #include <scow/event.h>
+#include <scow/system.h>
 
 #endif

@@ -6,7 +6,10 @@
 
 #include <scow/iter.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
+
+DEFINE_CLEANUP(scow_iter *, scow_iter_unref)
 
 enum iter_kind { ITER_IMAGES, ITER_CONTAINERS };
 
