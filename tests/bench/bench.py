@@ -178,40 +178,47 @@ LIMITS = ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
 
 
 def bench_run(work):
+    """Whole programs, in turn. Twice: one close upon the other, as in a busy test run, and with a pause before each, as by hand."""
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(journaled(work))
         root = f"{disk}/scow"
         store(root, work)
-        names, commands = ["scow run --rm --network none"], [[SCOW, "--root", root, "run", "--rm", "--network", "none", "base", "/bin/true"]]
+        ours = ["scow run --rm --network none", [SCOW, "--root", root, "run", "--rm", "--network", "none", "base", "/bin/true"]]
+        small, large = [ours], [ours]
         if shutil.which("crun"):
             bundle(f"{disk}/bundle", work)
-            # crun 1.8 refuses the hybrid layout: a mount namespace in which the v2 part is not mounted.
-            script = (f"umount /sys/fs/cgroup/unified 2>/dev/null; cd {disk}/bundle; exec {BUILD}/tests/bench/rounds {ROUNDS} "
-                      f"{SCOW} --root {root} run --rm --network none base /bin/true -- crun --root {disk}/crun run bench -- "
-                      + (f"bwrap --unshare-all --bind {disk}/bundle/rootfs / --proc /proc --dev /dev /bin/true" if shutil.which("bwrap") else "true"))
-            lines = sh("unshare", "-m", "--propagation", "private", "sh", "-c", script).splitlines()
-            values = [float(line.split()[0]) / 1000 for line in lines]
-            failed = [line.split()[2] for line in lines]
-            for name, value, bad in zip(["scow run --rm --network none", "crun run (ready bundle)", "bwrap --unshare-all"], values, failed):
-                print(f"| {name} | {value:.2f} ms | {value / values[0]:.2f} |{' failed: ' + bad if bad != '0' else ''}", flush=True)
+            small.append(["crun run (ready bundle)", ["crun", "--root", f"{disk}/crun", "run", "--bundle", f"{disk}/bundle", "bench"]])
+        if shutil.which("bwrap"):
+            small.append(["bwrap --unshare-all", ["bwrap", "--unshare-all", "--bind", f"{disk}/bundle/rootfs", "/", "--proc", "/proc", "--dev",
+                                                  "/dev", "/bin/true"]])
         if shutil.which("podman"):
             where = f"{disk}/podman"
             sh(*podman(where), "load", "-q", "-i", f"{work}/base.tar")
-            names.append("podman run --rm --network none")
-            commands.append([*podman(where), "run", "--rm", "--network", "none", *LIMITS, "base", "/bin/true"])
+            stack.callback(sh, *podman(where), "system", "reset", "-f", check=False)
+            large.append(["podman run --rm --network none", [*podman(where), "run", "--rm", "--network", "none", *LIMITS, "base", "/bin/true"]])
         if shutil.which("dockerd"):
             os.mkdir(f"{disk}/docker")
             try:
                 docker = stack.enter_context(dockerd(f"{disk}/docker"))
                 sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
-                names.append("docker run --rm --network none")
-                commands.append([*docker, "run", "--rm", "--network", "none", "base", "/bin/true"])
+                large.append(["docker run --rm --network none", [*docker, "run", "--rm", "--network", "none", "base", "/bin/true"]])
             except RuntimeError as reason:
                 print(f"docker is left out: {reason}")
-        results = rounds(commands, max(ROUNDS // 2, 5))
-        for name, (value, bad) in zip(names, results):
-            print(f"| {name} | {value:.2f} ms | {value / results[0][0]:.1f} |{f' failed: {bad}' if bad else ''}", flush=True)
-        sh(*podman(f"{disk}/podman"), "system", "reset", "-f", check=False)
+        # crun 1.8 refuses the hybrid layout: a mount namespace in which the v2 part is not mounted.
+        hide = ["unshare", "-m", "--propagation", "private", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"]
+        for pause in (0, 100):
+            print(f"pause of {pause} ms before each:")
+            os.environ["ROUNDS_PAUSE_MS"] = str(pause)
+            report(small, rounds([command for _, command in small], ROUNDS, hide))
+            # One at a time: what a daemon still clears up after its own container is not the next one's.
+            results = [rounds([command], max(ROUNDS // 2, 5))[0] for _, command in large]
+            report(large, results)
+        os.environ.pop("ROUNDS_PAUSE_MS")
+
+
+def report(named, results):
+    for (name, _), (value, bad) in zip(named, results):
+        print(f"| {name} | {value:.2f} ms | {value / results[0][0]:.2f} |{f' failed: {bad}' if bad else ''}", flush=True)
 
 
 def bench_many(work):

@@ -2,8 +2,8 @@
 /*
  * rounds N COMMAND... [-- COMMAND...]...: runs the commands in turn, N rounds, and prints one line each:
  * median and 10th percentile of the wall time in microseconds, and how many failed. Interleaved, so that a
- * noisy machine is noisy for all of them alike; with a pause of 100 ms before each, because the kernel takes down the namespaces of
- * the one before for so long, and that would be charged to the next. posix_spawn by hand: a shell or Python would cost more than what is measured.
+ * noisy machine is noisy for all of them alike; with ROUNDS_PAUSE_MS before each, because the kernel takes
+ * down the namespaces of the one before for about 100 ms, and that is charged to the next. posix_spawn by hand: a shell or Python would cost more than what is measured.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +36,8 @@ int main(int argc, char **argv)
 	char **commands[32];
 	double *times[32];
 	int n = 0, failed[32] = { 0 }, rounds = argc > 2 ? atoi(argv[1]) : 0;
+	long pause_ms = getenv("ROUNDS_PAUSE_MS") ? atol(getenv("ROUNDS_PAUSE_MS")) : 0;
+	struct timespec pause = { pause_ms / 1000, pause_ms % 1000 * 1000000 };
 	posix_spawn_file_actions_t quiet;
 
 	if (rounds < 1)
@@ -53,12 +55,12 @@ int main(int argc, char **argv)
 	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
 	for (int round = -1; round < rounds; round++) { /* the first warms up */
 		for (int i = 0; i < n; i++) {
-			struct timespec pause = { 0, 100000000 };
 			double start;
 			int status = -1;
 			pid_t pid;
 
-			nanosleep(&pause, NULL);
+			if (pause_ms)
+				nanosleep(&pause, NULL);
 			start = now_us();
 			if (posix_spawnp(&pid, commands[i][0], &quiet, NULL, commands[i], environ) == 0)
 				while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
