@@ -36,6 +36,8 @@ bool parse_bytes(const char *text, int64_t *bytes);
 bool parse_number(const char *text, int64_t *number);
 /* "1.5": @scale-ths of one. False if it is no number, or finer than that. */
 bool parse_decimal(const char *text, unsigned int scale, uint64_t *value);
+/* "1m30s", "500ms", as Go writes times; false if it is none, or negative, or finer than a millisecond. */
+bool parse_duration_ms(const char *text, unsigned int *ms);
 /* A whole file, NUL-terminated; NULL and errno. "-" is no special name. */
 char *read_whole(const char *path, size_t *size);
 /* @text fit for @stream: on a terminal, control characters are shown as escapes. Line ends stay if @lines. */
@@ -102,6 +104,11 @@ struct run_options {
 	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
 	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *network, *hostname, *domainname;
 	const char *ipc, *pid, *uts, *userns, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
+	bool detach, no_healthcheck;
+	const char *restart, *log_driver, *detach_keys, *health_cmd, *health_interval, *health_timeout, *health_start_period,
+		*health_start_interval;
+	struct number health_retries;
+	struct list log_options;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
 	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
@@ -112,6 +119,11 @@ typedef void variable_fn(void *config, const char *name, const char *value);
 bool read_variables(const char *path, bool from_env, variable_fn *set, void *config);
 /* What the flags and the command line after the image say. NULL after printing what is wrong. */
 scow_container_config *run_config(struct cli *cli, const struct run_options *options, char **command);
+
+/* ---- run_detached.c: what happens while nobody watches; false after printing what is wrong ---- */
+bool detached_configure(scow_container_config *config, const struct run_options *options);
+/* "on-failure:3". */
+bool parse_restart(const char *text, scow_restart *policy, unsigned int *max_retries);
 
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);

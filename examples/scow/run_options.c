@@ -41,6 +41,12 @@ const struct option run_option_table[] = {
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
 	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
 	{ "group-add", 0, OPTION_LIST, "list", "Add additional groups to join", AT(groups) },
+	{ "health-cmd", 0, OPTION_TEXT, "string", "Script that tells whether it is well", AT(health_cmd) },
+	{ "health-interval", 0, OPTION_TEXT, "duration", "Time between two checks (500ms|5s|1m30s)", AT(health_interval) },
+	{ "health-retries", 0, OPTION_NUMBER, "int", "Failures in a row that make it unhealthy", AT(health_retries) },
+	{ "health-start-interval", 0, OPTION_TEXT, "duration", "Time between two checks while it starts", AT(health_start_interval) },
+	{ "health-start-period", 0, OPTION_TEXT, "duration", "Time to start, in which failures do not count", AT(health_start_period) },
+	{ "health-timeout", 0, OPTION_TEXT, "duration", "Time that one check may take", AT(health_timeout) },
 	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
 	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
 	{ "insecure", 0, OPTION_SWITCH, NULL, "Pull over plain HTTP or unverified TLS if need be", AT(insecure) },
@@ -48,6 +54,8 @@ const struct option run_option_table[] = {
 	{ "ipc", 0, OPTION_TEXT, "string", "IPC namespace (host|private|container:NAME)", AT(ipc) },
 	{ "label", 'l', OPTION_LIST, "list", "Set metadata on the container", AT(labels) },
 	{ "label-file", 0, OPTION_LIST, "list", "Read in a file of labels", AT(label_files) },
+	{ "log-driver", 0, OPTION_TEXT, "string", "How a detached one's output is kept (json-file|none)", AT(log_driver) },
+	{ "log-opt", 0, OPTION_LIST, "list", "Log options (max-size=10m, max-file=3, compress=true)", AT(log_options) },
 	{ "memory", 'm', OPTION_BYTES, "bytes", "Memory limit", AT(memory) },
 	{ "memory-reservation", 0, OPTION_BYTES, "bytes", "Memory soft limit", AT(memory_reservation) },
 	{ "memory-swap", 0, OPTION_BYTES, "bytes", "Memory and swap together; -1 for unlimited swap", AT(memory_swap) },
@@ -55,6 +63,7 @@ const struct option run_option_table[] = {
 	{ "name", 0, OPTION_TEXT, "string", "Assign a name to the container", AT(name) },
 	{ "network", 0, OPTION_TEXT, "network", "Network (none|host|container:NAME); none by default", AT(network) },
 	{ "net", 0, OPTION_TEXT, "network", NULL, AT(network) },
+	{ "no-healthcheck", 0, OPTION_SWITCH, NULL, "Do without the image's HEALTHCHECK", AT(no_healthcheck) },
 	{ "oom-score-adj", 0, OPTION_NUMBER, "int", "Tune the host's OOM preferences (-1000 to 1000)", AT(oom_score_adj) },
 	{ "pid", 0, OPTION_TEXT, "string", "PID namespace (host|container:NAME)", AT(pid) },
 	{ "pids-limit", 0, OPTION_NUMBER, "int", "Limit of processes and threads; -1 for none", AT(pids) },
@@ -63,6 +72,7 @@ const struct option run_option_table[] = {
 	{ "pull", 0, OPTION_TEXT, "string", "Pull the image before running (always|missing|never)", AT(pull) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "No pull progress", AT(quiet) },
 	{ "read-only", 0, OPTION_SWITCH, NULL, "Mount the container's root read-only", AT(read_only) },
+	{ "restart", 0, OPTION_TEXT, "string", "When to start it again (no|on-failure[:max]|always|unless-stopped)", AT(restart) },
 	{ "rm", 0, OPTION_SWITCH, NULL, "Remove the container when it exits", AT(rm) },
 	{ "security-opt", 0, OPTION_LIST, "list", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined", AT(security) },
 	{ "shm-size", 0, OPTION_BYTES, "bytes", "Size of /dev/shm", AT(shm_size) },
@@ -86,12 +96,7 @@ const struct option run_option_table[] = {
 	LATER("publish", 'p', "list", no_networks),
 	LATER("publish-all", 'P', NULL, no_networks),
 	LATER("attach", 'a', "list", NULL),
-	LATER("detach-keys", 0, "string", NULL),
-	LATER("health-cmd", 0, "string", NULL),
-	LATER("log-driver", 0, "string", NULL),
-	LATER("log-opt", 0, "list", NULL),
 	LATER("memory-swappiness", 0, "int", NULL),
-	LATER("restart", 0, "string", NULL),
 	LATER("volumes-from", 0, "list", NULL),
 	{ NULL },
 };
@@ -403,7 +408,8 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 			scow_container_config_set_command(config, (const char *const *) command);
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
-		ok = configure_environment(config, options) && configure_limits(config, options) && mounts_configure(config, options);
+		ok = configure_environment(config, options) && configure_limits(config, options) && mounts_configure(config, options) &&
+		     detached_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);

@@ -18,7 +18,7 @@
 #include "image/layer.h"
 
 static const char host_defaults[] =
-	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"none\",\"Config\":{}},\"NetworkMode\":\"none\","
+	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"none\","
 	"\"PortBindings\":{},"
 	"\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"AutoRemove\":false,\"VolumeDriver\":\"\",\"VolumesFrom\":null,"
 	"\"CapAdd\":null,\"CapDrop\":null,\"CgroupnsMode\":\"private\",\"Dns\":[],\"DnsOptions\":[],\"DnsSearch\":[],\"ExtraHosts\":null,"
@@ -190,6 +190,31 @@ static bool add_path_and_args(cJSON *root, const scow_container *container)
 	return put_item(root, "Args", args ? args : cJSON_CreateArray()) && ok;
 }
 
+/* Merged, in nanoseconds; nothing where nobody said anything. */
+static bool put_health(cJSON *config, const struct health *health)
+{
+	const struct {
+		const char *name;
+		int64_t value;
+	} numbers[] = {
+		{ "Interval", health->interval_ms * 1000000 },
+		{ "Timeout", health->timeout_ms * 1000000 },
+		{ "StartPeriod", health->start_period_ms * 1000000 },
+		{ "StartInterval", health->start_interval_ms * 1000000 },
+		{ "Retries", health->retries },
+	};
+	cJSON *out = cJSON_CreateObject();
+	bool ok = out && (!health->n_test || put_strings(out, "Test", health->test, health->n_test));
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && ok; i++)
+		if (numbers[i].value)
+			ok = add_number(out, numbers[i].name, numbers[i].value);
+	if (ok && out->child)
+		return put_item(config, "Healthcheck", out);
+	cJSON_Delete(out);
+	return ok;
+}
+
 static bool add_config(cJSON *root, const scow_container *container, const scow_container_config *config, const struct image_config *image,
 		       cJSON *stored, const struct merged *merged)
 {
@@ -209,6 +234,7 @@ static bool add_config(cJSON *root, const scow_container *container, const scow_
 	     put_text(out, "WorkingDir", merged->workdir) && put_strings(out, "Env", merged->env, merged->n_env);
 	if (ok && merged->stop_signal)
 		ok = put_text(out, "StopSignal", merged->stop_signal);
+	ok = ok && put_health(out, &merged->health_said);
 	/* { "" } takes the image's away. */
 	resets = config->has_entrypoint && (config->n_entrypoint == 0 || !*config->entrypoint[0]);
 	if (ok && !config->has_entrypoint)
