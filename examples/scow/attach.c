@@ -2,7 +2,8 @@
 /*
  * Our terminal and our signals while a container runs in front.
  *
- * Without a terminal the container has our own descriptors, and all that is left to do is to pass signals on.
+ * Without a terminal a container of ours has our own descriptors, and all that is left to do is to pass signals on; that of a
+ * supervisor gets and gives copies.
  * With one, ours is in raw mode and bytes are copied; whatever happens, it is put back as it was:
  * 1. signals are read from a descriptor, so none can end us between raw and restored;
  * 2. those that a fault raises have a handler that restores first;
@@ -104,9 +105,9 @@ bool attach_prepare(struct attachment *attachment, scow_io *io, int *code)
 		*code = 1;
 		return false;
 	}
-	if (attachment->tty) {
+	if (attachment->tty || attachment->remote) {
 		scow_io_set_output(io, forward_output, NULL);
-		scow_io_set_input(io, 1);
+		scow_io_set_input(io, attachment->interactive || !attachment->remote);
 		if (window_size(&size))
 			scow_io_set_window(io, size.ws_row, size.ws_col);
 	} else {
@@ -181,16 +182,26 @@ static int take_signals(struct attachment *attachment, scow_process *process)
 	return more;
 }
 
-static void take_input(struct pollfd *input, scow_process *process)
+/* 1 while we go on. */
+static int take_input(struct attachment *attachment, struct pollfd *input, scow_process *process)
 {
-	char keys[4096];
+	char keys[4096], rest[sizeof keys + DETACH_KEYS_MAX], *text = keys;
 	ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+	size_t size = n > 0 ? (size_t) n : 0;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	/* A write of nothing is the end of file. */
-	if (scow_process_write(process, keys, n > 0 ? (size_t) n : 0, NULL) < 0 || n <= 0)
+		return 1;
+	if (size && attachment->keys.count) {
+		attachment->left = detach_keys_filter(&attachment->keys, keys, size, rest, &size);
+		text = rest;
+		if (!size)
+			return !attachment->left; /* held back; and a write of nothing would be the end of file */
+	}
+	if (n < 0 && attachment->remote)
+		input->fd = -1; /* a terminal that is not ours at the moment: no end of file */
+	else if (scow_process_write(process, text, size, NULL) < 0 || n <= 0)
 		input->fd = -1;
+	return !attachment->left;
 }
 
 static int copy_loop(struct attachment *attachment, scow_process *process, scow_error **error)
@@ -198,7 +209,7 @@ static int copy_loop(struct attachment *attachment, scow_process *process, scow_
 	struct pollfd fds[] = {
 		{ scow_process_fd(process), POLLIN, 0 },
 		{ attachment->signal_fd, POLLIN, 0 },
-		{ attachment->tty && attachment->interactive ? STDIN_FILENO : -1, POLLIN, 0 },
+		{ (attachment->tty || attachment->remote) && attachment->interactive ? STDIN_FILENO : -1, POLLIN, 0 },
 	};
 	int more = 1;
 
@@ -207,8 +218,8 @@ static int copy_loop(struct attachment *attachment, scow_process *process, scow_
 			continue; /* EINTR */
 		if (fds[1].revents && !take_signals(attachment, process))
 			return SCOW_E_CANCELED;
-		if (fds[2].revents)
-			take_input(&fds[2], process);
+		if (fds[2].revents && !take_input(attachment, &fds[2], process))
+			return SCOW_E_CANCELED;
 		/* The write above may have taken what made the process's descriptor readable. */
 		if (fds[0].revents || fds[2].revents)
 			more = scow_process_dispatch(process, error);

@@ -89,6 +89,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[];
+extern const struct command log_commands[], event_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -128,11 +129,25 @@ bool parse_restart(const char *text, scow_restart *policy, unsigned int *max_ret
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);
 
+/* ---- keys.c: leaving a container that lives on ---- */
+#define DETACH_KEYS_MAX 16
+struct detach_keys {
+	unsigned char codes[DETACH_KEYS_MAX];
+	size_t count, held; /* held: how many of them were typed just now */
+};
+/* "ctrl-a,d"; NULL and "": the default. False after printing what is wrong. */
+bool detach_keys_parse(const char *text, struct detach_keys *keys);
+/* Into @out, which has room for @size + DETACH_KEYS_MAX: what goes on to the program. True once all the keys were typed. */
+bool detach_keys_filter(struct detach_keys *keys, const char *in, size_t size, char *out, size_t *out_size);
+
 /* ---- attach.c: our terminal and signals, while a container runs ---- */
 struct attachment {
 	bool tty, interactive, proxy;
 	int signal_fd;
 	int ended_by; /* the signal that ends us; the caller dies of it after it has cleaned up */
+	bool remote;  /* the container is its supervisor's, and all of its streams are copied */
+	struct detach_keys keys; /* with a terminal; none: they go on to the program */
+	bool left;               /* they were typed */
 };
 /* Sets up @io and holds signals back until attach_wait(). False after printing what is wrong, with *code set. */
 bool attach_prepare(struct attachment *attachment, scow_io *io, int *code);
@@ -150,6 +165,15 @@ scow_image *obtain_image(struct cli *cli, const char *reference, const struct ru
 char *template_render(const char *template, const struct cJSON *value, const char **problem);
 /* JSON with four spaces of indentation, numbers untouched. */
 char *json_indent(const char *json);
+
+/* ---- when.c ---- */
+int64_t wall_ns(void);
+/* A date, seconds since 1970, or how long ago, in Docker's forms. */
+bool parse_when(const char *text, int64_t *ns);
+/* The same of an option; leaves *ns where there is no text. False after printing what is wrong. */
+bool option_when(const struct cli *cli, const char *name, const char *text, int64_t *ns);
+/* RFC 3339 with nine digits of a second; malloc'ed. */
+const char *time_text(int64_t ns, bool local);
 
 /* ---- table.c: lists in the shape of Docker's ---- */
 struct column {
