@@ -172,8 +172,9 @@ int64_t wall_ns(void);
 bool parse_when(const char *text, int64_t *ns);
 /* The same of an option; leaves *ns where there is no text. False after printing what is wrong. */
 bool option_when(const struct cli *cli, const char *name, const char *text, int64_t *ns);
-/* RFC 3339 with nine digits of a second; malloc'ed. */
-const char *time_text(int64_t ns, bool local);
+#define TIME_TEXT 64
+/* RFC 3339 with nine digits of a second. */
+void time_format(char out[TIME_TEXT], int64_t ns, bool local);
 
 /* ---- table.c: lists in the shape of Docker's ---- */
 struct column {

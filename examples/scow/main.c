@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const tables[] = { run_commands, exec_commands, container_commands, image_commands, system_commands };
+static const struct command *const tables[] = { run_commands, exec_commands,  container_commands, image_commands,
+						log_commands, event_commands, system_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \
 	for (size_t t_ = 0; t_ < sizeof tables / sizeof *tables; t_++)                                                                     \
