@@ -287,10 +287,20 @@ void step_make_dir(const struct wire_step *step)
 
 void step_pivot(const struct wire_step *step)
 {
+	long old = -1;
+
 	doing("move into the new root", NULL, NULL, NULL);
+	if (step->number[0] & MS_SHARED)
+		old = must(sys(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
 	must(sys(SYS_fchdir, init.root), "fchdir");
 	/* The old root is put over the new one, and taken off: no directory for it is needed. */
 	must(sys(SYS_pivot_root, ".", "."), "pivot_root");
+	/* Its mounts may still be peers of the host's, which must not go with them. */
+	if (old >= 0) {
+		must(sys(SYS_fchdir, old), "fchdir");
+		must(sys(SYS_mount, 0, ".", 0, MS_SLAVE | MS_REC, 0), "mount");
+		must(sys(SYS_fchdir, init.root), "fchdir");
+	}
 	must(sys(SYS_umount2, ".", 2 /* MNT_DETACH */), "umount2");
 	must(sys(SYS_chdir, "/"), "chdir");
 	init.root = AT_FDCWD;

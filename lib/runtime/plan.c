@@ -401,7 +401,8 @@ int plan_compile(const struct spec *spec, const struct plan_facts *facts, const 
 	if (r < 0)
 		return r;
 	add_namespaces(job, spec, namespaces);
-	add_number(job, WIRE_PROPAGATION, 0, MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
+	/* What the host is to see of a bind must stay its peer until then: only "/", on which the new root is put, is parted. */
+	add_number(job, WIRE_PROPAGATION, 0, spec->root_propagation & MS_SHARED ? MS_PRIVATE : MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
 	if (spec->hostname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
 		add_text(job, WIRE_HOSTNAME, 0, spec->hostname);
 	if (spec->domainname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)

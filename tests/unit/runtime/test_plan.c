@@ -220,6 +220,18 @@ static void test_propagation(void **state)
 	assert_int_equal(step(&c, WIRE_BIND)->number[1], MS_REC | MS_PRIVATE);
 	assert_int_equal(c.plan.steps[find(&c, WIRE_BIND, 1)].number[1], MS_REC | MS_SLAVE);
 	done(&c);
+
+	/* One whose mounts the host is to see stays its peer, and so must all until the pivot. */
+	fill(&c.spec);
+	mounts[1].propagation = MS_SHARED | MS_REC;
+	c.spec.mounts = mounts;
+	c.spec.n_mounts = 2;
+	c.spec.root_propagation = MS_SHARED | MS_REC;
+	compile(&c, &as_root);
+	assert_int_equal(step(&c, WIRE_PROPAGATION)->number[0], MS_PRIVATE);
+	assert_int_equal(step(&c, WIRE_BIND)->number[1], MS_REC | MS_PRIVATE);
+	assert_int_equal(step(&c, WIRE_PIVOT)->number[0], MS_REC | MS_SHARED);
+	done(&c);
 }
 
 static void refuse(struct compiled *c, const char *message)
