@@ -169,6 +169,34 @@ def dockerd(where):
         log.close()
 
 
+class Containerd:
+    """containerd with a root of its own, made anew for each pull: its garbage collection is not to be waited for."""
+
+    def __init__(self, where):
+        self.where, self.process = where, None
+        self.ctr = ["ctr", "-a", f"{where}/sock"]
+
+    def restart(self):
+        self.stop()
+        os.makedirs(self.where)
+        log = open(f"{self.where}/log", "w")
+        self.process = subprocess.Popen(["containerd", "--config", "/dev/null", "--root", f"{self.where}/root", "--state", f"{self.where}/state",
+                                         "--address", f"{self.where}/sock"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        log.close()
+        for _ in range(100):
+            if subprocess.run([*self.ctr, "version"], capture_output=True).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("containerd did not start")
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+        shutil.rmtree(self.where, ignore_errors=True)
+
+
 def podman(where):
     return ["podman", "--root", f"{where}/root", "--runroot", f"{where}/run", "--cgroup-manager=cgroupfs", "--events-backend=file",
             "--runtime", shutil.which("runc") or "runc", "--tmpdir", f"{where}/tmp"]
@@ -298,6 +326,12 @@ def bench_pull(work, count=5):
                         one["docker pull"] = timed(lambda: sh(*docker, "rmi", "-f", name, check=False), [*docker, "pull", "-q", name], count)
                 except RuntimeError as reason:
                     print(f"docker is left out: {reason}")
+            if shutil.which("containerd") and shutil.which("ctr"):
+                daemon = Containerd(f"{disk}/containerd")
+                try:
+                    one["containerd (ctr pull)"] = timed(daemon.restart, [*daemon.ctr, "images", "pull", "--plain-http", name], count)
+                finally:
+                    daemon.stop()
             if shutil.which("umoci"):
                 script = f"skopeo copy -q --src-tls-verify=false docker://{name} oci:{disk}/su/l:latest && umoci unpack --image {disk}/su/l:latest {disk}/su/b"
                 one["skopeo copy + umoci unpack"] = timed(lambda: clear(f"{disk}/su"), ["sh", "-c", script], count)
