@@ -88,7 +88,7 @@ struct cli {
 	scow_engine *engine; /* once opened */
 };
 
-extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[];
+extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[];
 extern const struct command log_commands[], event_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
@@ -99,6 +99,11 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* As complain(), and "Run 'scow run --help' for more information". Returns EXIT_ENGINE. */
 int complain_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_help(struct cli *cli, const char *name);
+/* The commands one after the other, in no order; NULL after the last. Those without a summary are not for people. */
+const struct command *cli_command(size_t index);
+const struct command *cli_find_command(const char *name);
+extern const char *const cli_groups[];   /* "image"; ends with NULL */
+extern const struct option cli_options[]; /* before the command */
 
 /* ---- run_options.c ---- */
 struct run_options {

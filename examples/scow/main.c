@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct command *const tables[] = { run_commands, exec_commands,  container_commands, image_commands,
-						log_commands, event_commands, system_commands };
+						log_commands, event_commands, system_commands, complete_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \
 	for (size_t t_ = 0; t_ < sizeof tables / sizeof *tables; t_++)                                                                     \
@@ -24,7 +24,7 @@ struct global_options {
 	const char *root;
 	bool debug, version;
 };
-static const struct option global_table[] = {
+const struct option cli_options[] = {
 	{ "debug", 'D', OPTION_SWITCH, NULL, "Tell what the library does", offsetof(struct global_options, debug) },
 	{ "root", 0, OPTION_TEXT, "DIR", "Where images and containers are kept (also $SCOW_ROOT)", offsetof(struct global_options, root) },
 	{ "version", 'v', OPTION_SWITCH, NULL, "Print the version", offsetof(struct global_options, version) },
@@ -106,10 +106,18 @@ static bool has_alias(const struct command *command, const char *alias)
 	return false;
 }
 
-static const struct command *find_command(const char *name)
+const struct command *cli_find_command(const char *name)
 {
 	EACH_COMMAND(command)
 	if (strcmp(command->name, name) == 0 || has_alias(command, name))
+		return command;
+	return NULL;
+}
+
+const struct command *cli_command(size_t index)
+{
+	EACH_COMMAND(command)
+	if (index-- == 0)
 		return command;
 	return NULL;
 }
@@ -125,7 +133,7 @@ static void print_commands(const char *title, const char *group)
 
 		if (skip && !starts_with(name, group))
 			name = command->aliases && starts_with(command->aliases, group) ? command->aliases : NULL;
-		if (!name || (!skip && strchr(name, ' ')))
+		if (!name || !command->summary || (!skip && strchr(name, ' ')))
 			continue;
 		name += skip;
 		printf("  %-10.*s %s\n", (int) strcspn(name, ","), name, command->summary);
@@ -145,7 +153,7 @@ static int print_group(const char *group)
 static int print_help(void)
 {
 	printf("Usage:  scow [OPTIONS] COMMAND\n\nContainers without a daemon: a command line on libscow\n");
-	options_print_help(global_table);
+	options_print_help(cli_options);
 	print_commands("Commands", "");
 	printf("\nRun 'scow COMMAND --help' for more information on a command.\n");
 	return 0;
@@ -164,9 +172,14 @@ static int print_command_help(const struct command *command)
 	return 0;
 }
 
+const char *const cli_groups[] = { "container", "image", "system", NULL };
+
 static bool is_group(const char *name)
 {
-	return strcmp(name, "image") == 0 || strcmp(name, "container") == 0;
+	for (size_t i = 0; cli_groups[i]; i++)
+		if (strcmp(name, cli_groups[i]) == 0)
+			return true;
+	return false;
 }
 
 static int no_such_command(const char *name)
@@ -174,7 +187,7 @@ static int no_such_command(const char *name)
 	complain("'%s' is not a scow command", name);
 	fprintf(stderr, "\nCommands:");
 	EACH_COMMAND(command)
-	if (!strchr(command->name, ' '))
+	if (command->summary && !strchr(command->name, ' '))
 		fprintf(stderr, " %s", command->name);
 	fprintf(stderr, "\nRun 'scow --help' for more information\n");
 	return EXIT_ENGINE;
@@ -182,7 +195,7 @@ static int no_such_command(const char *name)
 
 int cli_help(struct cli *cli, const char *name)
 {
-	const struct command *command = name ? find_command(name) : NULL;
+	const struct command *command = name ? cli_find_command(name) : NULL;
 
 	(void) cli;
 	if (!name)
@@ -227,12 +240,12 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	const char *name = argv[0];
 
 	if (!is_group(name)) {
-		command = find_command(name);
+		command = cli_find_command(name);
 		return command ? run_command(cli, command, argc - 1, argv + 1) : no_such_command(name);
 	}
 	if (argc < 2 || argv[1][0] == '-')
 		return print_group(name);
-	command = find_command(keep_format("%s %s", name, argv[1]));
+	command = cli_find_command(keep_format("%s %s", name, argv[1]));
 	return command ? run_command(cli, command, argc - 2, argv + 2) : no_such_command(keep_format("%s %s", name, argv[1]));
 }
 
@@ -256,7 +269,7 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	argc -= argc > 0;
-	r = options_parse(global_table, &global, &argc, ++argv, true);
+	r = options_parse(cli_options, &global, &argc, ++argv, true);
 	if (r < 0) {
 		fprintf(stderr, "\nRun 'scow --help' for more information\n");
 		return EXIT_ENGINE;
