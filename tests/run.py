@@ -129,8 +129,18 @@ def suite_install(options):
         program = f"{prefix}/run_hello"
         done = run(["cc", "-Wall", "-Wextra", "-Werror", TOP / "examples/run_hello.c", *flags, "-o", program])
         yield "install: run_hello compiles by pkg-config", "failed" if done.returncode else "passed", done.stdout + done.stderr
-        done = run([program], env={**os.environ, "LD_LIBRARY_PATH": str(next(pathlib.Path(prefix).rglob("libscow.so")).parent)})
+        env = {**os.environ, "LD_LIBRARY_PATH": str(next(pathlib.Path(prefix).rglob("libscow.so")).parent)}
+        done = run([program], env=env)
         yield "install: run_hello loads the library", "passed" if done.returncode == 2 else "failed", done.stderr
+        if os.geteuid() != 0:
+            yield "install: run_hello runs as root", "skipped", "needs root"
+            return
+        run([TOP / "tests/support/make-base-image.sh", f"{prefix}/base.tar", "base:latest"])
+        # It uses the default root, /var/lib/scow: here one of a mount namespace.
+        script = f"mount -t tmpfs tmpfs /var/lib && {prefix}/usr/local/bin/scow load -q -i {prefix}/base.tar && exec {program} base"
+        done = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=env)
+        good = done.returncode == 0 and "hello from a container\nexit code 0" in done.stdout
+        yield "install: run_hello runs as root", "passed" if good else "failed", done.stdout + done.stderr
 
 
 def unittests(script, env, name, timeout):

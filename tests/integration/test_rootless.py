@@ -115,6 +115,12 @@ class Rootless:
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(os.listdir(f"{self.root}/containers"), [])
 
+    def test_run_hello(self):
+        """The first example, on this user's default root."""
+        done = self.as_user(f"{self.work}/build/examples/run_hello", "base")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("hello from a container\nexit code 0", done.stdout)
+
     def test_api_suite(self):
         """The API's own tests, as this user."""
         found = sorted(pathlib.Path(self.work, "build/tests/api").glob("test_*"))
