@@ -89,7 +89,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[];
-extern const struct command log_commands[], event_commands[];
+extern const struct command log_commands[], event_commands[], lifecycle_commands[], stats_commands[], prune_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -125,6 +125,16 @@ typedef void variable_fn(void *config, const char *name, const char *value);
 bool read_variables(const char *path, bool from_env, variable_fn *set, void *config);
 /* What the flags and the command line after the image say. NULL after printing what is wrong. */
 scow_container_config *run_config(struct cli *cli, const struct run_options *options, char **command);
+
+/* The flags that limit resources; false after printing what is wrong. */
+bool limits_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- containers.c ---- */
+/* Does one thing to each container named, prints its name if told to, and goes on after a failure. An exit code. */
+int each_container(struct cli *cli, int argc, char **argv, bool print_name,
+		   int (*act)(scow_container *container, void *data, scow_error **error), void *data);
+/* Adds "name=value" to *filters, a JSON text (NULL: none yet). False after printing what is wrong. */
+bool filters_read(const struct list *options, const char **filters);
 
 /* ---- run_detached.c: what happens while nobody watches; false after printing what is wrong ---- */
 bool detached_configure(scow_container_config *config, const struct run_options *options);

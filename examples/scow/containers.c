@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does one thing to each container named, and goes on after a failure. */
-static int for_each(struct cli *cli, int argc, char **argv, bool print_name,
-		    int (*act)(scow_container *container, void *data, scow_error **error), void *data)
+int each_container(struct cli *cli, int argc, char **argv, bool print_name,
+		   int (*act)(scow_container *container, void *data, scow_error **error), void *data)
 {
 	int code = 0;
 
@@ -27,6 +26,31 @@ static int for_each(struct cli *cli, int argc, char **argv, bool print_name,
 		}
 	}
 	return code;
+}
+
+bool filters_read(const struct list *options, const char **filters)
+{
+	cJSON *document = cJSON_CreateObject();
+	char *text;
+
+	for (size_t i = 0; i < options->count; i++) {
+		const char *value, *name = keep_split(options->items[i], '=', &value);
+		cJSON *values = cJSON_GetObjectItemCaseSensitive(document, name);
+
+		if (!value) {
+			complain("invalid argument \"%s\" for \"--filter\" flag: write it as NAME=VALUE", options->items[i]);
+			cJSON_Delete(document);
+			return false;
+		}
+		if (!values)
+			values = cJSON_AddArrayToObject(document, name);
+		cJSON_AddItemToArray(values, cJSON_CreateString(value));
+	}
+	text = cJSON_PrintUnformatted(document);
+	*filters = options->count && text ? keep_text(text) : NULL;
+	cJSON_free(text);
+	cJSON_Delete(document);
+	return true;
 }
 
 /* ---- kill ---- */
@@ -79,7 +103,7 @@ static int kill_all(struct cli *cli, void *target, int argc, char **argv)
 		complain("invalid signal: %s", options->signal);
 		return 1;
 	}
-	return for_each(cli, argc, argv, true, kill_one, &number);
+	return each_container(cli, argc, argv, true, kill_one, &number);
 }
 
 /* ---- stop ---- */
@@ -101,16 +125,27 @@ static int stop(struct cli *cli, void *target, int argc, char **argv)
 {
 	struct signal_options *options = target;
 
-	return for_each(cli, argc, argv, true, stop_one, &options->seconds);
+	return each_container(cli, argc, argv, true, stop_one, &options->seconds);
 }
 
 /* ---- wait ---- */
 
+struct wait_options {
+	const char *condition;
+};
+static const struct option wait_table[] = {
+	{ "condition", 0, OPTION_TEXT, "string", "What to wait for (not-running|next-exit|removed)",
+	  offsetof(struct wait_options, condition) },
+	{ NULL },
+};
+static const char *const conditions[] = {
+	[SCOW_WAIT_NOT_RUNNING] = "not-running", [SCOW_WAIT_NEXT_EXIT] = "next-exit", [SCOW_WAIT_REMOVED] = "removed"
+};
+
 static int wait_one(scow_container *container, void *data, scow_error **error)
 {
-	int code = 0, r = scow_container_wait(container, -1, &code, error);
+	int code = 0, r = scow_container_wait_for(container, (scow_wait_condition) * (unsigned int *) data, -1, &code, error);
 
-	(void) data;
 	if (r == 0)
 		printf("%d\n", code);
 	fflush(stdout);
@@ -119,8 +154,14 @@ static int wait_one(scow_container *container, void *data, scow_error **error)
 
 static int wait_all(struct cli *cli, void *target, int argc, char **argv)
 {
-	(void) target;
-	return for_each(cli, argc, argv, false, wait_one, NULL);
+	const char *wanted = ((struct wait_options *) target)->condition;
+	unsigned int condition = SCOW_WAIT_NOT_RUNNING;
+
+	while (wanted && condition <= SCOW_WAIT_REMOVED && strcmp(conditions[condition], wanted) != 0)
+		condition++;
+	if (condition > SCOW_WAIT_REMOVED)
+		return complain_usage(cli, "'%s' is not a valid value for --condition: not-running, next-exit or removed", wanted);
+	return each_container(cli, argc, argv, false, wait_one, &condition);
 }
 
 /* ---- rm ---- */
@@ -144,29 +185,33 @@ static int remove_one(scow_container *container, void *data, scow_error **error)
 
 static int remove_all(struct cli *cli, void *target, int argc, char **argv)
 {
-	return for_each(cli, argc, argv, true, remove_one, target);
+	return each_container(cli, argc, argv, true, remove_one, target);
 }
 
 /* ---- ps ---- */
 
 struct ps_options {
-	bool all, quiet, whole, latest;
+	bool all, quiet, whole, latest, size;
 	struct number last;
+	struct list filters;
 	const char *format;
 };
 static const struct option ps_table[] = {
 	{ "all", 'a', OPTION_SWITCH, NULL, "Show all containers, not only those that run", offsetof(struct ps_options, all) },
+	{ "filter", 'f', OPTION_LIST, "filter", "Show those with a property, as status=exited, label=a=b, name=web",
+	  offsetof(struct ps_options, filters) },
 	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template", offsetof(struct ps_options, format) },
 	{ "last", 'n', OPTION_NUMBER, "int", "Show the last n created, in any state", offsetof(struct ps_options, last) },
 	{ "latest", 'l', OPTION_SWITCH, NULL, "Show the latest created, in any state", offsetof(struct ps_options, latest) },
 	{ "no-trunc", 0, OPTION_SWITCH, NULL, "Show ids and commands whole", offsetof(struct ps_options, whole) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "Show ids only", offsetof(struct ps_options, quiet) },
+	{ "size", 's', OPTION_SWITCH, NULL, "Show how much each wrote", offsetof(struct ps_options, size) },
 	{ NULL },
 };
 static const struct column ps_columns[] = {
 	{ "ID", "CONTAINER ID" },      { "Image", "IMAGE" },   { "Command", "COMMAND" }, { "RunningFor", "CREATED" },
 	{ "CreatedAt", "CREATED AT" }, { "Status", "STATUS" }, { "State", "STATE" },     { "Ports", "PORTS" },
-	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { NULL, NULL },
+	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { "Size", "SIZE" },       { NULL, NULL },
 };
 
 static const char *command_text(const scow_container *container, bool whole)
@@ -197,6 +242,16 @@ static const char *labels_text(scow_container *container)
 	return text;
 }
 
+/* "12.3kB (virtual 4.5MB)". */
+static const char *size_text(scow_container *container)
+{
+	uint64_t written = 0, total = 0;
+
+	if (scow_container_size(container, &written, &total, NULL) < 0)
+		return "";
+	return keep_format("%s (virtual %s)", human_size(written), human_size(total));
+}
+
 static cJSON *ps_row(scow_container *container, const struct table *table, bool whole)
 {
 	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
@@ -217,8 +272,11 @@ static cJSON *ps_row(scow_container *container, const struct table *table, bool 
 	row_text(row, "Ports", "");
 	row_text(row, "Names", scow_container_name(container));
 	row_text(row, "Labels", table_wants(table, "Labels") ? labels_text(container) : "");
+	row_text(row, "Size", table_wants(table, "Size") ? size_text(container) : "");
 	return row;
 }
+
+#define PS_COLUMNS "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 
 static int ps(struct cli *cli, void *target, int argc, char **argv)
 {
@@ -227,17 +285,18 @@ static int ps(struct cli *cli, void *target, int argc, char **argv)
 	struct ps_options *options = target;
 	struct table table = {
 		.format = options->quiet && !options->format ? "{{.ID}}" : options->format,
-		.standard = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
+		.standard = options->size ? PS_COLUMNS "\t{{.Size}}" : PS_COLUMNS,
 		.titles = ps_columns,
 	};
 	int64_t left = options->latest ? 1 : options->last.set ? options->last.value : -1;
+	const char *filters = NULL;
 	scow_container *container;
 
 	(void) argc;
 	(void) argv;
-	if (!cli_engine(cli))
+	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
 		return 1;
-	if (scow_container_list(cli->engine, options->all || left >= 0 ? SCOW_LIST_ALL : 0, &iter, &error) < 0) {
+	if (scow_container_list_filtered(cli->engine, options->all || left >= 0 ? SCOW_LIST_ALL : 0, filters, &iter, &error) < 0) {
 		complain_error(&error);
 		return 1;
 	}
@@ -352,8 +411,8 @@ const struct command container_commands[] = {
 	  sizeof(struct signal_options), 1, -1, false, stop },
 	{ "kill", "container kill", "[OPTIONS] CONTAINER [CONTAINER...]", "Kill running containers", kill_table,
 	  sizeof(struct signal_options), 1, -1, false, kill_all },
-	{ "wait", "container wait", "CONTAINER [CONTAINER...]", "Wait until containers stop, then print their exit codes", NULL, 0, 1, -1,
-	  false, wait_all },
+	{ "wait", "container wait", "[OPTIONS] CONTAINER [CONTAINER...]", "Wait until containers stop, then print their exit codes",
+	  wait_table, sizeof(struct wait_options), 1, -1, false, wait_all },
 	{ "rm", "container rm, container remove", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", remove_table,
 	  sizeof(struct remove_options), 1, -1, false, remove_all },
 	{ "ps", "container ls, container list, container ps", "[OPTIONS]", "List containers", ps_table, sizeof(struct ps_options), 0, 0,

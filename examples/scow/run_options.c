@@ -260,7 +260,7 @@ static bool configure_rates(scow_container_config *config, const char *flag, con
 	return true;
 }
 
-static bool configure_limits(scow_container_config *config, const struct run_options *options)
+bool limits_configure(scow_container_config *config, const struct run_options *options)
 {
 	if (options->pids.value)
 		scow_container_config_set_pids_max(config, options->pids.value);
@@ -408,7 +408,7 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 			scow_container_config_set_command(config, (const char *const *) command);
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
-		ok = configure_environment(config, options) && configure_limits(config, options) && mounts_configure(config, options) &&
+		ok = configure_environment(config, options) && limits_configure(config, options) && mounts_configure(config, options) &&
 		     detached_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)

@@ -300,9 +300,21 @@ static int add_graph_driver(cJSON *root, const scow_container *container, scow_e
 	return 0;
 }
 
+/* What it is called now: another handle may have renamed it. With Docker's slash, malloc'ed. */
+static char *current_name(const scow_container *container)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *s;
+
+	db_lock(container->engine->db, &work);
+	if (db_query(&work, &s, NULL, "SELECT name FROM containers WHERE id = ?", "t", container->id) > 0)
+		return strf("/%s", db_text(s, 0));
+	return strf("/%s", container->name);
+}
+
 static bool add_head(cJSON *root, const scow_container *container, const struct container_row *row)
 {
-	_cleanup_free_ char *slashed = strf("/%s", container->name);
+	_cleanup_free_ char *slashed = current_name(container);
 
 	return slashed && add_text(root, "Id", container->id) && add_time(root, "Created", row->created) &&
 	       add_path_and_args(root, container) && add_state(root, row) && add_text(root, "Image", container->image_id) &&

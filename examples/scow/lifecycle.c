@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is done to containers that exist: pause, unpause, rename, update, top. */
+#include "cli.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- pause and unpause ---- */
+
+static int pause_one(scow_container *container, void *data, scow_error **error)
+{
+	(void) data;
+	return scow_container_pause(container, error);
+}
+
+static int pause_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	return each_container(cli, argc, argv, true, pause_one, NULL);
+}
+
+static int unpause_one(scow_container *container, void *data, scow_error **error)
+{
+	(void) data;
+	return scow_container_unpause(container, error);
+}
+
+static int unpause_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	return each_container(cli, argc, argv, true, unpause_one, NULL);
+}
+
+/* ---- rename ---- */
+
+static int rename_one(scow_container *container, void *data, scow_error **error)
+{
+	return scow_container_rename(container, data, error);
+}
+
+static int rename_container(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	(void) argc;
+	return each_container(cli, 1, argv, false, rename_one, argv[1]);
+}
+
+/* ---- update ---- */
+
+#define AT(field) offsetof(struct run_options, field)
+
+static const struct option update_table[] = {
+	{ "blkio-weight", 0, OPTION_NUMBER, "uint16", "Block IO weight, 10 to 1000", AT(blkio_weight) },
+	{ "cpu-shares", 'c', OPTION_NUMBER, "int", "CPU shares (relative weight)", AT(cpu_shares) },
+	{ "cpus", 0, OPTION_TEXT, "decimal", "Number of CPUs", AT(cpus) },
+	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
+	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
+	{ "memory", 'm', OPTION_BYTES, "bytes", "Memory limit", AT(memory) },
+	{ "memory-reservation", 0, OPTION_BYTES, "bytes", "Memory soft limit", AT(memory_reservation) },
+	{ "memory-swap", 0, OPTION_BYTES, "bytes", "Memory and swap together; -1 for unlimited swap", AT(memory_swap) },
+	{ "pids-limit", 0, OPTION_NUMBER, "int", "Limit of processes and threads; -1 for none", AT(pids) },
+	{ "restart", 0, OPTION_TEXT, "string", "Restart policy (no|on-failure[:N]|always|unless-stopped)", AT(restart) },
+	{ NULL },
+};
+
+static int update_one(scow_container *container, void *data, scow_error **error)
+{
+	return scow_container_update(container, data, error);
+}
+
+static int update(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_container_config) *changes = scow_container_config_new();
+	const struct run_options *options = target;
+	unsigned int retries = 0;
+	scow_restart policy;
+
+	if (!limits_configure(changes, options))
+		return 1;
+	if (options->restart) {
+		if (!parse_restart(options->restart, &policy, &retries))
+			return 1;
+		scow_container_config_set_restart(changes, policy, retries);
+	}
+	return each_container(cli, argc, argv, true, update_one, changes);
+}
+
+/* ---- top ---- */
+
+/* A line of columns for a table; the last one as long as it likes. */
+static const char *join(const cJSON *cells)
+{
+	const char *line = "";
+	const cJSON *cell;
+
+	cJSON_ArrayForEach(cell, cells) line =
+		keep_format("%s%s%s", line, *line ? "\t" : "", cJSON_IsString(cell) ? cell->valuestring : "");
+	return line;
+}
+
+static int top_one(scow_container *container, void *data, scow_error **error)
+{
+	struct table table = { .format = NULL, .aligned = true };
+	char *document = NULL;
+	const cJSON *row;
+	cJSON *json;
+	int r = scow_container_top_json(container, &document, error);
+
+	(void) data;
+	if (r < 0)
+		return r;
+	json = cJSON_Parse(document);
+	scow_free(document);
+	list_add(&table.rows, printable(join(cJSON_GetObjectItemCaseSensitive(json, "Titles")), stdout, true));
+	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(json, "Processes"))
+		list_add(&table.rows, printable(join(row), stdout, true));
+	cJSON_Delete(json);
+	table_print(&table);
+	return 0;
+}
+
+static int top(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	return each_container(cli, argc, argv, false, top_one, NULL);
+}
+
+const struct command lifecycle_commands[] = {
+	{ "pause", "container pause", "CONTAINER [CONTAINER...]", "Pause all processes of containers", NULL, 0, 1, -1, false, pause_all },
+	{ "unpause", "container unpause", "CONTAINER [CONTAINER...]", "Let paused containers go on", NULL, 0, 1, -1, false, unpause_all },
+	{ "rename", "container rename", "CONTAINER NEW_NAME", "Rename a container", NULL, 0, 2, 2, false, rename_container },
+	{ "update", "container update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change limits of containers", update_table,
+	  sizeof(struct run_options), 1, -1, false, update },
+	{ "top", "container top", "CONTAINER", "Show the processes of a container", NULL, 0, 1, 1, false, top },
+	{ NULL },
+};
