@@ -25,6 +25,9 @@ struct list {
 };
 
 void *keep_alloc(size_t size);
+/* For what goes on and on: gives back all that was kept since the mark. */
+void *keep_mark(void);
+void keep_release(void *mark);
 char *keep_text(const char *text);
 char *keep_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The part before @separator, and in @rest the one after it (NULL: there is none). */

@@ -230,14 +230,15 @@ static int show(const struct stats_options *options, const struct watch *watch, 
 		.standard = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}",
 		.titles = columns,
 	};
+	void *mark = keep_mark();
 
 	for (size_t i = 0; i < watch->count; i++)
 		table_add(&table, stats_row(&watch->items[i], options->whole));
 	if (clear)
 		printf("\033[H\033[J");
 	table_print(&table);
-	free(table.rows.items);
 	fflush(stdout);
+	keep_release(mark);
 	return table.failed || ferror(stdout);
 }
 

@@ -31,6 +31,21 @@ void *keep_alloc(size_t size)
 	return block->data;
 }
 
+void *keep_mark(void)
+{
+	return kept;
+}
+
+void keep_release(void *mark)
+{
+	while (kept != mark) {
+		struct kept *next = kept->next;
+
+		free(kept);
+		kept = next;
+	}
+}
+
 char *keep_text(const char *text)
 {
 	size_t size = strlen(text) + 1;

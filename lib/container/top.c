@@ -120,7 +120,7 @@ static bool add_process(cJSON *list, pid_t pid)
 	snprintf(uid, sizeof(uid), "%u", st.st_uid);
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	snprintf(ppid, sizeof(ppid), "%d", line.ppid);
-	snprintf(cpu, sizeof(cpu), "%u", alive ? (unsigned int) (seconds * 100 / alive) : 0);
+	snprintf(cpu, sizeof(cpu), "%u", alive ? (unsigned int) (line.ticks * 100 / hz / alive) : 0);
 	format_start(now.tv_sec - (time_t) alive, start, sizeof(start));
 	format_tty(line.tty, tty, sizeof(tty));
 	snprintf(time_text, sizeof(time_text), seconds >= DAY ? "%u-%02u:%02u:%02u" : "%.0u%02u:%02u:%02u", (unsigned int) (seconds / DAY),
