@@ -228,7 +228,7 @@ static int matches(struct db_work *work, const struct selection *selection, sqli
 	int state = (int) db_int(s, ROW_STATE);
 	int64_t created = db_int(s, 6);
 
-	if ((!selection->all && !container_runs(state)) || created >= selection->before || created <= selection->since)
+	if (created >= selection->before || created <= selection->since)
 		return 0;
 	if (!selection->filters.document)
 		return 1;
@@ -251,8 +251,11 @@ static int collect(scow_engine *engine, const struct selection *selection, void 
 	int r;
 
 	db_lock(engine->db, &work);
+	/* 1, 2, 3: running, paused, restarting. */
 	r = db_query(&work, &s, error,
-		     "SELECT " CONTAINER_COLUMNS ", state, exit_code, started, labels FROM containers ORDER BY created DESC, id", "");
+		     "SELECT " CONTAINER_COLUMNS ", state, exit_code, started, labels FROM containers WHERE ? OR state IN (1, 2, 3) "
+		     "ORDER BY created DESC, id",
+		     "i", (int64_t) selection->all);
 	for (; r > 0; r = db_step(&work, s, error)) {
 		scow_container *container = NULL;
 
