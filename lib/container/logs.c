@@ -33,7 +33,8 @@
 #define LOG_NAME "log.json"
 #define STATE_NAME "state"
 #define PIECES_PER_DISPATCH 16
-#define SCANS_MAX 50
+#define SCANS_MAX 10
+#define ROTATED_AGAIN_MS INT64_C(2)
 #define LOOK_AGAIN_MS 100
 #define LOOK_AGAIN_MAX_MS 3000
 
@@ -160,27 +161,21 @@ static bool same_parts(const struct parts *a, const struct parts *b)
 	return true;
 }
 
-/* Twice the same: then nothing was being renamed while we looked. */
+/* Twice the same: then nothing was being renamed while we looked. 1: it was, each time; @out is empty. */
 static int scan(int dir_fd, struct parts *out, scow_error **error)
 {
 	int r = scan_once(dir_fd, out, error);
 
 	for (unsigned int i = 0; r == 0 && i < SCANS_MAX; i++) {
-		_cleanup_parts_ struct parts again = { 0 }, before = *out;
-		bool same;
+		_cleanup_parts_ struct parts before = *out;
 
 		*out = (struct parts){ 0 };
-		r = scan_once(dir_fd, &again, error);
-		same = same_parts(&before, &again);
-		*out = again;
-		again = (struct parts){ 0 };
-		if (same)
-			break;
-		poll(NULL, 0, 1);
+		r = scan_once(dir_fd, out, error);
+		if (r == 0 && same_parts(&before, out))
+			return 0;
 	}
-	if (r < 0)
-		parts_done(out);
-	return r;
+	parts_done(out);
+	return r < 0 ? r : 1;
 }
 
 static void drop_parts(struct parts *parts, size_t count)
@@ -203,6 +198,8 @@ static int find_successors(scow_log *log, scow_error **error)
 
 	if (r < 0)
 		return r;
+	/* Again later. */
+	log->files_changed = r;
 	for (size_t i = 0; i < found.count; i++)
 		if (found.items[i].ino == current->ino && found.items[i].dev == current->dev)
 			first = i + 1;
@@ -309,8 +306,11 @@ static int open_files(scow_log *log, int64_t tail, scow_error **error)
 		return error_errno(error, -log->dir_fd, "open", "open 'containers/%s'", container->id);
 	/* Watched first: what comes after the look at the files is told. */
 	r = open_fds(log, error);
-	if (r == 0)
-		r = scan(log->dir_fd, &log->parts, error);
+	for (int i = 0; r == 0 && (r = scan(log->dir_fd, &log->parts, error)) > 0; r = 0) {
+		if (i == SCANS_MAX)
+			return error_set(error, SCOW_E_BUSY, "the log of container '%s' is being rotated all the time", container->name);
+		poll(NULL, 0, 1);
+	}
 	if (r < 0)
 		return r;
 	if (!log->parts.count)
@@ -499,7 +499,6 @@ static int read_piece(scow_log *log, scow_error **error)
 	}
 	if (!log->files_changed || !log->follow)
 		return 0;
-	log->files_changed = false;
 	r = find_successors(log, error);
 	return r < 0 ? r : log->parts.count > 1;
 }
@@ -510,6 +509,10 @@ static int caught_up(scow_log *log, int64_t look_again, scow_error **error)
 	int64_t wake = log->wish.until;
 	int r;
 
+	if (log->follow && log->files_changed) {
+		r = set_timer(log, now_ns() + ROTATED_AGAIN_MS * 1000000, error);
+		return r < 0 ? r : 1;
+	}
 	if (!log->follow || log->ended || (wake && now_ns() >= wake)) {
 		log->done = true;
 		r = finish_part(log, error);
