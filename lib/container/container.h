@@ -123,6 +123,13 @@ int64_t now_ns(void);
 
 /* If this engine started it: makes sure that its end, which has come, is recorded. */
 void container_reap_own(scow_engine *engine, const char *id);
+/* If this engine started the container: who dispatches its first process hears of the end of @joined, too. */
+void container_watch_joined(scow_engine *engine, const char *id, scow_process *joined);
+
+/* ---- joined.c ---- */
+
+/* Records the ends of programs that this engine has put into the container; true while it has others there. PID 1's end waits for them. */
+bool joined_reap(scow_engine *engine, const char *id);
 
 /* ---- stop.c ---- */
 

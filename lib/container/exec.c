@@ -18,7 +18,7 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/str.h"
-#include "container/container.h"
+#include "container/live.h"
 #include "runtime/exec.h"
 #include "runtime/launch.h"
 #include "runtime/process.h"
@@ -32,6 +32,7 @@ struct exec {
 	struct io_setup io;
 	struct cgroup *cgroup;
 	struct launch launch;
+	struct joined *joined;
 	uint64_t started_us;
 };
 
@@ -40,6 +41,7 @@ static void exec_done(struct exec *exec)
 	io_setup_done(&exec->io);
 	spec_done(&exec->spec);
 	cleanup_fd(&exec->pidfd);
+	joined_free(exec->joined);
 	/* A failed exec: nothing is in it. */
 	if (exec->cgroup) {
 		cgroup_remove(exec->cgroup, NULL);
@@ -57,31 +59,31 @@ static int refuse_state(const struct exec *exec, const char *state, const char *
 
 static int find_container(struct exec *exec, scow_error **error)
 {
-	scow_engine *engine = exec->container->engine;
-	int r = container_row_read(engine, exec->container->id, &exec->row, error);
+	int r = container_row_running(exec->container, &exec->row, error);
 
 	if (r < 0)
 		return r;
 	if (exec->row.state == SCOW_CONTAINER_PAUSED)
 		return refuse_state(exec, "paused", "unpause it first", error);
 	if (exec->row.state == SCOW_CONTAINER_RUNNING)
-		exec->pidfd = container_pidfd(engine, &exec->row);
-	return exec->pidfd >= 0 ? 0 : refuse_state(exec, "not running", "start it first", error);
+		exec->pidfd = container_pidfd(exec->container->engine, &exec->row);
+	return exec->pidfd >= 0 ? 0 : container_not_running(exec->container, &exec->row, error);
 }
 
 /* Its settings, as the container's are merged with its own. */
-static int build(struct exec *exec, const scow_io *io, const scow_container_config **settings, scow_error **error)
+static int build(struct exec *exec, const scow_io *io, scow_error **error)
 {
 	scow_container *container = exec->container;
+	const scow_container_config *settings;
 	const struct image_config *image;
 	struct spec *spec = &exec->spec;
 	int r;
 
-	r = container_config_of(container, settings, error);
+	r = container_config_of(container, &settings, error);
 	if (r == 0)
 		r = container_image_of(container, &image, error);
 	if (r == 0)
-		r = spec_build_exec(container->engine, container->id, image, *settings, exec->config, spec, error);
+		r = spec_build_exec(container->engine, container->id, image, settings, exec->config, spec, error);
 	if (r == 0)
 		r = io_setup_open(io, spec->terminal, false, &exec->io, error);
 	spec->rows = exec->io.rows;
@@ -89,11 +91,11 @@ static int build(struct exec *exec, const scow_io *io, const scow_container_conf
 	return r;
 }
 
-static int make_cgroup(struct exec *exec, const scow_container_config *settings, scow_error **error)
+static int make_cgroup(struct exec *exec, scow_error **error)
 {
 	_cleanup_(cgroup_freep) struct cgroup *above = NULL;
 	char name[5 + 2 * 8 + 1] = "exec-";
-	int r = cgroup_open(exec->container->engine, settings->cgroup_parent, exec->row.cgroup, &above, error);
+	int r = container_open_cgroup(exec->container, exec->row.cgroup, &above, error);
 
 	if (r < 0)
 		return r;
@@ -153,9 +155,17 @@ static int make_process(struct exec *exec, scow_process **out, scow_error **erro
 		.guard_key = exec->launch.guard_key,
 		.started_us = exec->started_us,
 		.ready_us = clock_us(),
+		.on_exit = exec->config->detached ? NULL : joined_ended,
+		.on_free = exec->config->detached ? NULL : joined_free,
+		.data = exec->config->detached ? NULL : exec->joined,
 	};
+	int r = process_new(exec->container->engine, &params, out, error);
 
-	return process_new(exec->container->engine, &params, out, error);
+	if (r == 0 && exec->config->detached)
+		joined_free(take_ptr(&exec->joined)); /* it is not ours to reap */
+	else if (r == 0)
+		joined_put(take_ptr(&exec->joined), *out);
+	return r;
 }
 
 /* Whatever failed, failed because the container ended. */
@@ -173,7 +183,6 @@ int scow_container_exec(scow_container *container, const scow_process_config *co
 			scow_error **error)
 {
 	struct exec exec = { .container = container, .config = config, .pidfd = -1, .started_us = clock_us() };
-	const scow_container_config *settings;
 	int r = container_check(container, error);
 
 	exec.spec.layers_fd = exec.spec.container_fd = -1;
@@ -186,9 +195,11 @@ int scow_container_exec(scow_container *container, const scow_process_config *co
 		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
 	r = find_container(&exec, error);
 	if (r == 0)
-		r = build(&exec, io, &settings, error);
+		r = build(&exec, io, error);
 	if (r == 0)
-		r = make_cgroup(&exec, settings, error);
+		r = make_cgroup(&exec, error);
+	if (r == 0)
+		r = joined_new(container, &exec.joined, error);
 	if (r == 0)
 		r = launch(&exec, error);
 	if (r == 0)

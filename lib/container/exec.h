@@ -18,6 +18,15 @@ struct scow_process_config {
 };
 DEFINE_CLEANUP(scow_process_config *, scow_process_config_unref)
 
+/* joined.c: what exec keeps of each, from before the process is there. */
+struct process_exit;
+struct joined;
+int joined_new(scow_container *container, struct joined **out, scow_error **error) _must_check_;
+void joined_put(struct joined *joined, scow_process *process);
+/* For process_params: @data is the struct joined. */
+void joined_ended(void *data, const struct process_exit *exit);
+void joined_free(void *data);
+
 /* The first bad value, want of memory, no command: 0 or a status. */
 int process_config_check(const scow_process_config *config, scow_error **error) _must_check_;
 

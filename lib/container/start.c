@@ -77,7 +77,8 @@ static void running_take(struct running *running)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-void container_reap_own(scow_engine *engine, const char *id)
+/* With a reference; NULL: this engine runs no such container. */
+static scow_process *running_find(scow_engine *engine, const char *id)
 {
 	scow_process *process = NULL;
 
@@ -86,9 +87,30 @@ void container_reap_own(scow_engine *engine, const char *id)
 		if (strcmp(at->container->id, id) == 0 && process_try_ref(at->process))
 			process = at->process;
 	pthread_mutex_unlock(&engine->lock);
+	return process;
+}
+
+void container_reap_own(scow_engine *engine, const char *id)
+{
+	_cleanup_(scow_process_unrefp) scow_process *process = running_find(engine, id);
+
 	if (process)
 		process_reap(process, NULL);
-	scow_process_unref(process);
+}
+
+void container_watch_joined(scow_engine *engine, const char *id, scow_process *joined)
+{
+	_cleanup_(scow_process_unrefp) scow_process *process = running_find(engine, id);
+
+	if (process)
+		process_watch_joined(process, joined);
+}
+
+static bool reap_joined(void *data)
+{
+	const struct running *running = data;
+
+	return joined_reap(running->container->engine, running->container->id);
 }
 
 static void process_ended(void *data, const struct process_exit *exit)
@@ -270,6 +292,7 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 		.guard_key = start->launch.guard_key,
 		.started_us = start->started_us,
 		.ready_us = clock_us(),
+		.reap_joined = reap_joined,
 		.on_exit = process_ended,
 		.on_free = process_freed,
 		.data = start->running,

@@ -49,11 +49,13 @@ static bool expired(const struct await *await)
 static int await_process(struct await *await, scow_error **error)
 {
 	struct pollfd fds = { .fd = await->pidfd, .events = POLLIN };
+	bool joined;
 	int r;
 
 	do {
-		r = poll(&fds, 1, time_left(await, -1));
-	} while (r < 0 && errno == EINTR && !expired(await));
+		joined = joined_reap(await->container->engine, await->container->id);
+		r = poll(&fds, 1, time_left(await, joined ? NAP_MAX_MS : -1));
+	} while (((r < 0 && errno == EINTR) || (r == 0 && joined)) && !expired(await));
 	if (r < 0 && errno != EINTR)
 		return error_errno(error, errno, "poll", "wait for container '%.12s'", await->container->id);
 	if (r <= 0)

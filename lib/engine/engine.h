@@ -45,6 +45,7 @@ struct scow_engine {
 	void (*cgroup_base_free)(struct cgroup_base *);
 	struct seccomp_cache *seccomp_cache; /* runtime/seccomp.h: made on first use */
 	void (*seccomp_cache_free)(struct seccomp_cache *);
+	struct joined *joined;   /* container/joined.c: the same of programs put into running containers; under lock */
 	struct running *running; /* container/start.c: what this engine started and has not seen the end of; under lock */
 };
 

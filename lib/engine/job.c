@@ -250,6 +250,20 @@ static int adopt(struct job_process *process, int child_fd, scow_error **error)
 	return r;
 }
 
+/* The child may fail, and say so, before its maker has named it to us: to be reaped it must be known. */
+static void listen_for_child(struct job_process *process, int socket)
+{
+	struct wire_report report;
+	int fd;
+
+	while (receive(socket, &report, &fd) > 0) {
+		if (fd >= 0 && report.kind == WIRE_CHILD_FD)
+			(void) adopt(process, fd, NULL);
+		else if (fd >= 0)
+			close(fd);
+	}
+}
+
 /* Reads reports to the end of the file, or (@until_child) to the one that names the child. */
 static int listen_to(struct job_process *process, int socket, bool until_child, scow_error **error)
 {
@@ -263,7 +277,10 @@ static int listen_to(struct job_process *process, int socket, bool until_child, 
 			return until_child ? error_set(error, SCOW_E_FAILED, "scow-init ended without a report") : 0;
 		if (report.kind == WIRE_FAILED) {
 			process->report = report;
-			return failure(socket, &report, error);
+			r = failure(socket, &report, error);
+			if (until_child)
+				listen_for_child(process, socket);
+			return r;
 		}
 		if (fd < 0)
 			return error_set(error, SCOW_E_FAILED, "receive a descriptor from scow-init: too many open files?");

@@ -22,15 +22,13 @@
 /* Of the container's directories: those in which the program has one of its own. */
 static unsigned int needed_controllers(const struct cgroup *container, const struct spec_resources *limits)
 {
-	unsigned int needed = container->dir_of[CG_FREEZER] >= 0 ? CG_BIT(CG_FREEZER) : CG_BIT(CG_PIDS);
+	/* To kill it, and to tell what it used. */
+	unsigned int needed = (container->dir_of[CG_FREEZER] >= 0 ? CG_BIT(CG_FREEZER) : CG_BIT(CG_PIDS)) | CG_BIT(CG_CPUACCT);
 
 	if (limits->has_pids_max)
 		needed |= CG_BIT(CG_PIDS);
 	if (limits->memory_bytes)
 		needed |= CG_BIT(CG_MEMORY);
-	/* Whoever limits wants to know what was used. */
-	if (limits->has_pids_max || limits->memory_bytes)
-		needed |= CG_BIT(CG_CPUACCT);
 	return needed;
 }
 
@@ -87,8 +85,8 @@ static int open_tasks(struct cgroup *cgroup, const struct cgroup *container, con
 	return 0;
 }
 
-static int make_v1(struct cgroup *cgroup, const struct cgroup *container, const char *name, const struct spec_resources *limits, bool wants_own,
-		   scow_error **error)
+static int make_v1(struct cgroup *cgroup, const struct cgroup *container, const char *name, const struct spec_resources *limits,
+		   bool wants_own, scow_error **error)
 {
 	unsigned int needed = wants_own ? needed_controllers(container, limits) : 0;
 	bool own[CG_COUNT] = { false };

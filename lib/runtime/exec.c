@@ -37,9 +37,9 @@ uint64_t exec_namespaces(const struct spec *spec, bool rootless)
 		uint64_t flag;
 		bool always; /* for root */
 	} kinds[] = {
-		{ SPEC_NS_PID, CLONE_NEWPID, false },      { SPEC_NS_NETWORK, CLONE_NEWNET, true }, { SPEC_NS_IPC, CLONE_NEWIPC, true },
-		{ SPEC_NS_UTS, CLONE_NEWUTS, true },       { SPEC_NS_MOUNT, CLONE_NEWNS, true },    { SPEC_NS_CGROUP, CLONE_NEWCGROUP, true },
-		{ SPEC_NS_USER, CLONE_NEWUSER, false },    { SPEC_NS_TIME, CLONE_NEWTIME, false },
+		{ SPEC_NS_PID, CLONE_NEWPID, false },   { SPEC_NS_NETWORK, CLONE_NEWNET, true }, { SPEC_NS_IPC, CLONE_NEWIPC, true },
+		{ SPEC_NS_UTS, CLONE_NEWUTS, true },    { SPEC_NS_MOUNT, CLONE_NEWNS, true },    { SPEC_NS_CGROUP, CLONE_NEWCGROUP, true },
+		{ SPEC_NS_USER, CLONE_NEWUSER, false }, { SPEC_NS_TIME, CLONE_NEWTIME, false },
 	};
 	uint64_t flags = 0;
 

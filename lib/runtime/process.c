@@ -41,9 +41,10 @@
 #define DISPATCH_BUDGET (256 * 1024) /* of one stream in one dispatch: a flood must not keep the host from its loop */
 #define DRAIN_BUDGET (1024 * 1024)   /* after the exit: as much as a pipe can hold */
 #define CODE_LOST 255
+#define JOINED_NAP_MS 10
 #define END_OF_TRANSMISSION "\004" /* ctrl-D */
 
-enum slot { SLOT_STDOUT, SLOT_STDERR, SLOT_PIDFD, SLOT_DEADLINE, SLOT_COUNT };
+enum slot { SLOT_STDOUT, SLOT_STDERR, SLOT_PIDFD, SLOT_DEADLINE, SLOT_JOINED, SLOT_COUNT };
 enum stage { STAGE_RUNNING, STAGE_REAPING, STAGE_REAPED };
 
 struct output {
@@ -245,6 +246,31 @@ static void read_status(int status, struct process_exit *exit)
 	}
 }
 
+bool process_has_ended(const scow_process *process)
+{
+	struct pollfd fds = { .fd = process->params.pidfd, .events = POLLIN };
+
+	return poll(&fds, 1, 0) > 0;
+}
+
+void process_watch_joined(scow_process *process, const scow_process *joined)
+{
+	/* Once: its descriptor stays readable for as long as somebody has its handle. */
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u32 = SLOT_JOINED };
+
+	(void) epoll_ctl(process->epoll_fd, EPOLL_CTL_ADD, joined->params.pidfd, &event);
+}
+
+/* Until it is dead: the programs that joined its pid namespace have to be reaped first, perhaps by this very thread. */
+static void await_joined(const struct process_params *params)
+{
+	struct pollfd fds = { .fd = params->pidfd, .events = POLLIN };
+
+	while (params->reap_joined && params->reap_joined(params->data))
+		if (poll(&fds, 1, JOINED_NAP_MS) > 0)
+			return;
+}
+
 /* What is left of the process outside of our memory: its zombie, its cgroup, its place with the guard. */
 static int clear_remains(scow_process *process, scow_error **error)
 {
@@ -252,6 +278,7 @@ static int clear_remains(scow_process *process, scow_error **error)
 	scow_error *failure = NULL;
 	int status = -1, r;
 
+	await_joined(params);
 	r = spawn_wait(params->pidfd, &status, error);
 	if (r < 0)
 		return r;
@@ -401,6 +428,8 @@ static int pump(scow_process *process, int timeout_ms, scow_error **error)
 			ended = true;
 		else if (events[i].data.u32 == SLOT_DEADLINE)
 			late = true;
+		else if (events[i].data.u32 == SLOT_JOINED)
+			process->params.reap_joined(process->params.data);
 		else if (!leaves_to_host(process, (int) events[i].data.u32))
 			output_read(process, (int) events[i].data.u32, DISPATCH_BUDGET);
 	}

@@ -39,6 +39,11 @@ struct process_params {
 	unsigned int deadline_ms;  /* from now on; 0: none. Kept by whoever dispatches */
 	uint64_t guard_key;        /* dropped at the exit; 0: none */
 	uint64_t started_us, ready_us; /* clock_us() of the start call and of its return */
+	/*
+	 * Programs that joined this one's container may hold its end up: sees to those that have ended, from any thread, without a lock;
+	 * true while there are others. NULL: nobody can have joined it.
+	 */
+	bool (*reap_joined)(void *data);
 	/* Called once, without a lock, on the thread that first sees the exit: in dispatch, wait, process_reap or the last unref. */
 	void (*on_exit)(void *data, const struct process_exit *exit);
 	void (*on_free)(void *data);
@@ -52,6 +57,10 @@ int process_new(scow_engine *engine, struct process_params *params, scow_process
  * times; output stays for the thread that dispatches. Returns its exit code.
  */
 int process_reap(scow_process *process, scow_error **error);
+/* It is dead, whether reaped or not. */
+bool process_has_ended(const scow_process *process);
+/* Who dispatches @process calls its reap_joined when @joined ends. */
+void process_watch_joined(scow_process *process, const scow_process *joined);
 /* A reference for someone who found the handle in a table; false if its last one has just gone. */
 bool process_try_ref(scow_process *process);
 
