@@ -29,7 +29,7 @@
 #include "base/cleanup.h"
 
 #define STACK_BYTES (16 * 1024)
-#define FDS_MAX 16
+#define FDS_MAX 32
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL

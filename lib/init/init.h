@@ -27,6 +27,7 @@ struct init {
 	uint32_t groups[GROUPS_MAX];
 	uint32_t n_groups;
 	const char *home;
+	bool supervised; /* ends with its supervisor */
 };
 extern struct init init;
 
@@ -37,6 +38,10 @@ noreturn void fail(const char *call, long error);
 long must(long result, const char *call);
 void report_fd(enum wire_report_kind kind, int fd);
 noreturn void finish(int code);
+/* All of @size from WIRE_FD_SOCKET, or the end of this program: the end of file is the owner's death. */
+void read_socket(void *to, size_t size);
+/* Takes the steps of a plan, the last of which becomes the program. */
+noreturn void carry_out(void *plan, size_t size);
 
 /* text.c: what a libc would have. The compiler calls the first three by itself. */
 void *memcpy(void *to, const void *from, size_t size);
@@ -78,3 +83,4 @@ step_fn step_init;                                                              
 step_fn step_chown, step_remove;                                                                         /* trees.c */
 
 noreturn void guard_main(void); /* supervise.c */
+noreturn void supervisor_main(char **argv);

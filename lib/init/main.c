@@ -129,8 +129,7 @@ void report_fd(enum wire_report_kind kind, int fd)
 	must(sys(SYS_sendmsg, WIRE_FD_SOCKET, &message, MSG_NOSIGNAL), "sendmsg");
 }
 
-/* All of it, or the end of this program: the end of file is the owner's death. */
-static void read_socket(void *to, size_t size)
+void read_socket(void *to, size_t size)
 {
 	unsigned char *at = to;
 
@@ -154,17 +153,28 @@ void step_go(const struct wire_step *step)
 	read_socket(&byte, 1);
 }
 
-static void run(void)
+noreturn void carry_out(void *plan, size_t size)
 {
-	struct wire_plan *plan = &small_plan.header;
-	size_t size;
-
 	init.root = init.proc = init.empty_dir = init.null_device = -1;
 	doing("read the launch plan", NULL, NULL, NULL);
 	/* The sender's end, and all that a failing step leaves open, must not reach the program. */
 	must(sys(SYS_fcntl, WIRE_FD_SOCKET, F_SETFD, FD_CLOEXEC), "fcntl");
 	/* Modes are what a step says; the program's own umask comes with its session. */
 	sys(SYS_umask, 0);
+	must(plan_decode(plan, size, &init.plan), "decode");
+	for (uint32_t i = 0; i < init.plan.n_steps; i++) {
+		init.step = init.plan.steps[i].kind;
+		steps[init.step](&init.plan.steps[i]);
+	}
+	finish(0);
+}
+
+static noreturn void run(void)
+{
+	struct wire_plan *plan = &small_plan.header;
+	size_t size;
+
+	doing("read the launch plan", NULL, NULL, NULL);
 	read_socket(plan, sizeof(*plan));
 	size = plan_size(plan);
 	if (size > sizeof(small_plan)) {
@@ -173,12 +183,7 @@ static void run(void)
 	}
 	if (size)
 		read_socket(plan + 1, size - sizeof(*plan));
-	must(plan_decode(plan, size, &init.plan), "decode");
-	for (uint32_t i = 0; i < init.plan.n_steps; i++) {
-		init.step = init.plan.steps[i].kind;
-		steps[init.step](&init.plan.steps[i]);
-	}
-	finish(0);
+	carry_out(plan, size);
 }
 
 /*
@@ -207,6 +212,8 @@ void init_main(char **stack)
 		finish(125);
 	if (text_equal(argv[1], WIRE_MODE_GUARD))
 		guard_main();
+	if (text_equal(argv[1], WIRE_MODE_SUPERVISE))
+		supervisor_main(argv);
 	if (text_equal(argv[1], WIRE_MODE_WAIT))
 		wait_for_maps(argv);
 	if (text_equal(argv[1], WIRE_MODE_RUN))

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/prctl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 /* Pipes that root made must open again as /dev/stdout for the user. A null device is the whole host's. */
@@ -123,6 +125,9 @@ void step_exec(const struct wire_step *step)
 	if (!args[0])
 		fail("execve", -EINVAL);
 	set_home(env);
+	/* A change of user has dropped it. */
+	if (init.supervised)
+		sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	if (!*text_find(args[0], '/'))
 		exec_by_path(args, env);
 	fail("execve", sys(SYS_execve, args[0], args, env));

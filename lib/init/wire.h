@@ -27,11 +27,14 @@ enum wire_fd {
 	WIRE_FD_SELF = 4,      /* the program itself, where it has to execute itself again (WIRE_MODE_WAIT) */
 	WIRE_FD_DIR = 5,       /* the directory of an errand (trees.c) */
 	WIRE_FD_NS = 6,        /* namespaces to join, from here on */
+	WIRE_FD_LOCK = 14,     /* a supervisor's: held locked as long as it lives */
+	WIRE_FD_CGROUPS = 15,  /* a supervisor's: the container's cgroup in each hierarchy, from here on */
 };
 
 #define WIRE_MODE_RUN "run"     /* reads a plan and carries it out */
 #define WIRE_MODE_WAIT "wait"   /* waits for one byte (the id maps are written), then executes itself to gain what it is now entitled to */
 #define WIRE_MODE_GUARD "guard" /* engine/guard.h */
+#define WIRE_MODE_SUPERVISE "supervise" /* runtime/supervisor.h; what it is told, and tells: supervisor-wire.h */
 
 struct wire_plan {
 	uint32_t magic, size;
@@ -107,6 +110,7 @@ enum wire_report_kind {
 	WIRE_FAILED,      /* error, call, and a text that says what was being done */
 	WIRE_TERMINAL_FD, /* the master comes along */
 	WIRE_CHILD_FD,    /* a pidfd comes along: of WIRE_ENTER's child */
+	WIRE_STARTED,     /* from a supervisor: the program runs, its state file is there */
 };
 
 struct wire_report {

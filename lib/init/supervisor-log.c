@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The log, in Docker's json-file format: {"log":"...\n","stream":"stdout","time":"2026-01-02T03:04:05.678Z"}, one a line.
+ *
+ * 1. A line of more than 16 KiB is several entries, of which only the last has a newline. Bytes that are no UTF-8 become U+FFFD.
+ * 2. Entries are written in batches: what is read in one turn of the loop goes out in one write. With a full disk they wait, and so
+ *    does the program, but nothing is lost.
+ * 3. A file is full once it has the bytes it may have, and whole entries only: the next entry begins a new one.
+ * 4. A quiet supervisor gives the buffers' memory back.
+ */
+#include "init/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LINE_BYTES (16 * 1024)
+#define ROOM (256 * 1024)
+#define ENTRY_MAX (LINE_BYTES * 6 + 128)
+#define FULL_DISK_NAP_MS 200
+
+struct buffers {
+	unsigned char lines[OUTPUTS][LINE_BYTES];
+	unsigned char room[ROOM];
+};
+
+static struct {
+	int fd; /* -1: none is kept */
+	uint64_t written;
+	struct buffers *buffers;
+	size_t line_sizes[OUTPUTS];
+	size_t size;  /* in room */
+	int64_t second; /* of which @stamp is the text */
+	char stamp[24];
+	bool used;    /* the buffers have memory */
+} log;
+
+static void open_file(int flags)
+{
+	struct stat status;
+
+	log.fd = (int) sys(SYS_openat, WIRE_FD_DIR, WIRE_LOG_NAME, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
+	log.written = log.fd >= 0 && sys(SYS_newfstatat, log.fd, "", &status, AT_EMPTY_PATH) == 0 ? (uint64_t) status.st_size : 0;
+}
+
+void log_open(void)
+{
+	log.fd = -1;
+	log.second = -1;
+	log.buffers = (void *) must(sys(SYS_mmap, 0, sizeof(*log.buffers), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				    "mmap");
+	doing("open the log", NULL, NULL, NULL);
+	if (supervisor.config.flags & WIRE_SUPERVISE_LOG) {
+		open_file(0);
+		must(log.fd, "open");
+	}
+}
+
+void log_position(uint64_t *inode, uint64_t *size)
+{
+	struct stat status;
+
+	*inode = *size = 0;
+	if (log.fd < 0 || sys(SYS_newfstatat, log.fd, "", &status, AT_EMPTY_PATH) < 0)
+		return;
+	*inode = status.st_ino;
+	*size = log.written;
+}
+
+static void log_name(char out[40], uint32_t number)
+{
+	char *at = text_add(out, out + 40, WIRE_LOG_NAME);
+
+	if (number)
+		text_add_number(text_add(at, out + 40, "."), out + 40, number);
+}
+
+/* log.json becomes log.json.1, that .2, and so on; the last goes. */
+static void rotate(void)
+{
+	char from[40], to[40];
+
+	sys(SYS_close, log.fd);
+	for (uint32_t i = supervisor.config.log_files; i-- > 1;) {
+		log_name(from, i - 1);
+		log_name(to, i);
+		sys(SYS_renameat2, WIRE_FD_DIR, from, WIRE_FD_DIR, to, 0);
+	}
+	/* A new file, not the old one emptied: who reads that keeps it. */
+	if (supervisor.config.log_files < 2)
+		sys(SYS_unlinkat, WIRE_FD_DIR, WIRE_LOG_NAME, 0);
+	open_file(0);
+}
+
+void log_flush(void)
+{
+	const unsigned char *at = log.buffers->room;
+	struct timespec nap = { .tv_nsec = FULL_DISK_NAP_MS * 1000000 };
+
+	while (log.size && log.fd >= 0) {
+		long n = sys(SYS_write, log.fd, at, log.size);
+
+		if (n > 0) {
+			at += n;
+			log.size -= (size_t) n;
+			log.written += (uint64_t) n;
+		} else if (n == -ENOSPC || n == -EDQUOT) {
+			sys(SYS_nanosleep, &nap, 0);
+		} else if (n != -EINTR) {
+			break; /* the file system is gone or broken: go on without */
+		}
+	}
+	log.size = 0;
+}
+
+/* ---- one entry ---- */
+
+static char *two_digits(char *at, unsigned int number)
+{
+	*at++ = (char) ('0' + number / 10);
+	*at++ = (char) ('0' + number % 10);
+	return at;
+}
+
+/* "2026-01-02T03:04:05". Days to a date: years from March on, in eras of 400. */
+static void make_stamp(int64_t second)
+{
+	int64_t days = second / 86400, rest = second % 86400;
+	int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+	unsigned int day = (unsigned int) (doy - (153 * mp + 2) / 5 + 1), month = (unsigned int) (mp < 10 ? mp + 3 : mp - 9);
+	unsigned int year = (unsigned int) (yoe + era * 400 + (month <= 2));
+	char *at = log.stamp;
+
+	at = two_digits(two_digits(at, year / 100 % 100), year % 100);
+	*at++ = '-';
+	at = two_digits(at, month);
+	*at++ = '-';
+	at = two_digits(at, day);
+	*at++ = 'T';
+	at = two_digits(at, (unsigned int) (rest / 3600));
+	*at++ = ':';
+	at = two_digits(at, (unsigned int) (rest / 60 % 60));
+	*at++ = ':';
+	at = two_digits(at, (unsigned int) (rest % 60));
+	*at = 0;
+	log.second = second;
+}
+
+/* RFC 3339 with as much of the nanoseconds as is not zeros, as Go has it. */
+static unsigned char *put_time(unsigned char *at)
+{
+	int64_t now = clock_ns(CLOCK_REALTIME);
+	unsigned int ns = (unsigned int) (now % 1000000000), size = 9;
+
+	if (now / 1000000000 != log.second)
+		make_stamp(now / 1000000000);
+	memcpy(at, log.stamp, 19);
+	at += 19;
+	if (ns) {
+		while (ns % 10 == 0) {
+			ns /= 10;
+			size--;
+		}
+		*at++ = '.';
+		for (unsigned int i = size; i-- > 0; ns /= 10)
+			at[i] = (unsigned char) ('0' + ns % 10);
+		at += size;
+	}
+	*at++ = 'Z';
+	return at;
+}
+
+static unsigned char *put(unsigned char *at, const char *text)
+{
+	while (*text)
+		*at++ = (unsigned char) *text++;
+	return at;
+}
+
+/* How many bytes a valid sequence at @s has, or 0. */
+static unsigned int sequence(const unsigned char *s, const unsigned char *end)
+{
+	unsigned int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	if (s[0] < 0xc2 || s[0] > 0xf4 || (size_t) (end - s) < n)
+		return 0;
+	for (unsigned int i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Too long a form, a surrogate, or beyond Unicode. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static unsigned char *put_special(unsigned char *at, const unsigned char **from, const unsigned char *end)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *s = *from;
+	unsigned int n;
+
+	*from = s + 1;
+	switch (s[0]) {
+	case '\n':
+		return put(at, "\\n");
+	case '\r':
+		return put(at, "\\r");
+	case '"':
+		return put(at, "\\\"");
+	case '\\':
+		return put(at, "\\\\");
+	}
+	if (s[0] < 0x80) {
+		at = put(at, "\\u00");
+		*at++ = (unsigned char) digits[s[0] >> 4];
+		*at++ = (unsigned char) digits[s[0] & 15];
+		return at;
+	}
+	n = sequence(s, end);
+	if (!n)
+		return put(at, "\\ufffd");
+	*from = s + n;
+	/* U+2028 and U+2029 end a line in JavaScript. */
+	if (n == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9))
+		return put(at, s[2] == 0xa8 ? "\\u2028" : "\\u2029");
+	while (n--)
+		*at++ = *s++;
+	return at;
+}
+
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+static void put_entry(unsigned int stream, const unsigned char *data, size_t size)
+{
+	const unsigned char *end = data + size;
+	unsigned char *at;
+
+	if (log.fd < 0)
+		return;
+	if (supervisor.config.log_bytes && log.written + log.size >= supervisor.config.log_bytes) {
+		log_flush();
+		rotate();
+	}
+	if (ROOM - log.size < size * 6 + 128)
+		log_flush();
+	log.used = true;
+	at = put(log.buffers->room + log.size, "{\"log\":\"");
+	while (data < end) {
+		if (is_plain(*data))
+			*at++ = *data++;
+		else
+			at = put_special(at, &data, end);
+	}
+	at = put(at, stream == 0 ? "\",\"stream\":\"stdout\",\"time\":\"" : "\",\"stream\":\"stderr\",\"time\":\"");
+	at = put(put_time(at), "\"}\n");
+	log.size = (size_t) (at - log.buffers->room);
+}
+
+/* ---- lines ---- */
+
+/* Where to cut @size bytes without a newline: not inside a character. */
+static size_t cut(const unsigned char *data, size_t size)
+{
+	for (size_t back = 1; back <= 3; back++) {
+		unsigned char c = data[size - back];
+
+		if (c < 0x80)
+			break;
+		if (c >= 0xc0)
+			return back < (c >= 0xf0 ? 4U : c >= 0xe0 ? 3U : 2U) ? size - back : size;
+	}
+	return size;
+}
+
+/* Appends to the unfinished line, which is an entry once it is full. */
+static void add_partial(unsigned int stream, const unsigned char *data, size_t size)
+{
+	unsigned char *line = log.buffers->lines[stream];
+
+	while (size) {
+		size_t room = LINE_BYTES - log.line_sizes[stream], n = size < room ? size : room, whole;
+
+		log.used = true;
+		memcpy(line + log.line_sizes[stream], data, n);
+		log.line_sizes[stream] += n;
+		data += n;
+		size -= n;
+		if (log.line_sizes[stream] < LINE_BYTES)
+			return;
+		whole = cut(line, LINE_BYTES);
+		put_entry(stream, line, whole);
+		for (size_t i = whole; i < LINE_BYTES; i++)
+			line[i - whole] = line[i];
+		log.line_sizes[stream] = LINE_BYTES - whole;
+	}
+}
+
+void log_add(unsigned int stream, const unsigned char *data, size_t size)
+{
+	const unsigned char *end = data + size;
+
+	while (data < end) {
+		const unsigned char *newline = data;
+		size_t n;
+
+		while (newline < end && *newline != '\n')
+			newline++;
+		n = (size_t) (newline - data);
+		if (newline == end) {
+			add_partial(stream, data, n);
+			return;
+		}
+		n++;
+		if (log.line_sizes[stream] + n > LINE_BYTES || log.line_sizes[stream]) {
+			add_partial(stream, data, n);
+			put_entry(stream, log.buffers->lines[stream], log.line_sizes[stream]);
+			log.line_sizes[stream] = 0;
+		} else {
+			put_entry(stream, data, n);
+		}
+		data = newline + 1;
+	}
+}
+
+void log_end_lines(void)
+{
+	for (unsigned int i = 0; i < OUTPUTS; i++) {
+		if (log.line_sizes[i])
+			put_entry(i, log.buffers->lines[i], log.line_sizes[i]);
+		log.line_sizes[i] = 0;
+	}
+	log_flush();
+}
+
+const unsigned char *log_partial(unsigned int stream, size_t *size)
+{
+	*size = log.line_sizes[stream];
+	return log.buffers->lines[stream];
+}
+
+void log_rest(void)
+{
+	if (!log.used || log.size || log.line_sizes[0] || log.line_sizes[1])
+		return;
+	sys(SYS_madvise, log.buffers, sizeof(*log.buffers), MADV_DONTNEED);
+	log.used = false;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the library and a supervisor say to each other.
+ *
+ * 1. At the start, on its socket: struct wire_supervise | id map of users | of groups | plan. It answers with the report of the
+ *    container's scow-init (WIRE_FAILED), or WIRE_STARTED.
+ * 2. Ever after it says how things are in ROOT/containers/ID/state, a struct wire_state that is replaced by rename.
+ * 3. ROOT/containers/ID/attach.sock takes any number of clients; each message, both ways, is a struct wire_frame and its bytes.
+ *
+ * The two may come from different builds: a supervisor lives on when the library is upgraded. So a change here changes WIRE_SUPERVISE_MAGIC.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define WIRE_SUPERVISE_MAGIC 0x31707573u /* "sup1" */
+#define WIRE_OWNER_SIZE 40
+#define WIRE_CGROUPS_MAX 9
+#define WIRE_STATE_NAME "state"
+#define WIRE_LOG_NAME "log.json"
+#define WIRE_ATTACH_NAME "attach.sock"
+
+enum wire_supervise_flag {
+	WIRE_SUPERVISE_LOG = 1 << 0,
+	WIRE_SUPERVISE_STDIN = 1 << 1,       /* a pipe; else it is empty */
+	WIRE_SUPERVISE_STDIN_ONCE = 1 << 2,  /* closed when the first client that wrote to it leaves */
+	WIRE_SUPERVISE_CGROUP_V2 = 1 << 3,
+	WIRE_SUPERVISE_KILL_CGROUP = 1 << 4, /* its pid namespace is not its own */
+	WIRE_SUPERVISE_MAP_BY_HELPER = 1 << 5, /* the id maps are arguments of programs: each NUL-terminated, the program first */
+	WIRE_SUPERVISE_ENTERS = 1 << 6,      /* the plan has a WIRE_ENTER */
+	WIRE_SUPERVISE_TERMINAL = 1 << 7,
+};
+
+enum wire_policy { WIRE_RESTART_NO, WIRE_RESTART_ON_FAILURE, WIRE_RESTART_ALWAYS, WIRE_RESTART_UNLESS_STOPPED };
+
+struct wire_supervise {
+	uint32_t magic, flags;
+	uint64_t clone_flags;
+	uint64_t log_bytes;                /* of one file; 0: no limit */
+	uint32_t log_files;
+	uint32_t policy, retries;          /* of on-failure; 0: no limit */
+	uint32_t n_cgroups;
+	uint32_t memory_cgroup;            /* which of them counts OOM kills; n_cgroups: none */
+	uint32_t uid_map_size, gid_map_size;
+	uint32_t plan_size;
+	char owner[WIRE_OWNER_SIZE];
+};
+
+enum wire_run_state { WIRE_RUN_NONE, WIRE_RUN_RUNNING, WIRE_RUN_RESTARTING, WIRE_RUN_FINISHED };
+
+struct wire_state {
+	uint32_t magic, size;
+	char owner[WIRE_OWNER_SIZE];       /* which start this is of: else it is an old one's */
+	uint32_t run_state, restart_count;
+	int32_t supervisor_pid, pid;
+	uint64_t supervisor_start, pid_start; /* /proc/PID/stat field 22 */
+	int64_t first_started, started, finished; /* ns since 1970; the last two of the last run */
+	int32_t exit_code, exit_signal;    /* of the last run that ended */
+	uint32_t oom_kills, stopping;
+	char error[256];                   /* why a restart failed */
+};
+
+enum wire_frame_type {
+	/* to the supervisor */
+	WIRE_FRAME_SUBSCRIBE = 1, /* what comes from now on */
+	WIRE_FRAME_STDIN,
+	WIRE_FRAME_CLOSE_STDIN,
+	WIRE_FRAME_RESIZE,        /* uint32_t rows, columns */
+	WIRE_FRAME_STOPPING,      /* its next end is the last; answered */
+	WIRE_FRAME_POLICY,        /* uint32_t policy, retries; answered */
+	/* from it */
+	WIRE_FRAME_HELLO = 64,    /* to SUBSCRIBE: struct wire_hello; then what is not in the log yet, as output */
+	WIRE_FRAME_STDOUT,
+	WIRE_FRAME_STDERR,
+	WIRE_FRAME_EXIT,          /* int32_t code, signal; then the end of the file */
+	WIRE_FRAME_ANSWER,
+};
+
+struct wire_frame {
+	uint8_t type, reserved[3];
+	uint32_t size;
+};
+#define WIRE_FRAME_BYTES_MAX (64u << 10)
+
+struct wire_hello {
+	uint64_t log_inode, log_size; /* what of the log was written when this client came; 0: no log */
+	int64_t started;              /* of this run */
+	int32_t pid;
+	uint32_t terminal;
+};
+
+_Static_assert(sizeof(struct wire_supervise) == 56 + WIRE_OWNER_SIZE, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_state) == 376 && sizeof(struct wire_hello) == 32, "the same bytes on both sides");

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The supervisor from inside: one for each detached container, for as long as that runs. One thread, which sleeps in epoll while
+ * nothing happens.
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "init/init.h"
+#include "init/supervisor-wire.h"
+
+#define OUTPUTS 2
+#define CLIENTS_MAX 64
+
+/* What an event of the epoll is about. */
+enum watched { WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_PROCESS, WATCH_LISTENER, WATCH_CLIENT /* and its place */ };
+
+struct supervisor {
+	struct wire_supervise config;
+	char *maps;          /* of users, then of groups */
+	void *plan;
+	int epoll;
+	struct wire_state state;
+	/* of this run */
+	int pid, pidfd;
+	int input;           /* its stdin, or -1 */
+	int outputs[OUTPUTS];/* its stdout and stderr, or -1 */
+	int terminal;        /* its terminal's master: also input and outputs[0]; or -1 */
+	uint64_t began;      /* ms, monotonic */
+};
+extern struct supervisor supervisor;
+
+/* supervisor.c */
+void watch(int fd, uint32_t events, uint32_t what);
+void unwatch(int fd);
+void close_input(void);
+void supervisor_stop(void);
+
+/* supervisor-run.c */
+struct wire_failure {
+	struct wire_report report;
+	char text[WIRE_REPORT_TEXT_MAX];
+};
+/* Makes the container and sees its program run: NULL, or why it does not. Nothing is left of it then. */
+const struct wire_failure *run_begin(void);
+/* A pipe's end or terminal does not hold us up. */
+void set_nonblock(int fd);
+
+/* supervisor-state.c */
+int64_t clock_ns(int clock);
+uint64_t process_start(int pid);
+void state_write(void);
+uint64_t oom_kills(void);
+void cgroup_end(void);
+
+/* supervisor-log.c */
+void log_open(void);
+void log_add(unsigned int stream, const unsigned char *data, size_t size);
+void log_flush(void);
+/* The program has ended: what has no newline is an entry, too. */
+void log_end_lines(void);
+/* What the log does not have yet of @stream. */
+const unsigned char *log_partial(unsigned int stream, size_t *size);
+void log_position(uint64_t *inode, uint64_t *size);
+/* Gives memory back that is not needed. */
+void log_rest(void);
+
+/* supervisor-attach.c */
+void attach_open(void);
+void attach_accept(void);
+void attach_event(uint32_t index, uint32_t events);
+void attach_output(unsigned int stream, const unsigned char *data, size_t size);
+void attach_exit(int code, int sig);
+/* Its stdin takes bytes again. */
+void attach_input_ready(void);
+/* The next ends with the run: nobody is to be answered after that. */
+void attach_close(void);
