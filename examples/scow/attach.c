@@ -125,12 +125,29 @@ bool attach_prepare(struct attachment *attachment, scow_io *io, int *code)
 	return attachment->signal_fd >= 0;
 }
 
+bool attach_window(unsigned int *rows, unsigned int *columns)
+{
+	struct winsize size;
+
+	if (!window_size(&size))
+		return false;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return true;
+}
+
 static void resize(scow_process *process)
 {
 	struct winsize size;
 
 	if (window_size(&size))
 		(void) scow_process_resize(process, size.ws_row, size.ws_col, NULL);
+}
+
+void attach_resize(const struct attachment *attachment, scow_process *process)
+{
+	if (attachment->tty)
+		resize(process);
 }
 
 /* Stopped from outside, as by `kill -TSTP`: the shell gets its terminal back, and the container goes on. */

@@ -172,6 +172,21 @@ bool attach_prepare(struct attachment *attachment, scow_io *io, int *code);
 /* Until the process has ended. Its exit code, or a negative status. */
 int attach_wait(struct attachment *attachment, scow_process *process, scow_error **error);
 
+/* Our terminal's size becomes the process's, where it has a terminal. */
+void attach_resize(const struct attachment *attachment, scow_process *process);
+bool attach_window(unsigned int *rows, unsigned int *columns);
+
+/* ---- run.c ---- */
+/* Tells why a program could not be started. Docker's exit code for it. */
+int start_failure(scow_error **error);
+/* Ends us by a signal; else 128 + its number. */
+int die_of(int signal_number);
+
+/* ---- start.c ---- */
+/* Starts it detached and stays in front until it ends, or is left. Gives the container back before it dies of a signal. */
+int start_in_front(struct cli *cli, scow_container **container, struct attachment *attachment, const char *detach_keys,
+		   const char *sig_proxy);
+
 /* ---- progress.c ---- */
 /* Pulls with progress on @out (NULL: silent). NULL after printing why not. */
 scow_image *pull_with_progress(struct cli *cli, const char *reference, const char *platform, bool insecure, FILE *out);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Docker's exit codes for a program that could not be started. */
-static int start_failure(scow_error **error)
+int start_failure(scow_error **error)
 {
 	scow_status status = scow_error_status(*error);
 
@@ -71,7 +71,7 @@ static int create(struct cli *cli, const struct run_options *options, char **arg
 }
 
 /* We were told to end while our terminal was the container's: it has ended too, and now so do we, by that signal. */
-static int die_of(int signal_number)
+int die_of(int signal_number)
 {
 	sigset_t set;
 
