@@ -315,7 +315,8 @@ static void put_env(scow_container_config *config, const struct config_pair *pai
 }
 
 /* The container's settings as if its program were this one. Strings stay where they are. */
-static void settings_of(const scow_container_config *config, const scow_process_config *exec, struct arena *arena, scow_container_config *out)
+static void settings_of(const scow_container_config *config, const scow_process_config *exec, struct arena *arena,
+			scow_container_config *out)
 {
 	const scow_container_config *own = exec->settings;
 
@@ -344,7 +345,9 @@ int spec_build_exec(scow_engine *engine, const char *id, const struct image_conf
 		    const scow_process_config *exec, struct spec *out, scow_error **error)
 {
 	scow_container_config settings;
-	struct build b = { .engine = engine, .id = id, .image = image, .config = &settings, .spec = out, .rootless = engine->facts.rootless };
+	struct build b = {
+		.engine = engine, .id = id, .image = image, .config = &settings, .spec = out, .rootless = engine->facts.rootless
+	};
 	int r;
 
 	*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
