@@ -233,7 +233,7 @@ def suite_fuzz(options):
     for target in sorted((where / "tests/fuzz").glob("fuzz_*")):
         if not os.access(target, os.X_OK) or target.is_dir():
             continue
-        corpus = TOP / "tests/fuzz/corpus" / target.name
+        corpus = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
         with tempfile.TemporaryDirectory(prefix="scow-fuzz.") as scratch:
             done = run([target, f"-max_total_time={options.fuzz}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
                         f"-artifact_prefix={scratch}/", scratch, *([corpus] if corpus.is_dir() else [])],
