@@ -217,6 +217,28 @@ static int remove_dir(const struct cgroup *cgroup, const struct cgroup_dir *dir,
 	return 0;
 }
 
+/* Made without a cpuset of its own, it may have been given one since (cgroup_update.c), by a process other than this. */
+static int remove_late(const struct cgroup *cgroup, uint64_t deadline)
+{
+	const struct cgroup_base *base = cgroup->base;
+	int result = 0;
+
+	if (base->mode == CGROUP_V2 || !cgroup->n_dirs || cgroup->dir_of[CG_CPUSET] >= 0)
+		return 0;
+	for (size_t i = 0; i < base->n_hierarchies && result == 0; i++) {
+		const struct cgroup_hierarchy *hierarchy = &base->hierarchies[i];
+		struct cgroup_dir dir = {
+			.hierarchy = hierarchy,
+			.at_fd = cgroup->named_parent ? hierarchy->root_fd : hierarchy->own_fd,
+			.open_fd = -1,
+		};
+
+		if (hierarchy->controllers == CG_BIT(CG_CPUSET))
+			result = remove_dir(cgroup, &dir, deadline);
+	}
+	return result;
+}
+
 int cgroup_remove(struct cgroup *cgroup, scow_error **error)
 {
 	uint64_t deadline = clock_us() + REMOVE_WAIT_MS * UINT64_C(1000);
@@ -229,5 +251,7 @@ int cgroup_remove(struct cgroup *cgroup, scow_error **error)
 			result = error_errno(error, -r, "rmdir", "remove cgroup '%s' in '%s'", cgroup->path,
 					     cgroup->dirs[i].hierarchy->mount);
 	}
+	if (remove_late(cgroup, deadline) < 0 && result == 0)
+		result = error_set(error, SCOW_E_BUSY, "remove cgroup '%s' of the cpuset controller", cgroup->path);
 	return result;
 }
