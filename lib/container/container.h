@@ -74,6 +74,9 @@ struct container_row {
 	int64_t pid_start;
 	int exit_code, exit_signal;
 	int64_t created, started, finished; /* ns */
+	pid_t supervisor;         /* of one that runs detached; else 0 */
+	int64_t supervisor_start; /* as pid_start */
+	unsigned int restarts;
 };
 
 enum container_action {
@@ -96,14 +99,16 @@ const char *container_state_name(int state); /* "running" */
 
 /* SCOW_E_NOT_FOUND once it is removed. A row that a dead process left running is swept first. */
 int container_row_read(scow_engine *engine, const char *id, struct container_row *row, scow_error **error) _must_check_;
+/* Only what the row has, which for one that runs is not all. */
+int container_row_once(scow_engine *engine, const char *id, struct container_row *row, scow_error **error) _must_check_;
 /* The same inside @work; SCOW_E_STATE, with what to do about it, where @action is not allowed in the row's state. */
 int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
 	_must_check_;
 int container_not_found(const char *name, scow_error **error);
 /* Where a start by this engine would make @id's cgroup; malloc'ed. */
 int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error) _must_check_;
-/* Makes @id's row claimed for a start; @previous is how it was. */
-int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error) _must_check_;
+/* Makes @id's row claimed for a start, by @owner or (NULL) this engine; @previous is how it was. */
+int container_claim(scow_engine *engine, const char *id, const char *owner, struct container_row *previous, scow_error **error) _must_check_;
 int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_error **error) _must_check_;
 /* The start failed: the row goes back to where it was, with the reason. */
 void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason);
@@ -120,6 +125,9 @@ bool process_stat(pid_t pid, int64_t *start, int *status);
 int64_t now_ns(void);
 
 /* ---- start.c ---- */
+
+/* Starts one whose row is claimed by @owner, whose lock @lock_fd holds: detached. */
+int container_start_claimed(scow_container *container, bool was_started, const char *owner, int lock_fd, scow_error **error) _must_check_;
 
 /* If this engine started it: makes sure that its end, which has come, is recorded. */
 void container_reap_own(scow_engine *engine, const char *id);

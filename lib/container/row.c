@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/container.h"
+#include "container/detached.h"
 #include "container/event.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
@@ -166,7 +167,7 @@ static int row_select(struct db_work *work, const char *id, struct container_row
 	return 0;
 }
 
-static int row_read_once(scow_engine *engine, const char *id, struct container_row *row, scow_error **error)
+int container_row_once(scow_engine *engine, const char *id, struct container_row *row, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 
@@ -182,12 +183,17 @@ static bool abandoned(scow_engine *engine, const struct container_row *row)
 
 int container_row_read(scow_engine *engine, const char *id, struct container_row *row, scow_error **error)
 {
-	int r = row_read_once(engine, id, row, error);
+	int r = container_row_once(engine, id, row, error);
 
-	if (r < 0 || !abandoned(engine, row))
+	if (r < 0)
 		return r;
-	r = container_sweep(engine, error);
-	return r < 0 ? r : row_read_once(engine, id, row, error);
+	if (detached_is(row) && container_runs(row->state) && detached_ended(engine, id, row))
+		r = container_sweep_one(engine, id, row->owner, error);
+	else if (abandoned(engine, row))
+		r = container_sweep(engine, error);
+	else
+		return 0;
+	return r < 0 ? r : container_row_once(engine, id, row, error);
 }
 
 int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
@@ -211,22 +217,24 @@ int container_cgroup_location(scow_engine *engine, const char *id, char **out, s
 	return cgroup_location(engine, name, out, error);
 }
 
-int container_claim(scow_engine *engine, const char *id, struct container_row *previous, scow_error **error)
+int container_claim(scow_engine *engine, const char *id, const char *owner, struct container_row *previous, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	_cleanup_free_ char *location = NULL;
 	int r;
 
 	r = container_cgroup_location(engine, id, &location, error);
-	if (r == 0)
+	if (r == 0 && !owner)
 		r = owner_register(engine, error);
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = container_row_check(&work, id, ACTION_START, previous, error);
 	if (r == 0)
-		r = db_exec(&work, error, "UPDATE containers SET state = ?, owner = ?, pid = 0, error = '', cgroup = ? WHERE id = ?",
-			    "ittt", (int64_t) container_next_state(ACTION_START), engine->owner_id, location, id);
+		r = db_exec(&work, error,
+			    "UPDATE containers SET state = ?, owner = ?, boot_id = ?, pid = 0, error = '', cgroup = ? WHERE id = ?",
+			    "itttt", (int64_t) container_next_state(ACTION_START), owner ? owner : engine->owner_id, engine->facts.boot_id,
+			    location, id);
 	return r < 0 ? r : db_commit(&work, error);
 }
 

@@ -23,10 +23,14 @@
 #include "container/join.h"
 #include "image/layer.h"
 #include "runtime/launch.h"
+#include "runtime/supervisor.h"
 
 #define CODE_NOT_EXECUTABLE 126
 #define CODE_NOT_FOUND 127
 #define CODE_START_FAILED 128
+/* Until somebody attaches and knows better. */
+#define DETACHED_ROWS 24
+#define DETACHED_COLUMNS 80
 
 /* One container of this process, from its start until its end is recorded. */
 struct running {
@@ -48,6 +52,8 @@ struct start {
 	struct join join;
 	struct launch launch;
 	struct running *running;
+	const char *owner; /* its supervisor to be; NULL: it is ours */
+	int lock_fd;
 	uint64_t started_us;
 };
 
@@ -227,14 +233,14 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 	r = spec_build(engine, container->id, start->image, start->config, spec, error);
 	if (r == 0)
 		r = join_containers(engine, start->config, spec, &start->join, error);
-	if (r == 0)
+	if (r == 0 && !start->owner)
 		r = io_setup_open(io, spec->terminal, start->config->open_stdin, &start->io, error);
 	if (r == 0)
 		r = open_root(start, error);
 	if (r < 0)
 		return r;
-	spec->rows = start->io.rows;
-	spec->columns = start->io.columns;
+	spec->rows = start->owner ? DETACHED_ROWS : start->io.rows;
+	spec->columns = start->owner ? DETACHED_COLUMNS : start->io.columns;
 	spec->cgroup_name = arena_printf(&spec->arena, "scow-%s", container->id);
 	start->running = calloc(1, sizeof(*start->running));
 	if (!spec->cgroup_name || !start->running)
@@ -306,6 +312,40 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 	return 0;
 }
 
+/* The supervisor takes over all that belongs to the process. */
+static int supervise(struct start *start, scow_error **error)
+{
+	const scow_container_config *config = start->config;
+	struct supervisor_start params = {
+		.spec = &start->spec,
+		.cgroup = start->cgroup,
+		.dir_fd = start->dir_fd,
+		.lock_fd = start->lock_fd,
+		.owner = start->owner,
+		.open_stdin = config->open_stdin,
+		.policy = (unsigned int) config->restart,
+		.retries = config->restart_retries,
+	};
+	struct log_settings log;
+	struct wire_state state;
+	int r;
+
+	config_log_settings(config, &log);
+	if (log.compress)
+		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "rotated logs are not compressed yet"),
+				  "leave out the log option 'compress'");
+	params.log = !log.none;
+	params.log_bytes = log.max_bytes;
+	params.log_files = log.max_files;
+	r = supervisor_start(start->container->engine, &params, &state, error);
+	if (r < 0)
+		return r;
+	start->launch.pid = state.pid;
+	if (start->cgroup)
+		cgroup_free(take_ptr(&start->cgroup));
+	return 0;
+}
+
 static int failure_code(int r)
 {
 	return r == SCOW_E_NOT_EXECUTABLE ? CODE_NOT_EXECUTABLE : r == SCOW_E_COMMAND_NOT_FOUND ? CODE_NOT_FOUND : CODE_START_FAILED;
@@ -313,13 +353,14 @@ static int failure_code(int r)
 
 /* Starts a container whose row is claimed. @config may be NULL: read from the row. */
 static int start_claimed(scow_container *container, const scow_container_config *config, bool was_started, const scow_io *io,
-			 scow_process **out, scow_error **error)
+			 const char *owner, int lock_fd, scow_process **out, scow_error **error)
 {
-	struct start start = { .container = container, .config = config, .dir_fd = -1, .started_us = clock_us() };
+	struct start start = { .container = container, .config = config, .dir_fd = -1, .owner = owner, .lock_fd = lock_fd };
 	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
 	scow_error *failure = NULL;
 	int r = 0;
 
+	start.started_us = clock_us();
 	join_init(&start.join);
 	start.io.our_stdin = start.io.our_stdout = start.io.our_stderr = -1;
 	if (!config)
@@ -329,8 +370,8 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	if (r == 0)
 		r = prepare(&start, io, &failure);
 	if (r == 0)
-		r = launch(&start, &failure);
-	if (r == 0)
+		r = owner ? supervise(&start, &failure) : launch(&start, &failure);
+	if (r == 0 && !owner)
 		r = make_process(&start, &process, &failure);
 	if (r < 0) {
 		start_undo(&start);
@@ -346,8 +387,14 @@ static int start_claimed(scow_container *container, const scow_container_config 
 		scow_error_unref(failure);
 		return r;
 	}
-	*out = take_ptr(&process);
+	if (out)
+		*out = take_ptr(&process);
 	return 0;
+}
+
+int container_start_claimed(scow_container *container, bool was_started, const char *owner, int lock_fd, scow_error **error)
+{
+	return start_claimed(container, NULL, was_started, NULL, owner, lock_fd, NULL, error);
 }
 
 int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error)
@@ -359,8 +406,8 @@ int scow_container_start(scow_container *container, const scow_io *io, scow_proc
 		return r;
 	if (!out)
 		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
-	r = container_claim(container->engine, container->id, &previous, error);
-	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, out, error);
+	r = container_claim(container->engine, container->id, NULL, &previous, error);
+	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, NULL, -1, out, error);
 }
 
 int scow_container_run(scow_engine *engine, scow_image *image, const scow_container_config *config, const scow_io *io, scow_process **out,
@@ -372,7 +419,7 @@ int scow_container_run(scow_engine *engine, scow_image *image, const scow_contai
 
 	r = container_insert(engine, image, config, true, &container, error);
 	if (r == 0)
-		r = start_claimed(container, config, false, io, &process, error);
+		r = start_claimed(container, config, false, io, NULL, -1, &process, error);
 	if (r == 0)
 		r = scow_process_wait(process, -1, &code, error);
 	if (r < 0)

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/fd.h"
 #include "container/live.h"
+#include "container/detached.h"
 #include "container/event.h"
 #include "store/lock.h"
 
@@ -89,7 +90,7 @@ static int take_over(scow_engine *engine, const char *id, const char *dead, stru
 	return r < 0 ? r : 1;
 }
 
-static void kill_process(scow_engine *engine, const struct container_row *row)
+void container_kill_left(scow_engine *engine, const struct container_row *row)
 {
 	_cleanup_fd_ int pidfd = container_pidfd(engine, row);
 	struct pollfd fds = { .fd = pidfd, .events = POLLIN };
@@ -136,18 +137,23 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 	return r < 0 ? r : db_commit(&work, error);
 }
 
-static int sweep_one(scow_engine *engine, const char *id, const char *dead, scow_error **error)
+int container_sweep_one(scow_engine *engine, const char *id, const char *dead, scow_error **error)
 {
 	struct container_row row;
-	int r = take_over(engine, id, dead, &row, error);
+	int r;
 
+	if (detached_is_owner(dead))
+		return detached_sweep(engine, id, dead, error);
+	r = owner_register(engine, error);
+	if (r == 0)
+		r = take_over(engine, id, dead, &row, error);
 	if (r <= 0)
 		return r;
 	if (container_runs(row.state)) {
 		/* What is frozen does not die of a signal alone (v1): its cgroup is killed and thawed first. */
 		if (row.state == SCOW_CONTAINER_PAUSED)
 			container_clear_cgroup(engine, id, row.cgroup);
-		kill_process(engine, &row);
+		container_kill_left(engine, &row);
 		container_clear_cgroup(engine, id, row.cgroup);
 	}
 	if (row.ephemeral || row.state == SCOW_CONTAINER_REMOVING)
@@ -160,13 +166,11 @@ static int sweep_owner(scow_engine *engine, const char *dead, struct arena *aren
 	struct names rows = { 0 };
 	int r = list(engine, dead, arena, &rows, error);
 
-	if (r == 0)
-		r = owner_register(engine, error);
 	for (size_t i = 0; i < rows.count && r == 0; i++) {
 		scow_error *failure = NULL;
 
 		/* One whose files cannot be deleted must not keep the engine from opening. */
-		if (sweep_one(engine, rows.items[i], dead, &failure) < 0)
+		if (container_sweep_one(engine, rows.items[i], dead, &failure) < 0)
 			engine_log(engine, SCOW_LOG_WARNING, "container %.12s, left by a dead process, is not cleared away: %s",
 				   rows.items[i], scow_error_message(failure));
 		scow_error_unref(failure);

@@ -5,5 +5,10 @@
 #include "engine/engine.h"
 
 int container_sweep(scow_engine *engine, scow_error **error) _must_check_;
+/* One container that @owner, who is dead or has done its part, left. */
+int container_sweep_one(scow_engine *engine, const char *id, const char *owner, scow_error **error) _must_check_;
+/* The PID 1 of a row, if it still runs; waits for its end. */
+struct container_row;
+void container_kill_left(scow_engine *engine, const struct container_row *row);
 /* Whatever a container still has running in its cgroup, and the cgroup. @id's row has its location. */
 void container_clear_cgroup(scow_engine *engine, const char *id, const char *location);

@@ -31,10 +31,10 @@ static struct {
 	uint64_t written;
 	struct buffers *buffers;
 	size_t line_sizes[OUTPUTS];
-	size_t size;  /* in room */
+	size_t size;    /* in room */
 	int64_t second; /* of which @stamp is the text */
 	char stamp[24];
-	bool used;    /* the buffers have memory */
+	bool used; /* the buffers have memory */
 } log;
 
 static void open_file(int flags)
@@ -49,8 +49,8 @@ void log_open(void)
 {
 	log.fd = -1;
 	log.second = -1;
-	log.buffers = (void *) must(sys(SYS_mmap, 0, sizeof(*log.buffers), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-				    "mmap");
+	log.buffers =
+		(void *) must(sys(SYS_mmap, 0, sizeof(*log.buffers), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), "mmap");
 	doing("open the log", NULL, NULL, NULL);
 	if (supervisor.config.flags & WIRE_SUPERVISE_LOG) {
 		open_file(0);
@@ -192,7 +192,8 @@ static unsigned int sequence(const unsigned char *s, const unsigned char *end)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 	/* Too long a form, a surrogate, or beyond Unicode. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return n;
 }

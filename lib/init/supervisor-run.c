@@ -36,8 +36,8 @@ static const struct wire_failure *say(const char *what, const char *call, long e
 }
 
 struct birth {
-	int pair[2];      /* ours, the child's */
-	int stdio[3];     /* the child's ends, or -1 */
+	int pair[2];  /* ours, the child's */
+	int stdio[3]; /* the child's ends, or -1 */
 	int ours[3];
 	int pid, pidfd;
 };
@@ -101,7 +101,8 @@ static noreturn void be_container(const struct birth *birth)
 	doing("join the cgroup", NULL, NULL, NULL);
 	r = supervisor.config.flags & WIRE_SUPERVISE_CGROUP_V2 ? 0 : join_cgroups();
 	must(r, "write");
-	/* What remains below are the namespaces to join, and the descriptors of this process in between; all go when it moves into its root. */
+	/* What remains below are the namespaces to join, and the descriptors of this process in between; all go when it moves into its
+	 * root. */
 	sys(SYS_close_range, WIRE_FD_LOCK, ~0U, 0);
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof(none));
 	read_socket(&byte, 1);

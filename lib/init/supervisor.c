@@ -20,10 +20,10 @@
 #include <time.h>
 
 #define CHUNK_BYTES (64 * 1024)
-#define CHUNKS_AT_ONCE 4           /* of one stream, before the other has its turn */
+#define CHUNKS_AT_ONCE 4 /* of one stream, before the other has its turn */
 #define BACK_OFF_FIRST_MS 100
 #define BACK_OFF_LAST_MS 60000
-#define GOOD_RUN_MS 10000          /* after which the back-off begins again */
+#define GOOD_RUN_MS 10000 /* after which the back-off begins again */
 #define REST_AFTER_MS 1000
 #define CODE_NOT_EXECUTABLE 126
 #define CODE_NOT_FOUND 127

@@ -78,7 +78,7 @@ static int explain_exec(const char *command, int errnum, int r, scow_error **err
 }
 
 /* The step's name and errno say it all for an engineer; these two are for everybody. */
-static int explain(const struct facts *facts, const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
+int launch_explain(const struct facts *facts, const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
 {
 	if (!report->error)
 		return r;
@@ -107,6 +107,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 		.clone_flags = namespaces->enters ? 0 : namespaces->clone_flags & ~(uint64_t) (CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */),
 		.cgroup_fd = launch->cgroup ? cgroup_into_fd(launch->cgroup) : -1,
 		.guard_key = launch->guard_key,
+		.tree = launch->exec ? launch->exec->tree : NULL,
 		.enters = namespaces->enters,
 		.go = true,
 	};
@@ -122,7 +123,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 	place_descriptors(launch, namespaces, null_fd, &process);
 	r = job_run(engine, job, &process, error);
 	if (r < 0)
-		return error_at(error, explain(&engine->facts, launch->spec, &process.report, r, error), "start", launch->spec->id);
+		return error_at(error, launch_explain(&engine->facts, launch->spec, &process.report, r, error), "start", launch->spec->id);
 	launch->pid = process.pid;
 	launch->pidfd = process.pidfd;
 	launch->terminal_fd = process.terminal_fd;

@@ -15,6 +15,7 @@
 struct launch_exec {
 	int pidfd;                /* of the container's PID 1; borrowed */
 	uint64_t namespaces;      /* CLONE_NEW* to join of it: exec_namespaces() */
+	const struct guard_tree *tree; /* its cgroup, for the guard; or NULL */
 	bool orphan;              /* it is nobody's child, and outlives us */
 };
 
@@ -40,3 +41,6 @@ int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
 /* What a plan rests on, on this host and for this user. */
 struct plan_facts;
 int launch_facts(scow_engine *engine, struct plan_facts *out, scow_error **error) _must_check_;
+/* The error of a report that came back from scow-init, in words for everybody; @r: of the error so far. Returns the status. */
+struct wire_report;
+int launch_explain(const struct facts *facts, const struct spec *spec, const struct wire_report *report, int r, scow_error **error);

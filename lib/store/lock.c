@@ -50,7 +50,7 @@ static int owners_open(scow_engine *engine)
 	return fd < 0 ? fd : dir_open_at(engine->root_fd, "owners");
 }
 
-static int make_owner(scow_engine *engine, char id[33], scow_error **error)
+int owner_make(scow_engine *engine, char mark, char id[33], scow_error **error)
 {
 	_cleanup_fd_ int dir = owners_open(engine);
 
@@ -61,6 +61,8 @@ static int make_owner(scow_engine *engine, char id[33], scow_error **error)
 		int r;
 
 		random_hex(id, 16);
+		if (mark)
+			id[0] = mark;
 		fd = openat(dir, id, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return error_errno(error, errno, "openat", "make '%s/owners/%s'", engine->root, id);
@@ -80,7 +82,7 @@ int owner_register(scow_engine *engine, scow_error **error)
 
 	pthread_mutex_lock(&engine->lock);
 	if (engine->owner_fd < 0) {
-		r = make_owner(engine, engine->owner_id, error);
+		r = owner_make(engine, 0, engine->owner_id, error);
 		if (r >= 0) {
 			engine->owner_fd = r;
 			r = 0;

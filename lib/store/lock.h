@@ -10,6 +10,11 @@
 /* Makes and locks ROOT/owners/<id> once per engine; containers name it as their owner. */
 int owner_register(scow_engine *engine, scow_error **error) _must_check_;
 void owner_unregister(scow_engine *engine);
+/*
+ * An owner other than the engine: @id begins with @mark unless that is 0. A descriptor that holds its lock, as long as any copy of it
+ * is open, in whichever process; or a status.
+ */
+int owner_make(scow_engine *engine, char mark, char id[33], scow_error **error);
 /* 1 alive, 0 dead (no such file, or nobody holds its lock). */
 int owner_alive(scow_engine *engine, const char *owner_id);
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Starting a supervisor, reading its state file, and short conversations with it.
+ *
+ * It gets by inheritance: its end of a socket, the container's directory, the lock, the cgroup's directories, the namespaces to join;
+ * by the socket its orders and the launch plan, which is the one that an owned container would get. What it says until the program
+ * runs is what scow-init says in launch.c.
+ */
+#include "runtime/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "engine/helper.h"
+#include "engine/job.h"
+#include "runtime/cgroup-internal.h"
+#include "runtime/launch.h"
+#include "runtime/plan.h"
+
+#define SUPERVISOR_FDS 32
+#define ANSWER_WAIT_MS 5000
+
+struct preparation {
+	scow_engine *engine;
+	const struct supervisor_start *start;
+	struct wire_supervise orders;
+	struct str maps;
+	void *plan;
+	size_t plan_size;
+	struct plan_namespaces namespaces;
+	int cgroup_fds[WIRE_CGROUPS_MAX];
+	int null_fd, socket;
+};
+
+static void preparation_done(struct preparation *p)
+{
+	for (size_t i = 0; i < WIRE_CGROUPS_MAX; i++)
+		cleanup_fd(&p->cgroup_fds[i]);
+	cleanup_fd(&p->null_fd);
+	cleanup_fd(&p->socket);
+	plan_namespaces_close(&p->namespaces);
+	str_done(&p->maps);
+	free(p->plan);
+}
+
+static int open_cgroups(struct preparation *p, scow_error **error)
+{
+	const struct cgroup *cgroup = p->start->cgroup;
+	struct wire_supervise *orders = &p->orders;
+
+	orders->memory_cgroup = WIRE_CGROUPS_MAX;
+	for (size_t i = 0; cgroup && i < cgroup->n_dirs; i++) {
+		int fd = openat(cgroup->dirs[i].at_fd, cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return error_errno(error, errno, "open", "open cgroup '%s'", cgroup->path);
+		p->cgroup_fds[orders->n_cgroups++] = fd;
+	}
+	if (orders->n_cgroups && cgroup->dir_of[CG_MEMORY] >= 0)
+		orders->memory_cgroup = (uint32_t) cgroup->dir_of[CG_MEMORY];
+	if (orders->n_cgroups && cgroup_base_mode(cgroup->base) == CGROUP_V2)
+		orders->flags |= WIRE_SUPERVISE_CGROUP_V2;
+	return 0;
+}
+
+/* As engine/userns.c writes them: a program's arguments, or the text of the file. */
+static uint32_t add_map(struct preparation *p, const char *program, const struct id_range *map, unsigned int count)
+{
+	size_t before = p->maps.size;
+
+	if (program)
+		str_add_bytes(&p->maps, program, strlen(program) + 1);
+	for (unsigned int i = 0; i < count; i++) {
+		str_printf(&p->maps, "%u%c%u%c%u%c", map[i].inside, program ? 0 : ' ', map[i].outside, program ? 0 : ' ', map[i].count,
+			   program ? 0 : '\n');
+	}
+	return (uint32_t) (p->maps.size - before);
+}
+
+static void add_maps(struct preparation *p)
+{
+	const struct facts *facts = &p->engine->facts;
+
+	if (!(p->namespaces.clone_flags & CLONE_NEWUSER))
+		return;
+	if (facts->map_by_helper)
+		p->orders.flags |= WIRE_SUPERVISE_MAP_BY_HELPER;
+	p->orders.uid_map_size = add_map(p, facts->map_by_helper ? facts->newuidmap : NULL, facts->uid_map, facts->n_uid_map);
+	p->orders.gid_map_size = add_map(p, facts->map_by_helper ? facts->newgidmap : NULL, facts->gid_map, facts->n_gid_map);
+}
+
+static void fill_orders(struct preparation *p)
+{
+	const struct supervisor_start *start = p->start;
+	struct wire_supervise *orders = &p->orders;
+
+	orders->magic = WIRE_SUPERVISE_MAGIC;
+	orders->flags |= start->log ? WIRE_SUPERVISE_LOG : 0;
+	orders->flags |= start->open_stdin ? WIRE_SUPERVISE_STDIN : 0;
+	orders->flags |= start->spec->terminal ? WIRE_SUPERVISE_TERMINAL : 0;
+	orders->flags |= p->namespaces.enters ? WIRE_SUPERVISE_ENTERS : 0;
+	orders->flags |= start->spec->namespaces[SPEC_NS_PID].mode != SPEC_NS_NEW ? WIRE_SUPERVISE_KILL_CGROUP : 0;
+	orders->clone_flags = p->namespaces.clone_flags;
+	orders->log_bytes = start->log_bytes;
+	orders->log_files = start->log_files ? start->log_files : 1;
+	orders->policy = start->policy;
+	orders->retries = start->retries;
+	orders->plan_size = (uint32_t) p->plan_size;
+	snprintf(orders->owner, sizeof(orders->owner), "%s", start->owner);
+}
+
+static int prepare(struct preparation *p, scow_error **error)
+{
+	_cleanup_job_ struct job job = { 0 };
+	struct plan_facts facts;
+	int r = launch_facts(p->engine, &facts, error);
+
+	if (r == 0)
+		r = plan_namespaces_open(p->start->spec, &facts, &p->namespaces, error);
+	if (r == 0)
+		r = plan_compile(p->start->spec, &facts, &p->namespaces, &job, error);
+	if (r == 0)
+		r = job_bytes(&job, &p->plan, &p->plan_size, error);
+	if (r == 0)
+		r = open_cgroups(p, error);
+	if (r < 0)
+		return r;
+	add_maps(p);
+	fill_orders(p);
+	if (p->maps.failed)
+		return error_oom(error);
+	p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return p->null_fd >= 0 ? 0 : error_errno(error, errno, "open", "open /dev/null");
+}
+
+/* The process that is made ends as soon as it has made the supervisor. */
+static int give_birth(struct preparation *p, int theirs, scow_error **error)
+{
+	char name[] = "scow-init", mode[] = WIRE_MODE_SUPERVISE;
+	char *argv[] = { name, mode, NULL };
+	struct spawn_fd fds[SUPERVISOR_FDS];
+	struct spawn spawn = { .exec_fd = engine_helper(p->engine, error), .argv = argv, .fds = fds, .cgroup_fd = -1 };
+	int pidfd, r;
+	pid_t pid;
+
+	if (spawn.exec_fd < 0)
+		return spawn.exec_fd;
+	for (int i = 0; i < 3; i++)
+		fds[spawn.n_fds++] = (struct spawn_fd){ p->null_fd, i };
+	fds[spawn.n_fds++] = (struct spawn_fd){ theirs, WIRE_FD_SOCKET };
+	fds[spawn.n_fds++] = (struct spawn_fd){ p->start->dir_fd, WIRE_FD_DIR };
+	fds[spawn.n_fds++] = (struct spawn_fd){ p->start->lock_fd, WIRE_FD_LOCK };
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		if (p->namespaces.join_fds[i] >= 0)
+			fds[spawn.n_fds++] = (struct spawn_fd){ p->namespaces.join_fds[i], WIRE_FD_NS + i };
+	for (uint32_t i = 0; i < p->orders.n_cgroups; i++)
+		fds[spawn.n_fds++] = (struct spawn_fd){ p->cgroup_fds[i], WIRE_FD_CGROUPS + (int) i };
+	r = spawn_process(&spawn, &pid, &pidfd, error);
+	if (r < 0)
+		return r;
+	r = spawn_wait(pidfd, NULL, error);
+	close(pidfd);
+	return r;
+}
+
+static int send_all(int socket, const void *data, size_t size)
+{
+	const char *at = data;
+
+	while (size) {
+		ssize_t n = send(socket, at, size, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		size -= (size_t) n;
+	}
+	return 0;
+}
+
+static int send_orders(struct preparation *p, scow_error **error)
+{
+	int r = send_all(p->socket, &p->orders, sizeof(p->orders));
+
+	if (r == 0)
+		r = send_all(p->socket, p->maps.data, p->maps.size);
+	if (r == 0)
+		r = send_all(p->socket, p->plan, p->plan_size);
+	/* That it has gone shows below: its report says why. */
+	return r == 0 || r == -EPIPE || r == -ECONNRESET ? 0 : error_errno(error, -r, "send", "send the launch plan");
+}
+
+static int hear(struct preparation *p, scow_error **error)
+{
+	char text[WIRE_REPORT_TEXT_MAX + 1] = "";
+	char call[sizeof(((struct wire_report *) 0)->call) + 1] = "";
+	struct wire_report report;
+	ssize_t n = fd_read_full(p->socket, &report, sizeof(report));
+	int r;
+
+	if (n != sizeof(report))
+		return error_errno(error, n < 0 ? (int) -n : EPIPE, "read", "start the supervisor: it ended without a report");
+	if (report.kind == WIRE_STARTED)
+		return 0;
+	memcpy(call, report.call, sizeof(report.call));
+	if (report.size > WIRE_REPORT_TEXT_MAX || fd_read_full(p->socket, text, report.size) != (ssize_t) report.size)
+		return error_set(error, SCOW_E_FAILED, "the supervisor ended while it reported a failure");
+	r = error_errno(error, report.error, call, "%s", text);
+	r = launch_explain(&p->engine->facts, p->start->spec, &report, r, error);
+	return error_at(error, r, "start", p->start->spec->id);
+}
+
+int supervisor_start(scow_engine *engine, const struct supervisor_start *start, struct wire_state *state, scow_error **error)
+{
+	_cleanup_(preparation_done) struct preparation p = { .engine = engine, .start = start, .null_fd = -1, .socket = -1 };
+	_cleanup_fd_ int theirs = -1;
+	int pair[2], r;
+
+	for (size_t i = 0; i < WIRE_CGROUPS_MAX; i++)
+		p.cgroup_fds[i] = -1;
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		p.namespaces.join_fds[i] = -1;
+	r = prepare(&p, error);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(error, errno, "socketpair", "open a socket for the supervisor");
+	p.socket = pair[0];
+	theirs = pair[1];
+	/* An old one's: nobody may take it for this run's. */
+	(void) unlinkat(start->dir_fd, WIRE_STATE_NAME, 0);
+	r = give_birth(&p, theirs, error);
+	if (r < 0)
+		return error_wrap(error, r, "start the supervisor");
+	close(take_fd(&theirs));
+	r = send_orders(&p, error);
+	if (r == 0)
+		r = hear(&p, error);
+	if (r == 0 && !supervisor_state(engine, start->spec->id, start->owner, state))
+		r = error_set(error, SCOW_E_FAILED, "the supervisor has not written down what it started");
+	return r;
+}
+
+bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state)
+{
+	_cleanup_fd_ int fd = -1;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/" WIRE_STATE_NAME, id);
+	fd = openat(engine->containers_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fd_read_full(fd, state, sizeof(*state)) != (ssize_t) sizeof(*state))
+		return false;
+	state->owner[sizeof(state->owner) - 1] = state->error[sizeof(state->error) - 1] = 0;
+	return state->magic == WIRE_SUPERVISE_MAGIC && state->size == sizeof(*state) && strcmp(state->owner, owner) == 0;
+}
+
+/* ---- talking ---- */
+
+int supervisor_connect(scow_engine *engine, const char *id)
+{
+	_cleanup_fd_ int dir = dir_open_at(engine->containers_fd, id), fd = -1;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (dir < 0)
+		return dir;
+	/* A root's path may be longer than an address can be. */
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" WIRE_ATTACH_NAME, dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	while (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return take_fd(&fd);
+}
+
+int frame_send(int fd, enum wire_frame_type type, const void *data, size_t size)
+{
+	struct wire_frame frame = { .type = (uint8_t) type, .size = (uint32_t) size };
+	int r = send_all(fd, &frame, sizeof(frame));
+
+	return r < 0 ? r : send_all(fd, data, size);
+}
+
+int supervisor_tell(scow_engine *engine, const char *id, enum wire_frame_type type, const void *data, size_t size)
+{
+	_cleanup_fd_ int fd = supervisor_connect(engine, id);
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	struct wire_frame answer;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = frame_send(fd, type, data, size);
+	if (r < 0)
+		return r;
+	while ((r = poll(&readable, 1, ANSWER_WAIT_MS)) < 0 && errno == EINTR)
+		;
+	if (r <= 0)
+		return r < 0 ? -errno : -ETIMEDOUT;
+	return fd_read_full(fd, &answer, sizeof(answer)) == (ssize_t) sizeof(answer) && answer.type == WIRE_FRAME_ANSWER ? 0 : -EPIPE;
+}

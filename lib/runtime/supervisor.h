@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The library's side of supervisors (init/supervisor.c): starting one, reading what it has written down, talking to it.
+ *
+ * A supervisor is nobody's child but init's. That it lives is told by a lock that is handed to it, on the file of an owner
+ * (store/lock.h), so that its containers are swept when it is killed as those of any dead owner.
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "init/supervisor-wire.h"
+#include "runtime/cgroup.h"
+#include "runtime/spec.h"
+
+struct supervisor_start {
+	const struct spec *spec;
+	struct cgroup *cgroup;
+	int dir_fd;             /* ROOT/containers/ID */
+	int lock_fd;            /* of @owner, locked */
+	const char *owner;
+	bool open_stdin, log;
+	uint64_t log_bytes;
+	unsigned int log_files, policy, retries; /* enum wire_policy */
+};
+
+/* Returns when the program runs; errors as launch_start(). @state is what the supervisor has written down. */
+int supervisor_start(scow_engine *engine, const struct supervisor_start *start, struct wire_state *state, scow_error **error) _must_check_;
+
+/* What the supervisor of @id and @owner has written down. false: nothing yet, or only one before it has. */
+bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state);
+
+/* A connection to @id's supervisor: fd or -errno. */
+int supervisor_connect(scow_engine *engine, const char *id);
+/* Tells it something and waits for the answer, a few seconds at most: 0 or -errno. */
+int supervisor_tell(scow_engine *engine, const char *id, enum wire_frame_type type, const void *data, size_t size);
+/* 0 or -errno. */
+int frame_send(int fd, enum wire_frame_type type, const void *data, size_t size);
