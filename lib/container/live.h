@@ -49,7 +49,8 @@ struct await {
 		.container = (c), .pidfd = -1                                                                                              \
 	}
 /*
- * Until the container does not run: 0 and await->code, AWAIT_GONE if it was removed meanwhile, or SCOW_E_TIMEOUT without an error.
+ * Until the container does not run: 0 and await->code, AWAIT_GONE if it was removed meanwhile (with the code, if the journal has it, else
+ * -1), or SCOW_E_TIMEOUT without an error.
  * @timeout_ms: -1 for ever.
  */
 int await_end(struct await *await, int timeout_ms, scow_error **error) _must_check_;

@@ -12,11 +12,12 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "base/cancel.h"
 #include "base/fd.h"
-#include "base/spawn.h"
+#include "base/json.h"
 #include "container/live.h"
 
 #define UNRECORDED_WAIT_MS 1000 /* for an owner to record an end */
@@ -86,14 +87,28 @@ static bool read_zombie(struct await *await)
 	return true;
 }
 
-/* The row is gone: the pidfd that we kept may know the code still (from Linux 6.15 on). */
-static int await_gone(struct await *await)
+/*
+ * The row is gone: the journal knows how the last run since @since_ns ended, unless that is long ago. Not the pidfd: to ask it
+ * would take the status from an owner in this process.
+ */
+static int await_gone(struct await *await, int64_t since_ns)
 {
-	int status = -1;
+	_cleanup_db_ struct db_work work = { 0 };
+	_cleanup_json_ cJSON *attributes = NULL;
+	const cJSON *code;
+	sqlite3_stmt *s;
 
-	if (await->ended)
-		spawn_wait(await->pidfd, &status, NULL);
-	await->code = code_of_status(status);
+	await->code = -1;
+	if (!await->row.created) /* it was gone before we looked */
+		return AWAIT_GONE;
+	db_lock(await->container->engine->db, &work);
+	if (db_query(&work, &s, NULL,
+		     "SELECT attributes FROM events WHERE object = ? AND action = 'die' AND time >= ? ORDER BY number DESC LIMIT 1", "ti",
+		     await->container->id, since_ns) > 0)
+		attributes = cJSON_Parse(db_text(s, 0));
+	code = cJSON_GetObjectItemCaseSensitive(attributes, "exitCode");
+	if (cJSON_IsString(code))
+		await->code = atoi(code->valuestring);
 	return AWAIT_GONE;
 }
 
@@ -107,7 +122,7 @@ int await_end(struct await *await, int timeout_ms, scow_error **error)
 	for (;;) {
 		r = container_row_read(container->engine, container->id, &await->row, NULL);
 		if (r == SCOW_E_NOT_FOUND)
-			return await_gone(await);
+			return await_gone(await, 0);
 		if (r < 0)
 			return container_row_read(container->engine, container->id, &await->row, error);
 		if (!container_runs(await->row.state)) {
@@ -177,28 +192,17 @@ static int await_change(struct await *await, scow_error **error)
 	return 0;
 }
 
-/* The code of the run that the row tells of, or that its process left with us. */
-static void note_code(struct await *await)
-{
-	int status = -1;
-
-	if (await->row.finished)
-		await->code = await->row.exit_code;
-	else if (await->ended && spawn_wait(await->pidfd, &status, NULL) == 0 && status >= 0)
-		await->code = code_of_status(status);
-}
-
 /* Until the row has an end that it did not have at first, or is gone. */
 static int await_next_exit(struct await *await, scow_error **error)
 {
-	int64_t first = -1;
+	int64_t first = -1, begun = now_ns();
 
 	for (;;) {
 		int r = container_row_read(await->container->engine, await->container->id, &await->row, error);
 
 		if (r == SCOW_E_NOT_FOUND && first >= 0) {
 			error_clear(error);
-			return await_gone(await);
+			return await_gone(await, begun);
 		}
 		if (r < 0)
 			return r;
@@ -222,14 +226,12 @@ static int await_next_exit(struct await *await, scow_error **error)
 
 static int await_removal(struct await *await, scow_error **error)
 {
-	await->code = -1;
 	for (;;) {
 		int r = container_row_read(await->container->engine, await->container->id, &await->row, error);
 
 		if (r == SCOW_E_NOT_FOUND) {
 			error_clear(error);
-			if (await->ended && await->code < 0)
-				(void) await_gone(await);
+			(void) await_gone(await, 0);
 			return 0;
 		}
 		if (r < 0)
@@ -240,7 +242,6 @@ static int await_removal(struct await *await, scow_error **error)
 			await->pidfd = -1;
 			await->ended = false;
 		}
-		note_code(await);
 		if (expired(await))
 			return SCOW_E_TIMEOUT;
 		r = await_change(await, error);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Ends with 7 on SIGTERM; "busy" also works without a pause. */
-static const char patient[] = "trap 'exit 7' TERM; echo ready; sleep 1000 & wait";
+static const char patient[] = "trap 'exit 7' TERM; sleep 1000 & echo ready; wait";
 static const char busy[] = "trap 'exit 7' TERM; echo ready; while :; do :; done";
 
 struct life {
@@ -383,6 +383,20 @@ static bool has_v2(void)
 	return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 }
 
+/* Not every kernel has it as a controller of v2. */
+static bool has_cpuset(void)
+{
+	char text[256] = "";
+	FILE *file = has_v2() ? fopen("/sys/fs/cgroup/cgroup.controllers", "re") : NULL;
+	bool found;
+
+	if (!file)
+		return !has_v2();
+	found = fgets(text, sizeof(text), file) && strstr(text, "cpuset");
+	fclose(file);
+	return found;
+}
+
 static void expect_limits(struct life *life, const char *memory, const char *pids, const char *shares, const char *quota)
 {
 	char text[64];
@@ -416,13 +430,14 @@ static void test_update_running(void **state)
 	scow_container_config_set_pids_max(config, 77);
 	scow_container_config_set_cpu_shares(config, 512);
 	scow_container_config_set_cpu_millis(config, 500);
-	scow_container_config_set_cpuset(config, "0", NULL);
+	if (has_cpuset())
+		scow_container_config_set_cpuset(config, "0", NULL);
 	expect_ok(scow_container_update(life.container, config, &error), &error);
 	expect_limits(&life, "134217728", "77", "512", "50000");
 	text = document(&(struct life){ other, NULL }, scow_container_inspect_json);
 	expect_in(text, "\"Memory\":134217728");
 	expect_in(text, "\"PidsLimit\":77");
-	expect_in(text, "\"CpusetCpus\":\"0\"");
+	expect_in(text, has_cpuset() ? "\"CpusetCpus\":\"0\"" : "\"CpusetCpus\":\"\"");
 	expect_in(text, "\"NanoCpus\":500000000");
 	scow_free(text);
 	/* Below both, then above both: whatever the order, memory stays below memory and swap. */
@@ -547,6 +562,7 @@ static void test_wait_conditions(void **state)
 	pthread_join(removed.thread, NULL);
 	assert_int_equal(removed.result, 0);
 	assert_int_equal(removed.code, 137);
+	expect_error(scow_container_wait(life.container, 10, &code, &error), SCOW_E_NOT_FOUND, &error, scow_container_name(life.container));
 	expect_error(scow_container_wait_for(life.container, (scow_wait_condition) 9, 10, &code, &error), SCOW_E_INVALID, &error, "9");
 	end(&life);
 }
@@ -572,9 +588,9 @@ static void test_wait_for_ephemeral(void **state)
 	pthread_join(removed.thread, NULL);
 	pthread_join(not_running.thread, NULL);
 	assert_int_equal(removed.result, 0);
-	/* Where the kernel tells it twice, it is known. */
-	assert_true(removed.code == 3 || removed.code == 255);
-	assert_true(not_running.result == SCOW_E_NOT_FOUND || not_running.code == 3);
+	assert_int_equal(removed.code, 3);
+	assert_int_equal(not_running.result, 0);
+	assert_int_equal(not_running.code, 3);
 }
 
 /* ---- top and stats ---- */
@@ -586,6 +602,11 @@ static void test_top(void **state)
 	char pid[40], *text = document(&life, scow_container_top_json);
 
 	(void) state;
+	for (int i = 0; i < 500 && !strstr(text, "\"sleep 1000\""); i++) { /* forked, and not yet that */
+		scow_free(text);
+		usleep(10000);
+		text = document(&life, scow_container_top_json);
+	}
 	expect_in(text, "{\"Titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"],\"Processes\":[[\"");
 	snprintf(pid, sizeof(pid), "\"%d\"", scow_container_pid(life.container, NULL));
 	expect_in(text, pid);

@@ -21,7 +21,7 @@ import cli  # noqa: E402
 
 ROOT = os.geteuid() == 0
 V2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
-PATIENT = "trap 'exit 7' TERM; echo ready; sleep 1000 & wait"
+PATIENT = "trap 'exit 7' TERM; sleep 1000 & echo ready; wait"
 WORK = None
 
 
@@ -258,7 +258,7 @@ class Lists(Life):
         lines = self.ok("top", "seen").splitlines()
         self.assertEqual(lines[0].split(), ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"])
         self.assertEqual(len(lines), 3)
-        self.assertTrue(lines[2].endswith("sleep 1000"), lines)
+        self.assertTrue(wait_until(lambda: self.ok("top", "seen").endswith("sleep 1000\n")))
         if ROOT:
             row = json.loads(self.ok("stats", "--no-stream", "--format", "json", "seen"))
             self.assertEqual((row["Name"], row["PIDs"], row["NetIO"]), ("seen", "2", "0B / 0B"))
