@@ -18,6 +18,7 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/str.h"
+#include "engine/guard.h"
 #include "container/live.h"
 #include "runtime/exec.h"
 #include "runtime/launch.h"
@@ -106,7 +107,9 @@ static int make_cgroup(struct exec *exec, scow_error **error)
 
 static int launch(struct exec *exec, scow_error **error)
 {
-	const struct launch_exec joined = {
+	_cleanup_fd_ int tree_fd = -1;
+	struct guard_tree tree;
+	struct launch_exec joined = {
 		.pidfd = exec->pidfd,
 		.namespaces = exec_namespaces(&exec->spec, exec->container->engine->facts.rootless),
 		.orphan = exec->config->detached,
@@ -119,6 +122,8 @@ static int launch(struct exec *exec, scow_error **error)
 	if (!exec->config->detached) {
 		random_hex(digits, 8);
 		exec->launch.guard_key = strtoull(digits, NULL, 16) | 1;
+		tree_fd = tree.fd = cgroup_tree_fd(exec->cgroup, &tree.lists);
+		joined.tree = tree_fd < 0 ? NULL : &tree;
 	}
 	r = launch_start(exec->container->engine, &exec->launch, error);
 	exec->launch.exec = NULL;

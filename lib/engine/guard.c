@@ -68,34 +68,37 @@ static int guard_socket(scow_engine *engine, scow_error **error)
 	return r;
 }
 
-static int send_request(int socket, const struct wire_guard *request, int pidfd)
+static int send_request(int socket, const struct wire_guard *request, const int *fds, size_t n_fds)
 {
 	struct iovec part = { (void *) (uintptr_t) request, sizeof(*request) };
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(n_fds * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (pidfd >= 0) {
-		memcpy(CMSG_DATA(&control.header), &pidfd, sizeof(pidfd));
+	if (n_fds) {
+		memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
+		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 	}
 	while ((n = sendmsg(socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
 	return n < 0 ? -errno : 0;
 }
 
-int guard_add(scow_engine *engine, uint64_t key, int pidfd, scow_error **error)
+int guard_add(scow_engine *engine, uint64_t key, int pidfd, const struct guard_tree *tree, scow_error **error)
 {
+	const int fds[] = { pidfd, tree ? tree->fd : -1 };
 	struct wire_guard request = { .key = key, .add = 1 };
 	int r, socket = guard_socket(engine, error);
 
 	if (socket < 0)
 		return socket;
-	r = send_request(socket, &request, pidfd);
+	if (tree)
+		request.tree = tree->lists ? WIRE_TREE_PROCS : WIRE_TREE_KILL;
+	r = send_request(socket, &request, fds, tree ? 2 : 1);
 	if (r < 0)
 		return error_hint(error, error_errno(error, -r, "sendmsg", "hand the container to its guard"),
 				  "the guard (scow-init guard) must not be killed while containers are owned");
@@ -111,7 +114,7 @@ void guard_drop(scow_engine *engine, uint64_t key)
 	fd = engine->guard_fd;
 	pthread_mutex_unlock(&engine->lock);
 	if (fd >= 0)
-		(void) send_request(fd, &request, -1);
+		(void) send_request(fd, &request, NULL, 0);
 }
 
 void guard_done(scow_engine *engine)

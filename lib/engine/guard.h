@@ -10,8 +10,16 @@
 
 #include "engine/engine.h"
 
-/* Hands a process to the guard; must be done before the process is told to go on. @key: non-zero, unique per engine. */
-int guard_add(scow_engine *engine, uint64_t key, int pidfd, scow_error **error) _must_check_;
+/* A cgroup all of which is to end with the process: its cgroup.kill, open for writing, or (@lists) its cgroup.procs, open for reading. */
+struct guard_tree {
+	int fd; /* borrowed */
+	bool lists;
+};
+/*
+ * Hands a process to the guard; must be done before the process is told to go on. @key: non-zero, unique per engine. @tree: may be
+ * NULL. Trees are killed one after the other, and those of processes that have ended by themselves are not: guard_drop().
+ */
+int guard_add(scow_engine *engine, uint64_t key, int pidfd, const struct guard_tree *tree, scow_error **error) _must_check_;
 /* Takes it back, after its exit. */
 void guard_drop(scow_engine *engine, uint64_t key);
 /* Closes the socket and reaps the guard: engine's end. */

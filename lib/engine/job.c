@@ -303,7 +303,7 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 		r = r < 0 ? error_errno(error, -r, "sendmsg", "send the launch plan") : listen_to(process, socket, true, error);
 	}
 	if (r == 0 && process->guard_key)
-		r = guard_add(engine, process->guard_key, process->pidfd, error);
+		r = guard_add(engine, process->guard_key, process->pidfd, process->tree, error);
 	if (r < 0)
 		return r;
 	outbox->count = outbox->size;

@@ -41,6 +41,7 @@ struct job_process {
 	struct spawn_fd fds[JOB_FDS_MAX]; /* the socket and the program are added */
 	size_t n_fds;
 	uint64_t guard_key;        /* 0: none */
+	const struct guard_tree *tree; /* for the guard; or NULL */
 	bool enters;               /* the plan has a WIRE_ENTER: the process that counts is its child */
 	bool go;                   /* the plan has a WIRE_GO */
 	/* out */

@@ -7,7 +7,8 @@
  * neither blocks nor handles, and nothing has to be a handler.
  *
  * As guard (engine/guard.h): it holds a pidfd for each owned container of one engine, and kills them all when the owner is
- * gone: its socket's other end closed, or the process ended while a forked child of it still holds that end.
+ * gone: its socket's other end closed, or the process ended while a forked child of it still holds that end. A program that joined
+ * somebody's container has a cgroup there, whose file is held, too: all that it has started goes with it.
  */
 #include "init/init.h"
 
@@ -25,8 +26,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define SIGNALS_ALL (~0UL)
+#define TREE_ROUNDS 1000
 
 static void block_signals(uint64_t set)
 {
@@ -120,7 +123,8 @@ void step_init(const struct wire_step *step)
 
 struct ward {
 	uint64_t key;
-	int pidfd;
+	int pidfd, tree_fd; /* -1: none */
+	uint32_t tree;
 };
 
 static struct {
@@ -143,13 +147,13 @@ static void guard_grow(void)
 	guard.room = room;
 }
 
-static void guard_note(const struct wire_guard *request, int pidfd)
+static void guard_note(const struct wire_guard *request, const int fds[2])
 {
 	if (request->add) {
 		if (guard.count == guard.room)
 			guard_grow();
 		if (guard.count < guard.room)
-			guard.wards[guard.count++] = (struct ward){ request->key, pidfd };
+			guard.wards[guard.count++] = (struct ward){ request->key, fds[0], fds[1], request->tree };
 		return;
 	}
 	/* From the end: what was added last is what is dropped soonest. */
@@ -157,6 +161,7 @@ static void guard_note(const struct wire_guard *request, int pidfd)
 		if (guard.wards[i].key != request->key)
 			continue;
 		sys(SYS_close, guard.wards[i].pidfd);
+		sys(SYS_close, guard.wards[i].tree_fd);
 		guard.wards[i] = guard.wards[--guard.count];
 		return;
 	}
@@ -169,19 +174,19 @@ static bool guard_receive(void)
 	struct iovec part = { &request, sizeof(request) };
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(2 * sizeof(int))];
 	} control;
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	long n = sys(SYS_recvmsg, WIRE_FD_SOCKET, &message, MSG_CMSG_CLOEXEC);
-	int fd = -1;
+	int fds[2] = { -1, -1 };
 
 	if (n == -EINTR || n == -EAGAIN)
 		return true;
 	if (n < (long) sizeof(request))
 		return false;
 	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-	guard_note(&request, fd);
+		memcpy(fds, CMSG_DATA(&control.header), control.header.cmsg_len < CMSG_LEN(sizeof(fds)) ? sizeof(int) : sizeof(fds));
+	guard_note(&request, fds);
 	return true;
 }
 
@@ -194,6 +199,51 @@ static void raise_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	sys(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+}
+
+/* All that a cgroup.procs file lists. The number of them. */
+static unsigned int kill_listed(int fd)
+{
+	static char text[16 * 1024];
+	unsigned int killed = 0;
+	long n, offset = 0;
+
+	while ((n = sys(SYS_pread64, fd, text, sizeof(text), offset)) > 0) {
+		long whole = n; /* up to the end of the last whole line */
+		uint32_t pid = 0;
+
+		while (whole && text[whole - 1] != '\n')
+			whole--;
+		for (long i = 0; i < whole; i++) {
+			if (text[i] != '\n') {
+				pid = pid * 10 + (uint32_t) (text[i] - '0');
+				continue;
+			}
+			/* 0: in a pid namespace that is not below ours. */
+			if (pid)
+				sys(SYS_kill, pid, SIGKILL);
+			pid = 0;
+			killed++;
+		}
+		if (!whole)
+			break;
+		offset += whole;
+	}
+	return killed;
+}
+
+static void kill_ward(const struct ward *ward)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+
+	sys(SYS_pidfd_send_signal, ward->pidfd, SIGKILL, 0, 0);
+	if (ward->tree_fd < 0)
+		return;
+	if (ward->tree == WIRE_TREE_KILL)
+		sys(SYS_write, ward->tree_fd, "1", 1);
+	/* One forks while we read: again, until nobody is left. */
+	for (int round = 0; ward->tree == WIRE_TREE_PROCS && round < TREE_ROUNDS && kill_listed(ward->tree_fd); round++)
+		sys(SYS_nanosleep, &pause, 0);
 }
 
 void guard_main(void)
@@ -220,6 +270,6 @@ void guard_main(void)
 		}
 	}
 	for (size_t i = 0; i < guard.count; i++)
-		sys(SYS_pidfd_send_signal, guard.wards[i].pidfd, SIGKILL, 0, 0);
+		kill_ward(&guard.wards[i]);
 	finish(0);
 }

@@ -121,10 +121,13 @@ struct wire_report {
 };
 #define WIRE_REPORT_TEXT_MAX 4096
 
+/* What is killed with a process, if a second descriptor comes along: the cgroup of which that is the file. */
+enum wire_tree { WIRE_TREE_NONE, WIRE_TREE_KILL /* cgroup.kill, to write */, WIRE_TREE_PROCS /* cgroup.procs, to read */ };
+
 struct wire_guard {
 	uint64_t key;
 	uint32_t add; /* 1: a pidfd comes along; 0: forget it */
-	uint32_t reserved;
+	uint32_t tree; /* enum wire_tree */
 };
 
 _Static_assert(sizeof(struct wire_plan) == 24 && sizeof(struct wire_step) == 72, "the same bytes on both sides");

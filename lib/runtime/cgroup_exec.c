@@ -252,6 +252,22 @@ int cgroup_dissolve(struct cgroup *cgroup, scow_error **error)
 	return left ? cgroup_remove(cgroup, error) : 0;
 }
 
+int cgroup_tree_fd(const struct cgroup *cgroup, bool *lists)
+{
+	char path[PATH_MAX];
+	int fd = -1;
+
+	*lists = cgroup->base->mode != CGROUP_V2;
+	if (!cgroup->n_dirs)
+		return -1;
+	if (!*lists)
+		fd = openat(cgroup->dirs[0].at_fd, path_in(path, cgroup, NULL, "cgroup.kill"), O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	*lists = true; /* or before Linux 5.14 */
+	return openat(cgroup->dirs[0].at_fd, path_in(path, cgroup, NULL, "cgroup.procs"), O_RDONLY | O_CLOEXEC);
+}
+
 bool cgroup_is_nothing(const struct cgroup *cgroup)
 {
 	return !cgroup->n_dirs;

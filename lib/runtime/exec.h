@@ -32,6 +32,8 @@ int cgroup_create_exec(struct cgroup *container, const char *name, bool own, con
 		       scow_error **error) _must_check_;
 /* At its end: what it left running goes on in the container's cgroup; then its own is removed. */
 int cgroup_dissolve(struct cgroup *cgroup, scow_error **error);
+/* The file by which the guard kills all that is in it: a descriptor, or -1 where there is none; *lists as in struct guard_tree. */
+int cgroup_tree_fd(const struct cgroup *cgroup, bool *lists);
 bool cgroup_is_nothing(const struct cgroup *cgroup);
 /* SIGKILL to all that a stopped process has started, and they in turn: where no cgroup holds them together. */
 void exec_kill_children(pid_t pid);
