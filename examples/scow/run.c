@@ -109,6 +109,16 @@ static int run_attached(struct cli *cli, scow_container **container, struct atta
 	return code;
 }
 
+static int run_detached(scow_container *container)
+{
+	SCOW_AUTO(scow_error) *error = NULL;
+
+	if (scow_container_start_detached(container, &error) < 0)
+		return start_failure(&error);
+	printf("%s\n", scow_container_id(container));
+	return 0;
+}
+
 static int run(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
@@ -120,12 +130,14 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 	if (options->sig_proxy)
 		attachment.proxy = options->sig_proxy[0] == 't' || options->sig_proxy[0] == '1';
 	/* Before anything is pulled or made. */
-	if (options->tty && options->interactive && !isatty(STDIN_FILENO)) {
+	if (options->tty && options->interactive && !options->detach && !isatty(STDIN_FILENO)) {
 		complain("the input device is not a TTY");
 		return 1;
 	}
 	code = create(cli, options, argv, &container);
-	return code ? code : run_attached(cli, &container, &attachment);
+	if (code)
+		return code;
+	return options->detach ? run_detached(container) : run_attached(cli, &container, &attachment);
 }
 
 static int create_only(struct cli *cli, void *target, int argc, char **argv)
@@ -148,11 +160,13 @@ static int create_only(struct cli *cli, void *target, int argc, char **argv)
 /* ---- start ---- */
 
 struct start_options {
-	bool attach, interactive;
+	bool attach, interactive, restarted;
 };
 static const struct option start_table[] = {
 	{ "attach", 'a', OPTION_SWITCH, NULL, "Show its output, pass signals on, and wait", offsetof(struct start_options, attach) },
 	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", offsetof(struct start_options, interactive) },
+	{ "restarted", 0, OPTION_SWITCH, NULL, "All that ran before a reboot and are to be restarted always, or unless stopped",
+	  offsetof(struct start_options, restarted) },
 	{ NULL },
 };
 
@@ -177,6 +191,27 @@ static bool read_settings(scow_container *container, struct attachment *attachme
 	return true;
 }
 
+static int start_restarted(struct cli *cli)
+{
+	SCOW_AUTO(scow_error) *error = NULL;
+	unsigned int count = 0;
+	int r;
+
+	if (!cli_engine(cli))
+		return 1;
+	r = scow_engine_start_restarted(cli->engine, &count, &error);
+	printf("%u\n", count);
+	if (r < 0)
+		complain_error(&error);
+	return r < 0;
+}
+
+static int start_one(scow_container *container, void *data, scow_error **error)
+{
+	(void) data;
+	return scow_container_start_detached(container, error);
+}
+
 static int start(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
@@ -184,8 +219,14 @@ static int start(struct cli *cli, void *target, int argc, char **argv)
 	struct start_options *options = target;
 	struct attachment attachment = { false, options->interactive, true, -1, 0 };
 
+	if (options->restarted && (argc || options->attach || options->interactive))
+		return complain_usage(cli, "--restarted goes with no container and no other flag");
+	if (options->restarted)
+		return start_restarted(cli);
+	if (argc == 0)
+		return complain_usage(cli, "'scow start' requires at least 1 argument");
 	if (!options->attach && !options->interactive)
-		return complain_usage(cli, "starting in the background is not supported by this version: use 'scow start -a'");
+		return each_container(cli, argc, argv, true, start_one, NULL);
 	if (argc > 1)
 		return complain_usage(cli, "you cannot start and attach multiple containers at once");
 	if (!cli_engine(cli))
@@ -202,7 +243,7 @@ const struct command run_commands[] = {
 	  sizeof(struct run_options), 1, -1, true, run },
 	{ "create", "container create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", run_option_table,
 	  sizeof(struct run_options), 1, -1, true, create_only },
-	{ "start", "container start", "[OPTIONS] CONTAINER", "Start a created or exited container", start_table,
-	  sizeof(struct start_options), 1, -1, false, start },
+	{ "start", "container start", "[OPTIONS] CONTAINER [CONTAINER...]", "Start created or exited containers", start_table,
+	  sizeof(struct start_options), 0, -1, false, start },
 	{ NULL },
 };

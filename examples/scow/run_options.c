@@ -29,7 +29,7 @@ const struct option run_option_table[] = {
 	{ "cpus", 0, OPTION_TEXT, "decimal", "Number of CPUs", AT(cpus) },
 	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
 	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
-	LATER("detach", 'd', NULL, "a container lives as long as the command that runs it: put 'scow run' itself in the background"),
+	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to a supervisor and print its id", AT(detach) },
 	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
 	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
 	{ "device-read-bps", 0, OPTION_LIST, "list", "Limit the read rate, bytes per second, from a device", AT(read_bps) },

@@ -358,6 +358,17 @@ SCOW_API int scow_container_wait_for(scow_container *container, scow_wait_condit
 /** scow_container_restart() - stop it if it runs, and start it detached. @timeout_ms: as for stop. Returns: as stop and start. Since: 0.1. */
 SCOW_API int scow_container_restart(scow_container *container, int timeout_ms, scow_error **error);
 
+/**
+ * scow_engine_start_restarted() - what a service calls once the host has booted
+ * @count: may be NULL: how many were started
+ *
+ * Starts detached, oldest first, the containers that do not run and were last started before the host booted: with
+ * SCOW_RESTART_ALWAYS all, with SCOW_RESTART_UNLESS_STOPPED those that nobody had stopped. One that fails does not keep the others.
+ *
+ * Returns: 0, or the first failure of a start, as scow_container_start(); SCOW_E_CORRUPT.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_engine_start_restarted(scow_engine *engine, unsigned int *count, scow_error **error);
+
 /** scow_container_pause() - freeze all its processes. Returns: 0, SCOW_E_STATE (does not run, or paused), SCOW_E_UNSUPPORTED (no freezer). Since: 0.1. */
 SCOW_API int scow_container_pause(scow_container *container, scow_error **error);
 
