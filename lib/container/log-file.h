@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Log files in Docker's json-file format: one object a line, {"log":"...","stream":"stdout","time":"2026-01-02T03:04:05.678Z"}.
- * The log is the bytes that were written: what is not UTF-8 stands in the file as it is.
+ * Bytes that are no UTF-8 are given as they stand; our supervisors, as Docker, write U+FFFD in their place.
  */
 #pragma once
 

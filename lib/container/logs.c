@@ -187,11 +187,14 @@ static void drop_parts(struct parts *parts, size_t count)
 		memmove(parts->items, parts->items + count, parts->count * sizeof(*parts->items));
 }
 
-/* The files that came after the one being read, which is the last known. If even that was deleted, all are newer. */
+/*
+ * The files that came after the last one known; if even that was deleted, all are newer. They are opened as soon as they are told of,
+ * not when they are due: a slow reader would find them deleted.
+ */
 static int find_successors(scow_log *log, scow_error **error)
 {
 	_cleanup_parts_ struct parts found = { 0 };
-	const struct part *current = &log->parts.items[0];
+	const struct part *known = &log->parts.items[log->parts.count - 1];
 	struct part *grown;
 	size_t first = 0;
 	int r = scan(log->dir_fd, &found, error);
@@ -201,16 +204,16 @@ static int find_successors(scow_log *log, scow_error **error)
 	/* Again later. */
 	log->files_changed = r;
 	for (size_t i = 0; i < found.count; i++)
-		if (found.items[i].ino == current->ino && found.items[i].dev == current->dev)
+		if (found.items[i].ino == known->ino && found.items[i].dev == known->dev)
 			first = i + 1;
 	drop_parts(&found, first);
-	grown = realloc(log->parts.items, (1 + found.count) * sizeof(*grown));
+	grown = realloc(log->parts.items, (log->parts.count + found.count) * sizeof(*grown));
 	if (!grown)
 		return error_oom(error);
 	log->parts.items = grown;
 	if (found.count)
-		memcpy(grown + 1, found.items, found.count * sizeof(*grown));
-	log->parts.count = 1 + found.count;
+		memcpy(grown + log->parts.count, found.items, found.count * sizeof(*grown));
+	log->parts.count += found.count;
 	found.count = 0;
 	return 0;
 }
@@ -497,10 +500,7 @@ static int read_piece(scow_log *log, scow_error **error)
 		drop_parts(&log->parts, 1);
 		return r < 0 ? r : 1;
 	}
-	if (!log->files_changed || !log->follow)
-		return 0;
-	r = find_successors(log, error);
-	return r < 0 ? r : log->parts.count > 1;
+	return 0;
 }
 
 /* All that there was is handed over. 1: wait for more. */
@@ -540,6 +540,8 @@ int scow_log_dispatch(scow_log *log, scow_error **error)
 	r = set_timer(log, 1, error);
 	if (r == 0 && log->follow && log->state_changed && !log->ended)
 		r = look_at_state(log, &look_again, error);
+	if (r == 0 && log->follow && log->files_changed)
+		r = find_successors(log, error);
 	for (int i = 0; r == 0 && i < PIECES_PER_DISPATCH; i++) {
 		r = read_piece(log, error);
 		if (r == 0)

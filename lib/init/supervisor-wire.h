@@ -18,17 +18,17 @@
 #define WIRE_CGROUPS_MAX 9
 #define WIRE_STATE_NAME "state"
 #define WIRE_LOG_NAME "log.json"
+#define WIRE_EVENTS_NAME "events.wake"
 #define WIRE_ATTACH_NAME "attach.sock"
 
 enum wire_supervise_flag {
 	WIRE_SUPERVISE_LOG = 1 << 0,
 	WIRE_SUPERVISE_STDIN = 1 << 1,       /* a pipe; else it is empty */
-	WIRE_SUPERVISE_STDIN_ONCE = 1 << 2,  /* closed when the first client that wrote to it leaves */
 	WIRE_SUPERVISE_CGROUP_V2 = 1 << 3,
 	WIRE_SUPERVISE_KILL_CGROUP = 1 << 4, /* its pid namespace is not its own */
 	WIRE_SUPERVISE_MAP_BY_HELPER = 1 << 5, /* the id maps are arguments of programs: each NUL-terminated, the program first */
 	WIRE_SUPERVISE_ENTERS = 1 << 6,      /* the plan has a WIRE_ENTER */
-	WIRE_SUPERVISE_TERMINAL = 1 << 7,
+	WIRE_SUPERVISE_TERMINAL = 1 << 2,
 };
 
 enum wire_policy { WIRE_RESTART_NO, WIRE_RESTART_ON_FAILURE, WIRE_RESTART_ALWAYS, WIRE_RESTART_UNLESS_STOPPED };
