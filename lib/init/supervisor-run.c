@@ -284,7 +284,9 @@ static void take(struct birth *birth)
 	supervisor.outputs[1] = birth->ours[2];
 	if (supervisor.terminal >= 0) {
 		set_nonblock(supervisor.terminal);
-		supervisor.input = supervisor.outputs[0] = supervisor.terminal;
+		supervisor.outputs[0] = supervisor.terminal;
+		/* Its own descriptor, to be waited for on its own. */
+		supervisor.input = (int) sys(SYS_fcntl, supervisor.terminal, F_DUPFD_CLOEXEC, WIRE_FD_CGROUPS);
 	}
 }
 

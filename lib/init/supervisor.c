@@ -50,7 +50,7 @@ void unwatch(int fd)
 
 void close_input(void)
 {
-	if (supervisor.input >= 0 && supervisor.input != supervisor.terminal)
+	if (supervisor.input >= 0)
 		sys(SYS_close, supervisor.input);
 	supervisor.input = -1;
 }

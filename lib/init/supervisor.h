@@ -26,7 +26,7 @@ struct supervisor {
 	int pid, pidfd;
 	int input;           /* its stdin, or -1 */
 	int outputs[OUTPUTS];/* its stdout and stderr, or -1 */
-	int terminal;        /* its terminal's master: also input and outputs[0]; or -1 */
+	int terminal;        /* its terminal's master: also outputs[0]; or -1 */
 	uint64_t began;      /* ms, monotonic */
 };
 extern struct supervisor supervisor;
@@ -74,5 +74,5 @@ void attach_output(unsigned int stream, const unsigned char *data, size_t size);
 void attach_exit(int code, int sig);
 /* Its stdin takes bytes again. */
 void attach_input_ready(void);
-/* The next ends with the run: nobody is to be answered after that. */
+/* Whoever is slow gets a moment for the rest. */
 void attach_close(void);
