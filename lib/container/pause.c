@@ -38,6 +38,8 @@ static int pause_locked(scow_container *container, scow_error **error)
 	struct container_row row;
 	int r = container_row_running(container, &row, error);
 
+	if (r == 0 && !row.pid)
+		r = container_not_running(container, &row, error);
 	if (r == 0)
 		r = record(container, ACTION_PAUSE, "pause", error);
 	if (r < 0)

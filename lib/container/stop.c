@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "container/detached.h"
 #include "container/event.h"
 #include "container/live.h"
 #include "container/sweep.h"
@@ -25,7 +26,10 @@
 
 /* ---- kill and stop ---- */
 
-/* @to_end: it is to end it, so that a paused one must be let go on: a signal waits for that (on v2 all but SIGKILL, on v1 that too). */
+/*
+ * @to_end: it is to end it for good, whatever its restart policy. A paused one must be let go on for that: a signal waits until then (on
+ * v2 all but SIGKILL, on v1 that too).
+ */
 static int send_signal(scow_container *container, int signal, bool to_end, scow_error **error)
 {
 	_cleanup_fd_ int pidfd = -1;
@@ -35,14 +39,19 @@ static int send_signal(scow_container *container, int signal, bool to_end, scow_
 	r = container_row_running(container, &row, error);
 	if (r < 0)
 		return r;
+	/* First: a supervisor that sees it die would restart it. One that waits to restart it ends with this. */
+	if (to_end)
+		detached_stopping(container, &row);
+	if (to_end && row.state == SCOW_CONTAINER_RESTARTING)
+		return 0;
 	pidfd = container_pidfd(container->engine, &row);
 	if (pidfd < 0)
 		return container_not_running(container, &row, error);
 	r = container_event_kill(container->engine, container->id, pidfd, signal);
 	if (r < 0)
-		return r == -ESRCH ? container_not_running(container, &row, error)
-				   : error_errno(error, -r, "pidfd_send_signal", "send signal %d to container '%s'", signal,
-						    container->name);
+		return r == -ESRCH
+			       ? container_not_running(container, &row, error)
+			       : error_errno(error, -r, "pidfd_send_signal", "send signal %d to container '%s'", signal, container->name);
 	if (to_end && row.state == SCOW_CONTAINER_PAUSED)
 		container_thaw(container);
 	return 0;

@@ -7,12 +7,14 @@
  * checked as a whole, as at the creation. A running one's cgroup is written before the row: if it refuses, nothing has
  * changed, since what was written already is put back.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "container/build.h"
+#include "container/detached.h"
 #include "container/event.h"
 #include "container/live.h"
 
@@ -206,6 +208,21 @@ static int store(struct update *update, scow_error **error)
 	return r < 0 ? r : db_commit(&work, error);
 }
 
+/* A supervisor has the policy from its start. */
+static void tell_policy(const struct update *update, const struct container_row *row)
+{
+	scow_container *container = update->container;
+	const uint32_t policy[] = { update->new_config->restart, update->new_config->restart_retries };
+	int r;
+
+	if (!update->restart || !detached_is(row) || !container_runs(row->state))
+		return;
+	r = supervisor_tell(container->engine, container->id, WIRE_FRAME_POLICY, policy, sizeof(policy));
+	if (r < 0 && r != -ECONNREFUSED && r != -ENOENT)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its supervisor keeps the old restart policy: %s",
+			   container->id, strerrordesc_np(-r));
+}
+
 static int update_locked(struct update *update, scow_error **error)
 {
 	struct container_row row;
@@ -216,7 +233,11 @@ static int update_locked(struct update *update, scow_error **error)
 	/* One that waits to be restarted gets its limits then. */
 	if (r == 0 && update->limits && container_runs(row.state) && row.pid)
 		r = change_cgroup(update, &row, error);
-	return r < 0 ? r : store(update, error);
+	if (r == 0)
+		r = store(update, error);
+	if (r == 0)
+		tell_policy(update, &row);
+	return r;
 }
 
 int scow_container_update(scow_container *container, const scow_container_config *changes, scow_error **error)

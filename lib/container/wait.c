@@ -18,6 +18,7 @@
 #include "base/cancel.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "container/detached.h"
 #include "container/live.h"
 
 #define UNRECORDED_WAIT_MS 1000 /* for an owner to record an end */
@@ -82,7 +83,8 @@ static bool read_zombie(struct await *await)
 
 	if (!await->ended || clock_us() - await->ended_us < UNRECORDED_WAIT_MS * 1000)
 		return false;
-	if (process_stat(await->row.pid, &start, &status) && start == await->row.pid_start)
+	await->code = detached_code(await->container->engine, await->container->id, &await->row);
+	if (await->code < 0 && process_stat(await->row.pid, &start, &status) && start == await->row.pid_start)
 		await->code = code_of_status(status);
 	return true;
 }
@@ -132,7 +134,7 @@ int await_end(struct await *await, int timeout_ms, scow_error **error)
 		if (read_zombie(await))
 			return 0;
 		if (await->pidfd < 0)
-			await->pidfd = container_pidfd(container->engine, &await->row);
+			await->pidfd = detached_end_pidfd(container->engine, &await->row);
 		if (await->pidfd >= 0 && !await->ended) {
 			r = await_process(await, error);
 			if (r < 0)
@@ -176,13 +178,13 @@ static int still_waiting(const struct await *await, const char *what, int timeou
 	return error_set(error, SCOW_E_TIMEOUT, "container '%s' %s after %d ms", await->container->name, what, timeout_ms);
 }
 
-/* One of the two: the process ends, or, while there is none, a nap. Less where the deadline comes first. */
-static int await_change(struct await *await, scow_error **error)
+/* One of the two: the process (@all: with all that follow it) ends, or, while there is none, a nap. Less where the deadline comes first. */
+static int await_change(struct await *await, bool all, scow_error **error)
 {
 	int most = await->row.pid || await->row.state == SCOW_CONTAINER_RUNNING ? NAP_MAX_MS : LONG_NAP_MAX_MS;
 
 	if (await->pidfd < 0 && container_runs(await->row.state)) {
-		await->pidfd = container_pidfd(await->container->engine, &await->row);
+		await->pidfd = (all ? detached_end_pidfd : container_pidfd)(await->container->engine, &await->row);
 		await->ended = false;
 	}
 	if (await->pidfd >= 0 && !await->ended)
@@ -218,7 +220,7 @@ static int await_next_exit(struct await *await, scow_error **error)
 			return 0;
 		if (expired(await))
 			return SCOW_E_TIMEOUT;
-		r = await_change(await, error);
+		r = await_change(await, false, error);
 		if (r < 0)
 			return r;
 	}
@@ -244,7 +246,7 @@ static int await_removal(struct await *await, scow_error **error)
 		}
 		if (expired(await))
 			return SCOW_E_TIMEOUT;
-		r = await_change(await, error);
+		r = await_change(await, true, error);
 		if (r < 0)
 			return r;
 	}
