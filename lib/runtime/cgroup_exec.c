@@ -148,18 +148,34 @@ static int make_room(const struct cgroup *container)
 	return move_until_empty(at_fd, path_in(from, container, NULL, "cgroup.procs"), path_in(to, container, CGROUP_MAIN, "cgroup.procs"));
 }
 
+static bool is_handed_down(const struct cgroup *container, const char *controller)
+{
+	_cleanup_free_ char *text = NULL;
+	char file[PATH_MAX];
+	size_t size = strlen(controller);
+
+	if (file_read_at(container->dirs[0].at_fd, path_in(file, container, NULL, "cgroup.subtree_control"), 4096, &text, NULL) < 0)
+		return false;
+	for (char *at = text; (at = strstr(at, controller)); at += size)
+		if ((at == text || at[-1] == ' ') && strchr(" \n", at[size]))
+			return true;
+	return false;
+}
+
+/* Room first: with processes in it "+pids" alone would be taken, and make a threaded cgroup of it, whose children are of no use to us. */
 static int hand_down(const struct cgroup *container, enum cgroup_controller controller, const char *enable, scow_error **error)
 {
-	int at_fd = container->dirs[0].at_fd, r;
 	char file[PATH_MAX];
+	int r = 0;
 
 	if (container->dir_of[controller] < 0)
 		return cgroup_no_controller(container, controller, "a limit of its own", error);
+	if (is_handed_down(container, enable + 1))
+		return 0;
 	path_in(file, container, NULL, "cgroup.subtree_control");
-	r = file_write_at(at_fd, file, enable);
-	for (int round = 0; round < 3 && r == -EBUSY; round++) {
+	for (int round = 0; round < 3 && (round == 0 || r == -EBUSY); round++) {
 		r = make_room(container);
-		r = r < 0 ? r : file_write_at(at_fd, file, enable);
+		r = r < 0 ? r : file_write_at(container->dirs[0].at_fd, file, enable);
 	}
 	return r < 0 ? error_errno(error, -r, "write", "give children of cgroup '%s' the %s controller", container->path, enable + 1) : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -141,12 +142,14 @@ static int each_teardown(void **state)
 	return fixture_clear(state);
 }
 
-/* Processes in the container, without the shell that counts. */
+/* Processes in the container that live, without the shell that counts. */
 static int count_processes(void)
 {
 	char out[4096];
 
-	execute_shell("n=0; for i in /proc/[0-9]*; do n=$((n + 1)); done; echo $n", out);
+	execute_shell("n=0; for i in /proc/[0-9]*/stat; do { read -r line <$i; } 2>/dev/null && case ${line##*)} in ' Z'*|' X'*) ;; *) "
+		      "n=$((n + 1)); esac; done; echo $n",
+		      out);
 	return atoi(out) - 1;
 }
 
@@ -536,10 +539,10 @@ static void test_fork_bomb(void **state)
 		skip();
 	scow_io_set_input(io, 1);
 	scow_process_config_set_pids_max(config, 50);
-	scow_process_config_set_deadline_ms(config, 1000);
+	scow_process_config_set_deadline_ms(config, 2500);
 	started = now_ms();
 	process = start(config, io);
-	while (now_ms() - started < 600) {
+	while (now_ms() - started < 2000 && most < 20) {
 		int now = count_processes() - before;
 
 		most = now > most ? now : most;
@@ -547,9 +550,9 @@ static void test_fork_bomb(void **state)
 	assert_int_equal(code_of(process), 137);
 	ended = now_ms();
 	assert_int_equal(count_processes(), before);
-	print_message("# %d processes at most, all gone %ld ms after the deadline\n", most, ended - started - 1000);
-	assert_in_range(most, 10, 50);
-	assert_true(ended - started >= 1000 && ended - started < 6000);
+	print_message("# %d processes at most, all gone %ld ms after the deadline\n", most, ended - started - 2500);
+	assert_in_range(most, 3, 50);
+	assert_true(ended - started >= 2500 && ended - started < 8000);
 	assert_true(scow_receipt_pids_peak(scow_process_receipt(process)) <= 50);
 	assert_true(scow_receipt_cpu_user_us(scow_process_receipt(process)) + scow_receipt_cpu_system_us(scow_process_receipt(process)) >
 		    0);
@@ -777,6 +780,7 @@ static void test_another_engine(void **state)
 
 int main(int argc, char **argv)
 {
+	struct rlimit files;
 	const struct CMUnitTest tests[] = {
 		TEST(test_is_inside),
 		TEST(test_environment),
@@ -809,6 +813,10 @@ int main(int argc, char **argv)
 		TEST(test_another_engine),
 	};
 
+	/* 200 with three pipes each. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("exec", tests, fixture_setup, fixture_teardown);
