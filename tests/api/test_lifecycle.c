@@ -22,8 +22,28 @@ struct life {
 	scow_process *process;
 };
 
-enum state { CREATED, RUNNING, PAUSED, EXITED, GONE, STATES };
-static const char *const state_names[] = { "created", "running", "paused", "exited", "gone" };
+enum state { CREATED, RUNNING, PAUSED, DETACHED, DETACHED_PAUSED, EXITED, GONE, STATES };
+static const char *const state_names[] = { "created", "running", "paused", "detached", "detached and paused", "exited", "gone" };
+
+/* Until it has printed that. */
+static void await_log(scow_container *container, const char *words)
+{
+	char path[512], text[4096];
+
+	snprintf(path, sizeof(path), "%s/containers/%s/log.json", fixture.root, scow_container_id(container));
+	for (int i = 0; i < 2000; i++) {
+		FILE *file = fopen(path, "re");
+		size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+
+		if (file)
+			fclose(file);
+		text[size] = 0;
+		if (strstr(text, words))
+			return;
+		usleep(5000);
+	}
+	fail_msg("it never said '%s'", words);
+}
 
 static struct life begin(const char *script, enum state state)
 {
@@ -37,6 +57,13 @@ static struct life begin(const char *script, enum state state)
 		return life;
 	if (state == GONE) {
 		expect_ok(scow_container_remove(life.container, 0, &error), &error);
+		return life;
+	}
+	if (state == DETACHED || state == DETACHED_PAUSED) {
+		expect_ok(scow_container_start_detached(life.container, &error), &error);
+		await_log(life.container, "ready");
+		if (state == DETACHED_PAUSED)
+			expect_ok(scow_container_pause(life.container, &error), &error);
 		return life;
 	}
 	scow_io_set_capture(io, 1 << 16);
@@ -71,6 +98,16 @@ static int op_start(struct life *life, scow_error **error)
 	if (r == 0)
 		scow_container_stop(life->container, 0, NULL);
 	return r;
+}
+
+static int op_start_detached(struct life *life, scow_error **error)
+{
+	return scow_container_start_detached(life->container, error);
+}
+
+static int op_restart(struct life *life, scow_error **error)
+{
+	return scow_container_restart(life->container, 0, error);
 }
 
 static int op_kill(struct life *life, scow_error **error)
@@ -171,23 +208,26 @@ static const struct {
 	int expected[STATES];
 	int left_in[STATES]; /* the state after it; -1: gone */
 } operations[] = {
-	/* created, running, paused, exited, gone; then what it leaves: created 0, running 1, paused 2, exited 5 */
-	{ "start", op_start, { 0, STATE, STATE, 0, NONE }, { 5, 1, 2, 5, -1 } },
-	{ "kill", op_kill, { STATE, 0, 0, STATE, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "stop", op_stop, { 0, 0, 0, 0, NONE }, { 0, 5, 5, 5, -1 } },
-	{ "pause", op_pause, { STATE, 0, STATE, STATE, NONE }, { 0, 2, 2, 5, -1 } },
-	{ "unpause", op_unpause, { STATE, STATE, 0, STATE, NONE }, { 0, 1, 1, 5, -1 } },
-	{ "rename", op_rename, { 0, 0, 0, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "update", op_update, { 0, 0, 0, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "wait", op_wait, { 0, LATE, LATE, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "wait for the next exit", op_next_exit, { LATE, LATE, LATE, LATE, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "wait for its removal", op_removed, { LATE, LATE, LATE, LATE, 0 }, { 0, 1, 2, 5, -1 } },
-	{ "top", op_top, { STATE, 0, 0, STATE, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "stats", op_stats, { 0, 0, 0, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "inspect", op_inspect, { 0, 0, 0, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "size", op_size, { 0, 0, 0, 0, NONE }, { 0, 1, 2, 5, -1 } },
-	{ "remove", op_remove, { 0, STATE, STATE, 0, NONE }, { -1, 1, 2, -1, -1 } },
-	{ "remove by force", op_force, { 0, 0, 0, 0, NONE }, { -1, -1, -1, -1, -1 } },
+	/* created, running, paused, detached, detached and paused, exited, gone; then what it leaves: created 0, running 1, paused 2,
+	   exited 5 */
+	{ "start", op_start, { 0, STATE, STATE, STATE, STATE, 0, NONE }, { 5, 1, 2, 1, 2, 5, -1 } },
+	{ "start detached", op_start_detached, { 0, STATE, STATE, STATE, STATE, 0, NONE }, { 1, 1, 2, 1, 2, 1, -1 } },
+	{ "kill", op_kill, { STATE, 0, 0, 0, 0, STATE, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "stop", op_stop, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 5, 5, 5, 5, 5, -1 } },
+	{ "restart", op_restart, { 0, 0, 0, 0, 0, 0, NONE }, { 1, 1, 1, 1, 1, 1, -1 } },
+	{ "pause", op_pause, { STATE, 0, STATE, 0, STATE, STATE, NONE }, { 0, 2, 2, 2, 2, 5, -1 } },
+	{ "unpause", op_unpause, { STATE, STATE, 0, STATE, 0, STATE, NONE }, { 0, 1, 1, 1, 1, 5, -1 } },
+	{ "rename", op_rename, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "update", op_update, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "wait", op_wait, { 0, LATE, LATE, LATE, LATE, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "wait for the next exit", op_next_exit, { LATE, LATE, LATE, LATE, LATE, LATE, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "wait for its removal", op_removed, { LATE, LATE, LATE, LATE, LATE, LATE, 0 }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "top", op_top, { STATE, 0, 0, 0, 0, STATE, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "stats", op_stats, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "inspect", op_inspect, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "size", op_size, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "remove", op_remove, { 0, STATE, STATE, STATE, STATE, 0, NONE }, { -1, 1, 2, 1, 2, -1, -1 } },
+	{ "remove by force", op_force, { 0, 0, 0, 0, 0, 0, NONE }, { -1, -1, -1, -1, -1, -1, -1 } },
 };
 
 static bool can_limit(void)
@@ -204,7 +244,8 @@ static void test_every_operation_in_every_state(void **unused)
 			scow_error *error = NULL;
 			int r, after;
 
-			if (!can_limit() && (state == PAUSED || operations[i].run == op_pause || operations[i].run == op_update))
+			if (!can_limit() && (state == PAUSED || state == DETACHED_PAUSED || operations[i].run == op_pause ||
+					     operations[i].run == op_update))
 				continue;
 			life = begin(patient, (enum state) state);
 			r = operations[i].run(&life, &error);
@@ -593,6 +634,47 @@ static void test_wait_for_ephemeral(void **state)
 	assert_int_equal(not_running.code, 3);
 }
 
+static void test_wait_for_detached(void **state)
+{
+	struct life life = begin(patient, DETACHED);
+	struct waiting next, not_running, removed;
+	scow_error *error = NULL;
+
+	(void) state;
+	start_waiting(&next, &life, SCOW_WAIT_NEXT_EXIT);
+	start_waiting(&not_running, &life, SCOW_WAIT_NOT_RUNNING);
+	start_waiting(&removed, &life, SCOW_WAIT_REMOVED);
+	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
+	pthread_join(next.thread, NULL);
+	pthread_join(not_running.thread, NULL);
+	assert_int_equal(next.result, 0);
+	assert_int_equal(next.code, 7);
+	assert_int_equal(not_running.result, 0);
+	assert_int_equal(not_running.code, 7);
+	expect_ok(scow_container_remove(life.container, 0, &error), &error);
+	pthread_join(removed.thread, NULL);
+	assert_int_equal(removed.result, 0);
+	assert_int_equal(removed.code, 7);
+	end(&life);
+}
+
+/* It becomes one that lives by itself, with what it wrote. */
+static void test_restart(void **state)
+{
+	struct life life = begin("cat /count 2>/dev/null; echo again >>/count; trap 'exit 7' TERM; echo ready; sleep 1000 & wait", RUNNING);
+	scow_error *error = NULL;
+	int first = scow_container_pid(life.container, NULL);
+
+	(void) state;
+	expect_ok(scow_container_restart(life.container, -2, &error), &error);
+	await_log(life.container, "again");
+	await_log(life.container, "ready");
+	assert_int_not_equal(scow_container_pid(life.container, NULL), first);
+	expect_ok(scow_container_restart(life.container, 10000, &error), &error);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_RUNNING);
+	end(&life);
+}
+
 /* ---- top and stats ---- */
 
 static void test_top(void **state)
@@ -804,6 +886,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_update_stored, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_conditions, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_for_ephemeral, fixture_clear),
+		cmocka_unit_test_teardown(test_wait_for_detached, fixture_clear),
+		cmocka_unit_test_teardown(test_restart, fixture_clear),
 		cmocka_unit_test_teardown(test_top, fixture_clear),
 		cmocka_unit_test_teardown(test_stats, fixture_clear),
 		cmocka_unit_test_teardown(test_filters, fixture_clear),
