@@ -269,6 +269,26 @@ static int child_error(const struct spawn *spawn, const struct child *child, sco
 	}
 }
 
+static int clone_error(const struct spawn *spawn, int errnum, scow_error **error)
+{
+	const bool namespaces = spawn->clone_flags != 0;
+	int r;
+
+	/* user.max_user_namespaces and its like: no disk is full. */
+	if (namespaces && (errnum == ENOSPC || errnum == EUSERS))
+		r = error_errno_status(error, SCOW_E_LIMIT, errnum, "clone3", "create a process in new namespaces");
+	else
+		r = error_errno(error, errnum, "clone3", namespaces ? "create a process in new namespaces" : "create a process");
+	if (namespaces && errnum == EPERM)
+		return error_hint(
+			error, r,
+			"the host does not let this user make namespaces: look at the seccomp profile of the container that this is in, "
+			"or at kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns");
+	if (namespaces && (errnum == ENOSPC || errnum == EUSERS))
+		return error_hint(error, r, "raise the sysctls user.max_*_namespaces");
+	return r;
+}
+
 int spawn_process(const struct spawn *spawn, pid_t *pid, int *pidfd, scow_error **error)
 {
 	struct child child = { .spawn = spawn };
@@ -282,7 +302,7 @@ int spawn_process(const struct spawn *spawn, pid_t *pid, int *pidfd, scow_error 
 			child.first_free = spawn->fds[i].target + 1;
 	r = clone_child(spawn, &child, &fd);
 	if (r < 0)
-		return error_errno(error, (int) -r, "clone3", "create a process");
+		return clone_error(spawn, (int) -r, error);
 	if (child.step != STEP_NONE) {
 		spawn_wait(fd, NULL, NULL);
 		close(fd);
@@ -331,6 +351,8 @@ int spawn_wait(int pidfd, int *status, scow_error **error)
 	if (errno != ECHILD)
 		return error_errno(error, errno, "waitid", "wait for a process");
 	if (status)
-		*status = ioctl(pidfd, PIDFD_GET_INFO_CALL, &exit_info) == 0 && (exit_info.mask & PIDFD_INFO_EXIT_MASK) ? exit_info.exit_code : -1;
+		*status = ioctl(pidfd, PIDFD_GET_INFO_CALL, &exit_info) == 0 && (exit_info.mask & PIDFD_INFO_EXIT_MASK)
+				  ? exit_info.exit_code
+				  : -1;
 	return 0;
 }

@@ -16,12 +16,12 @@
 
 /* ---- sysctls ---- */
 
-static bool put_sysctl(struct spec *spec, const char *name, const char *value)
+static bool put_sysctl(struct spec *spec, const char *name, const char *value, bool optional)
 {
 	struct spec_sysctl *slot = arena_append(&spec->arena, &spec->sysctls, &spec->n_sysctls, sizeof(*slot));
 
 	if (slot)
-		*slot = (struct spec_sysctl){ name, value };
+		*slot = (struct spec_sysctl){ name, value, optional };
 	return slot;
 }
 
@@ -36,13 +36,12 @@ static bool is_set(const struct build *b, const char *name)
 /* So that ping needs no capability, and ports below 1024 no root: both are safe where the network is the container's own. */
 static bool put_network_defaults(struct build *b)
 {
-	static const struct spec_sysctl ping = { "net.ipv4.ping_group_range", "0 2147483647" };
-	static const struct spec_sysctl ports = { "net.ipv4.ip_unprivileged_port_start", "0" };
+	static const char ping[] = "net.ipv4.ping_group_range", ports[] = "net.ipv4.ip_unprivileged_port_start";
 
 	/* In a user namespace the range would have to be one of mapped groups. */
-	if (build_shares_host(b, SPEC_NS_USER) && !is_set(b, ping.name) && !put_sysctl(b->spec, ping.name, ping.value))
+	if (build_shares_host(b, SPEC_NS_USER) && !is_set(b, ping) && !put_sysctl(b->spec, ping, "0 2147483647", true))
 		return false;
-	return is_set(b, ports.name) || put_sysctl(b->spec, ports.name, ports.value);
+	return is_set(b, ports) || put_sysctl(b->spec, ports, "0", true);
 }
 
 int build_sysctls(struct build *b, scow_error **error)
@@ -64,7 +63,7 @@ int build_sysctls(struct build *b, scow_error **error)
 					 ns == SPEC_NS_NETWORK ? "network"
 					 : ns == SPEC_NS_IPC   ? "ipc"
 							       : "uts");
-		if (!put_sysctl(b->spec, name, arena_strdup(arena, pair->value)))
+		if (!put_sysctl(b->spec, name, arena_strdup(arena, pair->value), false))
 			return error_oom(error);
 	}
 	return 0;

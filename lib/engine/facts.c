@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Root or plain user is a question of capabilities, not of the uid: root in somebody's container
- * without CAP_SYS_ADMIN works in user namespaces as a plain user does.
+ * without CAP_SYS_ADMIN, or with it over a user namespace only, works in user namespaces as a plain user does.
  * See: user_namespaces(7), subuid(5).
  */
 #include "engine/facts.h"
@@ -21,31 +21,37 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-static bool has_sys_admin(void)
+/* PROC_USER_INIT_INO: the first one's number, of all kernels since 3.8. */
+#define INITIAL_USER_NAMESPACE 0xEFFFFFFDu
+
+static bool has_capability(int capability)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
 
 	/* The call itself, not libcap: that one keeps state for each thread and an atfork handler. */
-	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << CAP_SYS_ADMIN));
+	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << capability));
 }
 
 int facts_probe(struct facts *facts, scow_error **error)
 {
 	_cleanup_free_ char *boot_id = NULL;
+	struct stat user_namespace;
 	struct utsname host;
 	unsigned int major = 0, minor = 0;
 	int r;
 
 	facts->uid = geteuid();
 	facts->gid = getegid();
-	facts->rootless = facts->uid != 0 || !has_sys_admin();
+	facts->nested = stat("/proc/self/ns/user", &user_namespace) == 0 && user_namespace.st_ino != INITIAL_USER_NAMESPACE;
+	facts->rootless = facts->uid != 0 || facts->nested || !has_capability(CAP_SYS_ADMIN);
 	uname(&host);
 	if (sscanf(host.release, "%u.%u", &major, &minor) == 2)
 		facts->kernel = major << 16 | minor;
 	/* close_range, openat2, userxattr overlays and mount_setattr are all there from 5.12 on. */
 	if (facts->kernel < (5 << 16 | 12))
-		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "kernel %s is too old", host.release), "use Linux 5.12 or later");
+		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "kernel %s is too old", host.release),
+				  "use Linux 5.12 or later");
 	r = file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot_id, NULL);
 	if (r < 0)
 		return error_errno(error, -r, "open", "read /proc/sys/kernel/random/boot_id: is /proc mounted?");
@@ -87,6 +93,35 @@ static void add_ranges(const char *path, const char *name, uid_t uid, struct id_
 	}
 }
 
+/* All ids of our own user namespace, as they are. 0 if that cannot be read. */
+static unsigned int same_ids(const char *path, struct id_range *map)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned int count = 0, inside, outside, size;
+	char *line, *rest;
+
+	if (file_read_at(AT_FDCWD, path, 1 << 16, &text, NULL) < 0)
+		return 0;
+	for (rest = text; (line = strsep(&rest, "\n")) && count < ID_RANGES_MAX;)
+		if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3)
+			map[count++] = (struct id_range){ inside, inside, size };
+	return count;
+}
+
+/* Root of a user namespace needs no helper, and what /etc/subuid says is not of this namespace. */
+static bool map_own_ids(struct facts *facts)
+{
+	if (!facts->nested || facts->uid != 0 || !has_capability(CAP_SETUID) || !has_capability(CAP_SETGID))
+		return false;
+	facts->n_uid_map = same_ids("/proc/self/uid_map", facts->uid_map);
+	facts->n_gid_map = same_ids("/proc/self/gid_map", facts->gid_map);
+	if (!facts->n_uid_map || !facts->n_gid_map)
+		return false;
+	if (facts->n_uid_map == 1 && facts->uid_map[0].count == 1)
+		single_id(facts, "the user namespace of this process has one id only");
+	return true;
+}
+
 static char *find_program(const char *name)
 {
 	static const char *const places[] = { "/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin" };
@@ -108,6 +143,9 @@ int facts_probe_ids(struct facts *facts, scow_error **error)
 
 	if (facts->ids_probed || !facts->rootless)
 		return 0;
+	facts->ids_probed = true;
+	if (map_own_ids(facts))
+		return 0;
 	name = getpwuid_r(facts->uid, &entry, space, sizeof(space), &found) == 0 && found ? found->pw_name : NULL;
 	facts->uid_map[0] = (struct id_range){ 0, facts->uid, 1 };
 	facts->gid_map[0] = (struct id_range){ 0, facts->gid, 1 };
@@ -121,7 +159,6 @@ int facts_probe_ids(struct facts *facts, scow_error **error)
 		single_id(facts, "this user has no range in /etc/subuid and /etc/subgid");
 	else if (!facts->newuidmap || !facts->newgidmap)
 		single_id(facts, "newuidmap and newgidmap are not installed (package uidmap)");
-	facts->ids_probed = true;
 	return facts->n_uid_map > 1 || facts->single_id_reason ? 0 : error_oom(error);
 }
 

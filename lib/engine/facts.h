@@ -18,9 +18,13 @@ struct facts {
 	uid_t uid;
 	gid_t gid;
 	bool rootless;          /* no CAP_SYS_ADMIN over the initial mount namespace: user namespaces are used */
+	bool nested;            /* in a user namespace already: root of it owns no device, and no cgroup's device rules */
 	unsigned int kernel;    /* major << 16 | minor */
 	char boot_id[37];
-	/* What a user namespace of ours maps. Rootless: 0 -> uid, 1.. -> /etc/subuid; only 0 where there is no range. */
+	/*
+	 * What a user namespace of ours maps. Rootless: 0 -> uid, 1.. -> /etc/subuid; only 0 where there is no range. Root of
+	 * somebody's user namespace: all that is mapped there.
+	 */
 	struct id_range uid_map[ID_RANGES_MAX], gid_map[ID_RANGES_MAX];
 	unsigned int n_uid_map, n_gid_map;
 	bool map_by_helper;     /* newuidmap and newgidmap are needed (more than the own id is mapped) */

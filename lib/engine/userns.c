@@ -136,7 +136,8 @@ int userns_write_maps(scow_engine *engine, pid_t pid, scow_error **error)
 	if (facts->map_by_helper)
 		return map_by_helpers(facts, pid, error);
 	r = write_map(pid, "uid_map", facts->uid_map, facts->n_uid_map, error);
-	if (r == 0)
+	/* Who maps many may set groups; who maps one could only shed those that deny him something. */
+	if (r == 0 && facts->single_id_reason)
 		r = write_file(pid, "setgroups", "deny", error);
 	if (r == 0)
 		r = write_map(pid, "gid_map", facts->gid_map, facts->n_gid_map, error);

@@ -145,12 +145,17 @@ int root_target(const char *path, bool directory)
 int proc_open(const char *path, int flags)
 {
 	if (init.proc < 0) {
-		int context = (int) must(sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), "fsopen");
+		long context = sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), r = context;
 
-		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
-		init.proc = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-				       "fsmount");
-		sys(SYS_close, context);
+		if (r >= 0)
+			r = sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
+		if (r >= 0)
+			r = sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+		if (context >= 0)
+			sys(SYS_close, context);
+		if (r < 0)
+			return (int) r;
+		init.proc = (int) r;
 	}
 	/* "self" is a link of the kernel's own, so the pid's directory is asked for where it is needed: we see ourselves as PID 1 or
 	 * otherwise. */

@@ -291,7 +291,8 @@ static const char *rlimit_name(int resource)
 static void add_settings(struct job *job, const struct spec *spec)
 {
 	for (size_t i = 0; i < spec->n_sysctls; i++)
-		job_text(job, add_text(job, WIRE_SYSCTL, 0, spec->sysctls[i].name), 1, spec->sysctls[i].value);
+		job_text(job, add_text(job, WIRE_SYSCTL, spec->sysctls[i].optional ? WIRE_OPTIONAL : 0, spec->sysctls[i].name), 1,
+			 spec->sysctls[i].value);
 	if (spec->has_oom_score_adj)
 		add_number(job, WIRE_OOM_SCORE, 0, (uint64_t) (int64_t) spec->oom_score_adj);
 	if (spec->make_cwd && spec->cwd && strcmp(spec->cwd, "/") != 0)

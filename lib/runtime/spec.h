@@ -80,6 +80,7 @@ struct spec_resources {
 
 struct spec_sysctl {
 	const char *name, *value; /* "net.ipv4.ip_forward" */
+	bool optional;            /* a default of ours: left out where /proc/sys cannot be written */
 };
 
 struct spec_file {
