@@ -48,7 +48,8 @@ void exec_kill_children(pid_t pid);
  * still see the host's file systems) and its namespaces, then makes the program as its *sibling*, a child of who made it (CLONE_PARENT),
  * whose pidfd is sent back with a WIRE_CHILD_FD report, and ends. Where neither pid nor user namespace is joined there is no such
  * report, and the process itself becomes the program: see @enters. The plan waits for no go byte. As ever: a report of
- * WIRE_FAILED says why the program does not run, and the end of the file without one that it does.
+ * WIRE_FAILED says why the program does not run, and the end of the file without one that it does; a child that fails may be quicker
+ * than the report that names it, so read on to the end of the file, and reap both.
  *
  * @spec: of exec, as container/exec.h makes it; without a terminal. @enters: a WIRE_CHILD_FD will come.
  */
