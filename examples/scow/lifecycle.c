@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is done to containers that exist: pause, unpause, rename, update, top. */
+/* What is done to containers that exist: pause, unpause, restart, rename, update, top. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -30,6 +30,29 @@ static int unpause_all(struct cli *cli, void *target, int argc, char **argv)
 {
 	(void) target;
 	return each_container(cli, argc, argv, true, unpause_one, NULL);
+}
+
+/* ---- restart ---- */
+
+struct restart_options {
+	struct number seconds;
+};
+static const struct option restart_table[] = {
+	{ "timeout", 't', OPTION_NUMBER, "int", "Seconds to wait before killing; -1 for ever", offsetof(struct restart_options, seconds) },
+	{ "time", 0, OPTION_NUMBER, "int", NULL, offsetof(struct restart_options, seconds) },
+	{ NULL },
+};
+
+static int restart_one(scow_container *container, void *data, scow_error **error)
+{
+	const struct number *seconds = data;
+
+	return scow_container_restart(container, !seconds->set ? -2 : seconds->value < 0 ? -1 : (int) seconds->value * 1000, error);
+}
+
+static int restart_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	return each_container(cli, argc, argv, true, restart_one, &((struct restart_options *) target)->seconds);
 }
 
 /* ---- rename ---- */
@@ -129,6 +152,8 @@ static int top(struct cli *cli, void *target, int argc, char **argv)
 const struct command lifecycle_commands[] = {
 	{ "pause", "container pause", "CONTAINER [CONTAINER...]", "Pause all processes of containers", NULL, 0, 1, -1, false, pause_all },
 	{ "unpause", "container unpause", "CONTAINER [CONTAINER...]", "Let paused containers go on", NULL, 0, 1, -1, false, unpause_all },
+	{ "restart", "container restart", "[OPTIONS] CONTAINER [CONTAINER...]", "Restart containers", restart_table,
+	  sizeof(struct restart_options), 1, -1, false, restart_all },
 	{ "rename", "container rename", "CONTAINER NEW_NAME", "Rename a container", NULL, 0, 2, 2, false, rename_container },
 	{ "update", "container update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change limits of containers", update_table,
 	  sizeof(struct run_options), 1, -1, false, update },

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -16,6 +17,7 @@
 #include "container/options.h"
 #include "container/text.h"
 #include "image/layer.h"
+#include "init/supervisor-wire.h"
 
 static const char host_defaults[] =
 	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"none\","
@@ -246,11 +248,15 @@ static bool add_config(cJSON *root, const scow_container *container, const scow_
 	return ok;
 }
 
-static bool add_host_config(cJSON *root, cJSON *stored)
+static bool add_host_config(cJSON *root, const scow_container_config *config, cJSON *stored)
 {
 	cJSON *out = cJSON_Parse(host_defaults);
 
-	return put_item(root, "HostConfig", out) && overlay(out, stored);
+	if (!put_item(root, "HostConfig", out) || !overlay(out, stored))
+		return false;
+	/* What is in force where nothing else was asked for. */
+	return !config->memory_bytes || config->has_memory_swap ||
+	       put_item(out, "MemorySwap", cJSON_CreateNumber((double) config->memory_bytes * 2));
 }
 
 static bool add_mounts(cJSON *root, const scow_container_config *config)
@@ -312,14 +318,24 @@ static char *current_name(const scow_container *container)
 	return strf("/%s", container->name);
 }
 
+/* Of a detached one, once it has printed something or been started. */
+static char *log_path(const scow_container *container)
+{
+	_cleanup_free_ char *below = strf("%s/" WIRE_LOG_NAME, container->id);
+
+	if (!below || faccessat(container->engine->containers_fd, below, F_OK, 0) < 0)
+		return strdup("");
+	return strf("%s/containers/%s", container->engine->root, below);
+}
+
 static bool add_head(cJSON *root, const scow_container *container, const struct container_row *row)
 {
-	_cleanup_free_ char *slashed = current_name(container);
+	_cleanup_free_ char *slashed = current_name(container), *log = log_path(container);
 
-	return slashed && add_text(root, "Id", container->id) && add_time(root, "Created", row->created) &&
+	return slashed && log && add_text(root, "Id", container->id) && add_time(root, "Created", row->created) &&
 	       add_path_and_args(root, container) && add_state(root, row) && add_text(root, "Image", container->image_id) &&
 	       add_text(root, "ResolvConfPath", "") && add_text(root, "HostnamePath", "") && add_text(root, "HostsPath", "") &&
-	       add_text(root, "LogPath", "") && add_text(root, "Name", slashed) && add_number(root, "RestartCount", 0) &&
+	       add_text(root, "LogPath", log) && add_text(root, "Name", slashed) && add_number(root, "RestartCount", row->restarts) &&
 	       add_text(root, "Driver", "overlay2") && add_text(root, "Platform", "linux") && add_text(root, "MountLabel", "") &&
 	       add_text(root, "ProcessLabel", "") && add_text(root, "AppArmorProfile", "") && cJSON_AddNullToObject(root, "ExecIDs");
 }
@@ -348,7 +364,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (r < 0)
 		return r;
 	host = cJSON_DetachItemFromObjectCaseSensitive(stored, "HostConfig");
-	if (!add_head(root, container, row) || !add_host_config(root, host))
+	if (!add_head(root, container, row) || !add_host_config(root, config, host))
 		return error_oom(error);
 	r = add_graph_driver(root, container, error);
 	if (r < 0)
