@@ -4,6 +4,7 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,37 +55,35 @@ static bool configure(scow_process_config *config, const struct exec_options *op
 	return true;
 }
 
-/* As Docker: what is missing (a directory, too) is 127, what may not be executed 126. */
+/* As Docker: what is missing, a directory too, is 127; what may not be executed 126; a container that does not run 1. */
 static int exec_failure(scow_error **error)
 {
 	scow_status status = scow_error_status(*error);
+	bool missing = scow_error_errno(*error) == ENOENT;
 
 	complain_error(error);
-	if (status == SCOW_E_COMMAND_NOT_FOUND)
+	if (status == SCOW_E_COMMAND_NOT_FOUND || (status == SCOW_E_NOT_FOUND && missing))
 		return EXIT_NOT_FOUND;
 	if (status == SCOW_E_NOT_EXECUTABLE)
 		return EXIT_NOT_EXECUTABLE;
 	return status == SCOW_E_NOT_FOUND || status == SCOW_E_STATE ? 1 : EXIT_ENGINE;
 }
 
-static int run_exec(scow_container *container, const scow_process_config *config, const struct exec_options *options)
+static int run_exec(scow_container *container, const scow_process_config *config, bool detach, struct attachment *attachment)
 {
-	struct attachment attachment = { options->tty && !options->detach, options->interactive, true, -1, 0 };
 	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_process) *process = NULL;
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	int code = EXIT_ENGINE;
 
-	if (!options->detach && !attach_prepare(&attachment, io, &code))
+	if (!detach && !attach_prepare(attachment, io, &code))
 		return code;
-	if (scow_container_exec(container, config, options->detach ? NULL : io, &process, &error) < 0)
+	if (scow_container_exec(container, config, detach ? NULL : io, &process, &error) < 0)
 		return exec_failure(&error);
-	if (options->detach)
+	if (detach)
 		return 0;
-	code = attach_wait(&attachment, process, &error);
-	if (attachment.ended_by)
-		return EXIT_SIGNAL + attachment.ended_by;
-	if (code < 0) {
+	code = attach_wait(attachment, process, &error);
+	if (code < 0 && !attachment->ended_by) {
 		complain_error(&error);
 		code = EXIT_ENGINE;
 	}
@@ -97,9 +96,12 @@ static int exec(struct cli *cli, void *target, int argc, char **argv)
 	SCOW_AUTO(scow_process_config) *config = NULL;
 	SCOW_AUTO(scow_error) *error = NULL;
 	const struct exec_options *options = target;
+	bool tty = options->tty && !options->detach;
+	struct attachment attachment = { .tty = tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1 };
+	int code;
 
 	(void) argc;
-	if (options->tty && options->interactive && !options->detach && !isatty(STDIN_FILENO)) {
+	if (tty && options->interactive && !isatty(STDIN_FILENO)) {
 		complain("the input device is not a TTY");
 		return 1;
 	}
@@ -110,7 +112,12 @@ static int exec(struct cli *cli, void *target, int argc, char **argv)
 		complain_error(&error);
 		return 1;
 	}
-	return run_exec(container, config, options);
+	code = run_exec(container, config, options->detach, &attachment);
+	if (!attachment.ended_by)
+		return code;
+	container = scow_container_unref(container);
+	cli->engine = scow_engine_unref(cli->engine);
+	return die_of(attachment.ended_by);
 }
 
 const struct command exec_commands[] = {

@@ -92,6 +92,7 @@ class Exec(unittest.TestCase):
         done = self.scow("exec", "main", "nothing-there")
         self.assertEqual((done.returncode, "nothing-there" in done.stderr), (127, True))
         self.assertEqual(self.scow("exec", "main", "/etc/passwd").returncode, 126)
+        self.assertEqual(self.scow("exec", "-w", "/nothing-there", "main", "true").returncode, 127)
         self.assertEqual(self.scow("exec", "nosuchcontainer", "true").returncode, 1)
         self.assertEqual(self.scow("exec", "main").returncode, 1)
         self.assertEqual(self.scow("exec", "--nosuchflag", "main", "true").returncode, 125)
