@@ -68,7 +68,7 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 	int r = db_begin(engine->db, &work, error);
 
 	if (r == 0)
-		r = db_query(&work, &s, error, "SELECT 1 FROM containers WHERE id = ? AND owner = ?", "tt", id, owner);
+		r = db_query(&work, &s, error, "SELECT finished FROM containers WHERE id = ? AND owner = ?", "tt", id, owner);
 	if (r <= 0)
 		return r;
 	if (!exit) {
@@ -77,7 +77,8 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 			    "UPDATE containers SET state = CASE WHEN started THEN ? ELSE ? END, owner = NULL, pid = 0 WHERE id = ?", "iit",
 			    (int64_t) SCOW_CONTAINER_EXITED, (int64_t) SCOW_CONTAINER_CREATED, id);
 	} else {
-		r = container_event_die(&work, id, exit, error);
+		/* Stopped while it waited for its restart: that end is noted. */
+		r = db_int(s, 0) != row->finished ? container_event_die(&work, id, exit, error) : 0;
 		if (r == 0)
 			r = db_exec(
 				&work, error,

@@ -21,6 +21,8 @@ static inline bool detached_is(const struct container_row *row)
 }
 /* Reads into a running @row what its supervisor has written. true: it is over, or the supervisor is dead. */
 bool detached_ended(scow_engine *engine, const char *id, struct container_row *row);
+/* Writes the events of runs that ended and began since somebody last did: supervisors cannot. */
+int detached_note_runs(scow_engine *engine, scow_error **error) _must_check_;
 int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_error **error) _must_check_;
 /* Tells the supervisor that the next end is the last, whatever its restart policy. Nothing where there is none. */
 void detached_stopping(scow_container *container, const struct container_row *row);

@@ -75,7 +75,7 @@ void state_write(void)
 		sys(SYS_renameat2, WIRE_FD_DIR, WIRE_STATE_NAME ".new", WIRE_FD_DIR, WIRE_STATE_NAME, 0);
 	sys(SYS_close, fd);
 	/* Who waits for events watches that it is opened, and writes them for us: store/journal.h. Missing where nobody ever did. */
-	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_EVENTS_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_STATES_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		sys(SYS_close, fd);
 }

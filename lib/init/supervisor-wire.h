@@ -18,7 +18,7 @@
 #define WIRE_CGROUPS_MAX 9
 #define WIRE_STATE_NAME "state"
 #define WIRE_LOG_NAME "log.json"
-#define WIRE_EVENTS_NAME "events.wake"
+#define WIRE_STATES_NAME "states.wake" /* in ROOT: opened after each change of a state file */
 #define WIRE_ATTACH_NAME "attach.sock"
 
 enum wire_supervise_flag {

@@ -193,7 +193,7 @@ static noreturn void end(void)
 	}
 	attach_close();
 	sys(SYS_close, WIRE_FD_LOCK);
-	fd = sys(SYS_openat, WIRE_FD_DIR, "../../events.wake", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_STATES_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		sys(SYS_close, fd);
 	finish(state->exit_code);

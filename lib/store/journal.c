@@ -72,21 +72,51 @@ int journal_read(struct db *db, int64_t after, int64_t last, int64_t since, stru
 	return arena_failed(arena) ? error_oom(error) : count;
 }
 
-int journal_watch(scow_engine *engine, scow_error **error)
+static int add_watch(scow_engine *engine, int fd, const char *name, scow_error **error)
 {
-	_cleanup_fd_ int file = -1, fd = -1;
+	_cleanup_fd_ int file = openat(engine->root_fd, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	char path[32];
+	int watch;
 
-	file = openat(engine->root_fd, JOURNAL_WAKE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (file < 0)
-		return error_errno(error, errno, "open", "make '%s/" JOURNAL_WAKE "'", engine->root);
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0)
-		return error_hint(
-			error, error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_init1", "watch '%s/" JOURNAL_WAKE "'", engine->root),
-			"see fs.inotify.max_user_instances, and the limit on open files");
+		return error_errno(error, errno, "open", "make '%s/%s'", engine->root, name);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (inotify_add_watch(fd, path, IN_OPEN) < 0)
-		return error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_add_watch", "watch '%s/" JOURNAL_WAKE "'", engine->root);
-	return take_fd(&fd);
+	watch = inotify_add_watch(fd, path, IN_OPEN);
+	if (watch < 0)
+		return error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_add_watch", "watch '%s/%s'", engine->root, name);
+	return watch;
+}
+
+int journal_watch_open(scow_engine *engine, struct journal_watch *out, scow_error **error)
+{
+	_cleanup_fd_ int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return error_hint(error, error_errno_status(error, SCOW_E_LIMIT, errno, "inotify_init1", "watch for events"),
+				  "see fs.inotify.max_user_instances, and the limit on open files");
+	r = add_watch(engine, fd, JOURNAL_WAKE, error);
+	if (r >= 0)
+		r = out->states = add_watch(engine, fd, STATES_WAKE, error);
+	if (r < 0)
+		return r;
+	out->fd = take_fd(&fd);
+	return 0;
+}
+
+bool journal_watch_drain(const struct journal_watch *watch)
+{
+	char buffer[4096] __attribute__((aligned(8)));
+	bool states = false;
+	ssize_t n;
+
+	while ((n = read(watch->fd, buffer, sizeof(buffer))) > 0) {
+		for (char *at = buffer; at < buffer + n;) {
+			const struct inotify_event *event = (const struct inotify_event *) (const void *) at;
+
+			states |= event->wd == watch->states || event->mask & IN_Q_OVERFLOW;
+			at += sizeof(*event) + event->len;
+		}
+	}
+	return states;
 }

@@ -5,7 +5,7 @@
  *
  * Who waits for events watches the file JOURNAL_WAKE in the root being opened (inotify): every commit with events in it opens
  * and closes that file, 2 us, and finds it missing, 1 us, while nobody ever listened. Supervisors, which have no database,
- * do the same after they changed their state: a listener then takes it over into the rows, and so writes the events.
+ * do so with STATES_WAKE after they changed their state: a listener then takes it over into the rows, and so writes the events.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "store/db.h"
 
 #define JOURNAL_WAKE "events.wake"
+#define STATES_WAKE "states.wake" /* supervisor-wire.h has it, too */
 
 /*
  * Adds an event in @work, a transaction. @type "container", "image", ...; @action Docker's name; @id of the object;
@@ -31,5 +32,10 @@ int journal_last(struct db *db, bool settled, int64_t *number, scow_error **erro
 /* Up to @room entries from @after (not included) to @last, at or after @since. How many; their strings live in @arena. */
 int journal_read(struct db *db, int64_t after, int64_t last, int64_t since, struct arena *arena, struct journal_entry *out, int room,
 		 scow_error **error) _must_check_;
-/* An inotify descriptor that becomes readable when events were added after this call; or a status. */
-int journal_watch(scow_engine *engine, scow_error **error) _must_check_;
+struct journal_watch {
+	int fd; /* inotify: readable when events were added, or states changed, since; -1: none */
+	int states;
+};
+int journal_watch_open(scow_engine *engine, struct journal_watch *out, scow_error **error) _must_check_;
+/* Makes it unreadable until the next time. Whether it was, also, about states. */
+bool journal_watch_drain(const struct journal_watch *watch);

@@ -19,13 +19,16 @@
 
 #include <scow/event.h>
 
+#include "base/cancel.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "container/detached.h"
 #include "container/sweep.h"
 #include "engine/engine.h"
 #include "system/filter.h"
 
 #define BATCH 64
+#define LOOK_AGAIN_US 1000000 /* without being told to, once something else has woken us */
 
 struct scow_events {
 	scow_engine *engine;
@@ -33,7 +36,9 @@ struct scow_events {
 	int64_t cursor, since, until;
 	scow_event_fn event;
 	void *userdata;
-	int epoll_fd, watch_fd, timer_fd;
+	struct journal_watch watch;
+	int epoll_fd, timer_fd;
+	uint64_t looked_us; /* when containers were looked at; 0: not yet */
 };
 
 static void arena_donep(struct arena *arena)
@@ -63,12 +68,13 @@ static int open_fds(scow_events *events, scow_error **error)
 {
 	struct epoll_event ready = { .events = EPOLLIN };
 
-	events->watch_fd = journal_watch(events->engine, error);
-	if (events->watch_fd < 0)
-		return events->watch_fd;
+	int r = journal_watch_open(events->engine, &events->watch, error);
+
+	if (r < 0)
+		return r;
 	events->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	events->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (events->timer_fd < 0 || events->epoll_fd < 0 || epoll_ctl(events->epoll_fd, EPOLL_CTL_ADD, events->watch_fd, &ready) < 0 ||
+	if (events->timer_fd < 0 || events->epoll_fd < 0 || epoll_ctl(events->epoll_fd, EPOLL_CTL_ADD, events->watch.fd, &ready) < 0 ||
 	    epoll_ctl(events->epoll_fd, EPOLL_CTL_ADD, events->timer_fd, &ready) < 0)
 		return error_errno_status(error, SCOW_E_LIMIT, errno, NULL, "open a stream of events");
 	return set_timer(events, 1, error);
@@ -112,7 +118,7 @@ int scow_events_open(scow_engine *engine, uint64_t after, int64_t since_ns, int6
 		.event = event,
 		.userdata = userdata,
 		.epoll_fd = -1,
-		.watch_fd = -1,
+		.watch = { -1, -1 },
 		.timer_fd = -1,
 	};
 	r = event_filter_parse(filters, &events->filter, error);
@@ -135,7 +141,7 @@ scow_events *scow_events_unref(scow_events *events)
 	if (!events)
 		return NULL;
 	cleanup_fd(&events->epoll_fd);
-	cleanup_fd(&events->watch_fd);
+	cleanup_fd(&events->watch.fd);
 	cleanup_fd(&events->timer_fd);
 	cJSON_Delete(events->filter);
 	scow_engine_unref(events->engine);
@@ -228,17 +234,22 @@ static int hand_over_batch(scow_events *events, int64_t last, scow_error **error
 	return count < 0 ? count : count == BATCH;
 }
 
-static void drain(int fd)
+/* What supervisors and dead processes could not write. It costs some microseconds for each container that runs. */
+static int look_at_containers(scow_events *events, bool told, scow_error **error)
 {
-	char buffer[4096];
+	uint64_t now = clock_us();
+	int r;
 
-	while (read(fd, buffer, sizeof(buffer)) > 0)
-		;
+	if (!told && events->looked_us && now - events->looked_us < LOOK_AGAIN_US)
+		return 0;
+	events->looked_us = now;
+	r = container_sweep(events->engine, error);
+	return r < 0 ? r : detached_note_runs(events->engine, error);
 }
 
 int scow_events_dispatch(scow_events *events, scow_error **error)
 {
-	bool past;
+	bool past, told;
 	int64_t last;
 	int r;
 
@@ -247,11 +258,11 @@ int scow_events_dispatch(scow_events *events, scow_error **error)
 	r = engine_check(events->engine, error);
 	if (r < 0)
 		return r;
-	drain(events->watch_fd);
+	told = journal_watch_drain(&events->watch);
 	/* Should this not get to its end, it goes on at once. */
 	r = set_timer(events, 1, error);
 	if (r == 0)
-		r = container_sweep(events->engine, error);
+		r = look_at_containers(events, told, error);
 	past = events->until && wall_ns() >= events->until;
 	if (r == 0)
 		r = journal_last(events->engine->db, past, &last, error);

@@ -270,6 +270,16 @@ class Detached(cli.Cli):
         for action in ("create", "start", "die"):
             self.assertEqual(listener.next(), action)
 
+    def test_restarts_are_heard(self):
+        listener = Lines(self.spawn("events", "--since", f"{time.time():.6f}", "-f", "container=dt-again", "--format",
+                                    "json", stdout=cli.subprocess.PIPE))
+        self.start("dt-again", "sleep 0.7; exit 7", "--restart", "on-failure:2")
+        for action in ("create", "start", "die 7", "start", "die 7", "start", "die 7"):
+            event = json.loads(listener.next())
+            self.assertEqual(" ".join([event["Action"], *filter(None, [event["Actor"]["Attributes"].get("exitCode")])]), action)
+        past = self.scow("events", "--since", "1h", "--until", "0s", "-f", "container=dt-again", "--format", "{{.Action}}").stdout
+        self.assertEqual(past.split(), ["create"] + ["start", "die"] * 3)
+
 
 if __name__ == "__main__":
     unittest.main()
