@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "container/create.h"
+#include "container/sweep.h"
 #include "container/event.h"
 #include "store/lock.h"
 
@@ -145,8 +146,8 @@ static int try_insert(struct db_work *work, const scow_container *container, con
 		       "INSERT OR IGNORE INTO containers (id, name, image, image_name, top_layer, config, args, labels, state, owner, "
 		       "ephemeral, cgroup, created) SELECT ?, ?, id, ?, top_layer, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE id = ?",
 		       "ttttttititit", container->id, name, container->image_name, draft->config, container->args,
-		       draft->labels ? draft->labels : "", (int64_t) draft->state,
-		       draft->owner, (int64_t) container->ephemeral, draft->cgroup, container->created, container->image_id);
+		       draft->labels ? draft->labels : "", (int64_t) draft->state, draft->owner, (int64_t) container->ephemeral,
+		       draft->cgroup, container->created, container->image_id);
 }
 
 static int insert_row(scow_container *container, const struct draft *draft, scow_error **error)
@@ -218,8 +219,7 @@ static int fill_merged(scow_container *container, const struct image_config *ima
 	return print_labels(&merged, labels, error);
 }
 
-static int fill_handle(scow_container *container, scow_image *image, const scow_container_config *config, char **labels,
-		       scow_error **error)
+static int fill_handle(scow_container *container, scow_image *image, const scow_container_config *config, char **labels, scow_error **error)
 {
 	const struct image_config *image_config;
 	const char *top_layer = image_top_layer(image);
@@ -269,6 +269,13 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 	if (claimed)
 		draft.state = container_next_state(ACTION_START);
 	r = insert_row(container, &draft, error);
+	/* By one that is over, perhaps, and has not been cleared away. */
+	if (r == SCOW_E_EXISTS) {
+		error_clear(error);
+		r = container_sweep(engine, error);
+		if (r == 0)
+			r = insert_row(container, &draft, error);
+	}
 	if (r < 0)
 		return r;
 	container->created_here = true;

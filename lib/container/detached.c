@@ -15,11 +15,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <scow/log.h>
+
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/event.h"
 #include "container/live.h"
 #include "container/sweep.h"
+#include "runtime/attach.h"
 #include "store/lock.h"
 
 #define CODE_KILLED (128 + SIGKILL)
@@ -158,6 +161,133 @@ int detached_code(scow_engine *engine, const char *id, const struct container_ro
 		return -1;
 	return state.exit_code;
 }
+
+/* ---- attaching ---- */
+
+/* What the log has of this run, until we came. */
+struct backlog {
+	scow_log *log;
+	attach_emit_fn emit;
+	void *emit_data;
+};
+
+static int backlog_line(int stream, int64_t time_ns, const void *data, size_t size, void *userdata)
+{
+	struct backlog *backlog = userdata;
+
+	(void) time_ns;
+	backlog->emit(backlog->emit_data, stream == SCOW_STDERR, data, size);
+	return 0;
+}
+
+static int backlog_next(void *data, attach_emit_fn emit, void *emit_data)
+{
+	struct backlog *backlog = data;
+
+	backlog->emit = emit;
+	backlog->emit_data = emit_data;
+	return scow_log_dispatch(backlog->log, NULL);
+}
+
+static void backlog_free(void *data)
+{
+	struct backlog *backlog = data;
+
+	scow_log_unref(backlog->log);
+	free(backlog);
+}
+
+static int add_backlog(scow_container *container, struct attach *attach, const struct wire_hello *hello, scow_error **error)
+{
+	struct attach_backlog backlog = { backlog_next, backlog_free, calloc(1, sizeof(struct backlog)) };
+	scow_error *failure = NULL;
+	struct backlog *state = backlog.data;
+	int r;
+
+	if (!state)
+		return error_oom(error);
+	r = scow_container_logs(container, 0, hello->started, hello->now, -1, backlog_line, state, &state->log, &failure);
+	if (r < 0) {
+		free(state);
+		/* It keeps none. */
+		if (r == SCOW_E_UNSUPPORTED)
+			error_clear(&failure);
+		else if (error)
+			*error = take_ptr(&failure);
+		scow_error_unref(failure);
+		return r == SCOW_E_UNSUPPORTED ? 0 : r;
+	}
+	attach_set_backlog(attach, &backlog);
+	return 0;
+}
+
+static int make_process(scow_container *container, struct attach *attach, const struct container_row *row, struct io_setup *io,
+			scow_process **out, scow_error **error)
+{
+	struct process_params params = {
+		.pid = row->pid,
+		.pidfd = container_pidfd(container->engine, row),
+		.terminal_fd = -1,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+		.output = io->output,
+		.output_data = io->output_data,
+		.capture_limit = io->capture_limit,
+		.attach = attach,
+	};
+
+	attach_set_sinks(attach, take_fd(&io->our_stdout), take_fd(&io->our_stderr));
+	return process_new(container->engine, &params, out, error);
+}
+
+static int attach(scow_container *container, const struct container_row *row, struct io_setup *io, unsigned int flags, scow_process **out,
+		  scow_error **error)
+{
+	struct attach *attach = NULL;
+	struct wire_hello hello;
+	int r = attach_open(container->engine, container->id, row->owner, &attach, &hello);
+
+	if (r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE || r == -ECONNRESET)
+		return container_not_running(container, row, error);
+	if (r < 0)
+		return error_errno(error, -r, "connect", "attach to container '%s'", container->name);
+	if (flags & SCOW_ATTACH_STDIN)
+		attach_allow_input(attach);
+	r = flags & SCOW_ATTACH_LOGS ? add_backlog(container, attach, &hello, error) : 0;
+	if (r < 0) {
+		attach_free(attach);
+		return r;
+	}
+	return make_process(container, attach, row, io, out, error);
+}
+
+int scow_container_attach(scow_container *container, const scow_io *io, unsigned int flags, scow_process **out, scow_error **error)
+{
+	struct io_setup setup = { .our_stdin = -1, .our_stdout = -1, .our_stderr = -1 };
+	struct container_row row;
+	int r = container_check(container, error);
+
+	if (r < 0)
+		return r;
+	if (!out || (flags & ~(unsigned int) (SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS)))
+		return error_set(error, SCOW_E_INVALID, out ? "unknown flags for attach" : "no place for the process was given");
+	r = container_row_running(container, &row, error);
+	if (r < 0)
+		return r;
+	if (row.state == SCOW_CONTAINER_RESTARTING)
+		return container_not_running(container, &row, error);
+	if (!detached_is(&row))
+		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' was not started detached", container->name),
+				  "its output belongs to the program that started it");
+	r = io_setup_attach(io, &setup, error);
+	if (r == 0)
+		r = attach(container, &row, &setup, flags, out, error);
+	io_setup_done(&setup);
+	return r;
+}
+
+/* ---- starting ---- */
 
 static int check_settings(const scow_container_config *config, scow_error **error)
 {

@@ -21,13 +21,13 @@
 #include <sys/un.h>
 
 #define OUT_BYTES (1024 * 1024)
-#define OUT_SPARE 64          /* for what must not be missed */
+#define OUT_SPARE 64 /* for what must not be missed */
 #define INPUT_BYTES 8192
-#define BODY_BYTES 8          /* of messages that are not input */
+#define BODY_BYTES 8 /* of messages that are not input */
 #define LAST_WAIT_MS 500
 
 struct client {
-	int fd; /* 0: no client */
+	int fd;            /* 0: no client */
 	bool hears, waits; /* subscribed; may not write now */
 	bool ends;         /* when it has taken what is kept */
 	uint32_t has;      /* of a header, or of a body */
@@ -204,7 +204,7 @@ static void welcome(struct client *client)
 	};
 
 	log_flush();
-	log_position(&hello.log_inode, &hello.log_size);
+	hello.now = clock_ns(0 /* CLOCK_REALTIME */);
 	client->hears = true;
 	send_frame(client, WIRE_FRAME_HELLO, &hello, sizeof(hello));
 	for (unsigned int i = 0; i < OUTPUTS && client->fd; i++) {
@@ -269,6 +269,7 @@ static void act(struct client *client)
 	case WIRE_FRAME_RESIZE:
 		if (supervisor.terminal >= 0 && client->frame.size == 8)
 			sys(SYS_ioctl, supervisor.terminal, TIOCSWINSZ, &window);
+		send_frame(client, WIRE_FRAME_ANSWER, NULL, 0);
 		break;
 	case WIRE_FRAME_STOPPING:
 		send_frame(client, WIRE_FRAME_ANSWER, NULL, 0);

@@ -58,17 +58,6 @@ void log_open(void)
 	}
 }
 
-void log_position(uint64_t *inode, uint64_t *size)
-{
-	struct stat status;
-
-	*inode = *size = 0;
-	if (log.fd < 0 || sys(SYS_newfstatat, log.fd, "", &status, AT_EMPTY_PATH) < 0)
-		return;
-	*inode = status.st_ino;
-	*size = log.written;
-}
-
 static void log_name(char out[40], uint32_t number)
 {
 	char *at = text_add(out, out + 40, WIRE_LOG_NAME);

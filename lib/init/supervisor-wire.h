@@ -65,7 +65,7 @@ enum wire_frame_type {
 	WIRE_FRAME_SUBSCRIBE = 1, /* what comes from now on */
 	WIRE_FRAME_STDIN,
 	WIRE_FRAME_CLOSE_STDIN,
-	WIRE_FRAME_RESIZE,        /* uint32_t rows, columns */
+	WIRE_FRAME_RESIZE,        /* uint32_t rows, columns; answered */
 	WIRE_FRAME_STOPPING,      /* its next end is the last; answered */
 	WIRE_FRAME_POLICY,        /* uint32_t policy, retries; answered */
 	/* from it */
@@ -83,11 +83,11 @@ struct wire_frame {
 #define WIRE_FRAME_BYTES_MAX (64u << 10)
 
 struct wire_hello {
-	uint64_t log_inode, log_size; /* what of the log was written when this client came; 0: no log */
-	int64_t started;              /* of this run */
+	int64_t now;      /* when this client came: what the log has until then, it is not told */
+	int64_t started;  /* of this run; ns since 1970, both */
 	int32_t pid;
 	uint32_t terminal;
 };
 
 _Static_assert(sizeof(struct wire_supervise) == 56 + WIRE_OWNER_SIZE, "the same bytes on both sides");
-_Static_assert(sizeof(struct wire_state) == 376 && sizeof(struct wire_hello) == 32, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_state) == 376 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");

@@ -62,7 +62,6 @@ void log_flush(void);
 void log_end_lines(void);
 /* What the log does not have yet of @stream. */
 const unsigned char *log_partial(unsigned int stream, size_t *size);
-void log_position(uint64_t *inode, uint64_t *size);
 /* Gives memory back that is not needed. */
 void log_rest(void);
 

@@ -176,6 +176,32 @@ int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_s
 	return r;
 }
 
+int io_setup_attach(const scow_io *io, struct io_setup *out, scow_error **error)
+{
+	*out = (struct io_setup){ .child_fds = { -1, -1, -1 }, .our_stdin = -1, .our_stdout = -1, .our_stderr = -1 };
+	if (!io)
+		return 0;
+	if (io->problem)
+		return error_set(error, SCOW_E_INVALID, "%s", io->problem);
+	if (io->fds[SCOW_STDIN] >= 0)
+		return error_hint(error,
+				  error_set(error, SCOW_E_INVALID, "descriptor %d cannot be the stdin of what runs already", io->fds[0]),
+				  "read it, and hand on what it has with scow_process_write()");
+	out->output = io->output;
+	out->output_data = io->output_data;
+	out->capture_limit = io->capture_limit;
+	for (int stream = SCOW_STDOUT; stream <= SCOW_STDERR; stream++) {
+		int *ours = stream == SCOW_STDOUT ? &out->our_stdout : &out->our_stderr;
+
+		if (io->fds[stream] < 0)
+			continue;
+		*ours = fcntl(io->fds[stream], F_DUPFD_CLOEXEC, 3);
+		if (*ours < 0)
+			return error_errno(error, errno, "fcntl", "keep descriptor %d for output", io->fds[stream]);
+	}
+	return 0;
+}
+
 void io_setup_close_child(struct io_setup *setup)
 {
 	for (int stream = 0; stream < 3; stream++) {

@@ -35,6 +35,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "engine/guard.h"
+#include "runtime/attach.h"
 #include "runtime/exec.h"
 
 #define READ_BYTES (16 * 1024)
@@ -96,6 +97,8 @@ static int watch_all(scow_process *process, scow_error **error)
 	process->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (process->epoll_fd < 0)
 		return error_errno(error, errno, "epoll_create1", "watch the process");
+	if (params->attach)
+		return watch(process, attach_fd(params->attach), SLOT_STDOUT, error);
 	r = watch(process, params->pidfd, SLOT_PIDFD, error);
 	if (r == 0 && params->deadline_ms)
 		r = watch_deadline(process, error);
@@ -117,6 +120,7 @@ static void process_free(scow_process *process)
 
 	if (process->epoll_fd >= 0)
 		close(process->epoll_fd);
+	attach_free(params->attach);
 	cleanup_fd(&process->deadline_fd);
 	for (int i = 0; i < 2; i++) {
 		if (process->outputs[i].fd != params->terminal_fd)
@@ -137,6 +141,15 @@ static void process_free(scow_process *process)
 /* The way out of a process_new() that failed. */
 static int refuse(scow_engine *engine, struct process_params *params, scow_process *process, int r)
 {
+	if (params->attach) {
+		if (process)
+			process_free(process);
+		else
+			attach_free(params->attach);
+		if (!process)
+			cleanup_fd(&params->pidfd);
+		return r;
+	}
 	syscall(SYS_pidfd_send_signal, params->pidfd, SIGKILL, NULL, 0);
 	if (params->cgroup && (params->kill_cgroup || params->joined))
 		cgroup_kill(params->cgroup, NULL);
@@ -221,7 +234,7 @@ scow_process *scow_process_unref(scow_process *process)
 		return NULL;
 	/* In a forked child the process is the parent's, and so are the store and the guard. */
 	if (process->engine->pid == getpid()) {
-		if (process->stage != STAGE_REAPED && !process->params.orphan) {
+		if (process->stage != STAGE_REAPED && !process->params.orphan && !process->params.attach) {
 			kill_tree(process, NULL);
 			process_reap(process, NULL);
 		}
@@ -278,6 +291,10 @@ static int clear_remains(scow_process *process, scow_error **error)
 	scow_error *failure = NULL;
 	int status = -1, r;
 
+	if (params->attach) {
+		attach_exit(params->attach, &process->exit);
+		return 0;
+	}
 	await_joined(params);
 	r = spawn_wait(params->pidfd, &status, error);
 	if (r < 0)
@@ -344,6 +361,11 @@ static void deliver(scow_process *process, int i, const char *data, size_t size)
 		str_add_bytes(captured, data, size < limit - captured->size ? size : limit - captured->size);
 	if (process->params.output)
 		process->params.output(i == 0 ? SCOW_STDOUT : SCOW_STDERR, data, size, process->params.output_data);
+}
+
+static void deliver_attached(void *data, int stream, const char *bytes, size_t size)
+{
+	deliver(data, stream, bytes, size);
 }
 
 static void output_end(scow_process *process, int i)
@@ -430,6 +452,8 @@ static int pump(scow_process *process, int timeout_ms, scow_error **error)
 			late = true;
 		else if (events[i].data.u32 == SLOT_JOINED)
 			process->params.reap_joined(process->params.data);
+		else if (process->params.attach)
+			ended = attach_dispatch(process->params.attach, deliver_attached, process) == 0;
 		else if (!leaves_to_host(process, (int) events[i].data.u32))
 			output_read(process, (int) events[i].data.u32, DISPATCH_BUDGET);
 	}
@@ -499,6 +523,11 @@ int scow_process_wait(scow_process *process, int timeout_ms, int *exit_code, sco
 	return r;
 }
 
+static bool has_terminal(const scow_process *process)
+{
+	return process->params.attach ? attach_is_terminal(process->params.attach) : process->params.terminal_fd >= 0;
+}
+
 static int not_open(const scow_process *process, scow_error **error)
 {
 	return error_hint(error, error_set(error, SCOW_E_STATE, "stdin of process %d is not open", process->params.pid),
@@ -507,6 +536,12 @@ static int not_open(const scow_process *process, scow_error **error)
 
 static int close_stdin(scow_process *process, scow_error **error)
 {
+	int r;
+
+	if (process->params.attach && attach_write_fd(process->params.attach) >= 0) {
+		r = attach_close_input(process->params.attach);
+		return r < 0 ? error_errno_status(error, SCOW_E_STATE, -r, "send", "close stdin of process %d", process->params.pid) : 0;
+	}
 	if (process->params.stdin_fd < 0)
 		return not_open(process, error);
 	close(process->params.stdin_fd);
@@ -532,17 +567,17 @@ static int wait_writable(scow_process *process, int fd, scow_error **error)
 
 static int write_all(scow_process *process, const char *data, size_t size, scow_error **error)
 {
-	bool terminal = process->params.terminal_fd >= 0;
+	struct attach *attach = process->params.attach;
 	int r;
 
 	while (size) {
-		int fd = terminal ? process->params.terminal_fd : process->params.stdin_fd;
+		int fd = attach ? attach_write_fd(attach) : has_terminal(process) ? process->params.terminal_fd : process->params.stdin_fd;
 		ssize_t n;
 
 		/* A callback inside wait_writable() may have closed it. */
 		if (fd < 0)
 			return not_open(process, error);
-		n = pipe_write(fd, data, size);
+		n = attach ? attach_write(attach, data, size) : pipe_write(fd, data, size);
 		if (n > 0) {
 			data += n;
 			size -= (size_t) n;
@@ -566,7 +601,7 @@ int scow_process_write(scow_process *process, const void *data, size_t size, sco
 
 	if (r < 0)
 		return r;
-	if (size == 0 && process->params.terminal_fd < 0)
+	if (size == 0 && !has_terminal(process))
 		return close_stdin(process, error);
 	if (size && !data)
 		return error_set(error, SCOW_E_INVALID, "no bytes were given");
@@ -605,12 +640,14 @@ int scow_process_resize(scow_process *process, unsigned int rows, unsigned int c
 
 	if (r < 0)
 		return r;
-	if (process->params.terminal_fd < 0)
+	if (!has_terminal(process))
 		return error_set(error, SCOW_E_STATE, "process %d has no terminal", process->params.pid);
 	if (rows > UINT16_MAX || columns > UINT16_MAX)
 		return error_set(error, SCOW_E_INVALID, "a terminal of %u by %u is too large", rows, columns);
-	if (ioctl(process->params.terminal_fd, TIOCSWINSZ, &size) < 0)
-		return error_errno(error, errno, "ioctl", "resize the terminal of process %d", process->params.pid);
+	r = process->params.attach ? attach_resize(process->params.attach, rows, columns)
+	    : ioctl(process->params.terminal_fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
+	if (r < 0)
+		return error_errno(error, -r, "ioctl", "resize the terminal of process %d", process->params.pid);
 	return 0;
 }
 

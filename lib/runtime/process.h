@@ -23,6 +23,8 @@ struct process_exit {
 	struct cgroup_usage usage;
 };
 
+struct attach;
+
 struct process_params {
 	pid_t pid;
 	int pidfd;                 /* taken */
@@ -37,6 +39,7 @@ struct process_params {
 	bool joined;               /* it joined a running container: @cgroup is its own there, and what it leaves goes on in the container's */
 	bool orphan;               /* it is nobody's child, and lives on when its handle goes */
 	unsigned int deadline_ms;  /* from now on; 0: none. Kept by whoever dispatches */
+	struct attach *attach;     /* taken; its supervisor's: runtime/attach.h. Then it has no pipes, and lives on when its handle goes */
 	uint64_t guard_key;        /* dropped at the exit; 0: none */
 	uint64_t started_us, ready_us; /* clock_us() of the start call and of its return */
 	/*
@@ -76,6 +79,8 @@ struct io_setup {
 };
 /* Fills @out also on failure, so that io_setup_done() may always follow. @io may be NULL. */
 int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_setup *out, scow_error **error) _must_check_;
+/* The same for one that runs already: our_stdout and our_stderr are where its output is to be written, or -1. */
+int io_setup_attach(const scow_io *io, struct io_setup *out, scow_error **error) _must_check_;
 void io_setup_close_child(struct io_setup *setup); /* after the spawn */
 void io_setup_done(struct io_setup *setup);
 /* write(2) that never lets SIGPIPE reach the host: bytes or -errno. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,12 +136,354 @@ static void test_failures(void **state)
 	remove_it(container, 0);
 }
 
+/* ---- the log ---- */
+
+static void test_log_format(void **state)
+{
+	/* A long line, characters to escape, bytes that are no UTF-8. */
+	scow_container *container = start(NULL, "i=0; while [ $i -lt 2000 ]; do printf 0123456789; i=$((i+1)); done; echo;"
+						"printf 'a\"b\\\\c<\\t\\001\\303\\244\\377\\n'");
+	char *log;
+
+	(void) state;
+	assert_int_equal(wait_for(container), 0);
+	log = read_file(container, "log.json", NULL);
+	assert_memory_equal(log, "{\"log\":\"0123456789", 18);
+	/* 16384 bytes, no newline; then the rest with one. */
+	assert_memory_equal(log + 8 + 16384, "\",\"stream\":\"stdout\",\"time\":\"", 28);
+	assert_non_null(strstr(log, "6789\\n\",\"stream\":\"stdout\""));
+	assert_non_null(strstr(log, "{\"log\":\"a\\\"b\\\\c\\u003c\\u0009\\u0001\303\244\\ufffd\\n\","));
+	free(log);
+	remove_it(container, 0);
+}
+
+static void test_log_rotation(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done");
+	scow_container *container;
+	size_t sizes[3];
+	char *logs[3];
+
+	(void) state;
+	scow_container_config_add_log_option(config, "max-size", "8k"); /* thousands, as with Docker */
+	scow_container_config_add_log_option(config, "max-file", "3");
+	container = start_config(config, NULL);
+	assert_int_equal(wait_for(container), 0);
+	logs[0] = read_file(container, "log.json", &sizes[0]);
+	logs[1] = read_file(container, "log.json.1", &sizes[1]);
+	logs[2] = read_file(container, "log.json.2", &sizes[2]);
+	assert_non_null(strstr(logs[0], "\"line 399\\n\""));
+	for (int i = 0; i < 3; i++) {
+		assert_true(sizes[i] > 0 && sizes[i] < 8000 + 200);
+		assert_true(i == 0 || sizes[i] >= 8000);
+		assert_int_equal(logs[i][0], '{');
+		assert_int_equal(logs[i][sizes[i] - 1], '\n');
+		free(logs[i]);
+	}
+	remove_it(container, 0);
+}
+
+static void test_log_none(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("echo unheard");
+	scow_container *container;
+	char path[512];
+
+	(void) state;
+	scow_container_config_set_log_driver(config, "none");
+	container = start_config(config, NULL);
+	assert_int_equal(wait_for(container), 0);
+	snprintf(path, sizeof(path), "%s/containers/%s/log.json", fixture.root, scow_container_id(container));
+	assert_int_equal(access(path, F_OK), -1);
+	remove_it(container, 0);
+}
+
+/* ---- attaching ---- */
+
+static void test_attach(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config =
+		shell_config("echo first; while read line; do echo got $line; done; echo last >&2; exit 4");
+	SCOW_AUTO(scow_process) *one = NULL, *two = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	scow_container *container;
+	scow_error *error = NULL;
+	int code = -1;
+
+	(void) state;
+	scow_container_config_set_open_stdin(config, 1);
+	container = start_config(config, NULL);
+	scow_io_set_capture(io, 1 << 20);
+	expect_ok(scow_container_attach(container, io, SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS, &one, &error), &error);
+	/* One that only looks, and goes: nothing comes of it. */
+	expect_ok(scow_container_attach(container, NULL, 0, &two, &error), &error);
+	expect_error(scow_process_write(two, "x", 1, &error), SCOW_E_STATE, &error, "not open");
+	two = scow_process_unref(two);
+	expect_ok(scow_process_write(one, "a\nb\n", 4, &error), &error);
+	expect_error(scow_process_wait(one, 50, &code, &error), SCOW_E_TIMEOUT, &error, NULL);
+	expect_error(scow_process_resize(one, 10, 10, &error), SCOW_E_STATE, &error, "no terminal");
+	expect_ok(scow_process_write(one, NULL, 0, &error), &error);
+	expect_ok(scow_process_wait(one, 20000, &code, &error), &error);
+	assert_int_equal(code, 4);
+	assert_string_equal(scow_process_output(one, SCOW_STDOUT, NULL), "first\ngot a\ngot b\n");
+	assert_string_equal(scow_process_output(one, SCOW_STDERR, NULL), "last\n");
+	assert_int_equal(wait_for(container), 4);
+	expect_error(scow_container_attach(container, io, 0, &two, &error), SCOW_E_STATE, &error, "exited");
+	remove_it(container, 0);
+}
+
+static void test_attach_terminal(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("stty size; read x; stty size; tty; exit 3");
+	SCOW_AUTO(scow_process) *process = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	scow_container *container;
+	scow_error *error = NULL;
+	int code = -1;
+
+	(void) state;
+	scow_container_config_set_tty(config, 1);
+	scow_container_config_set_open_stdin(config, 1);
+	container = start_config(config, NULL);
+	scow_io_set_capture(io, 1 << 20);
+	expect_ok(scow_container_attach(container, io, SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS, &process, &error), &error);
+	expect_ok(scow_process_resize(process, 33, 77, &error), &error);
+	expect_ok(scow_process_write(process, "go\n", 3, &error), &error);
+	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
+	assert_int_equal(code, 3);
+	assert_non_null(strstr(scow_process_output(process, SCOW_STDOUT, NULL), "33 77\r\n"));
+	assert_non_null(strstr(scow_process_output(process, SCOW_STDOUT, NULL), "33 77\r\n/dev/"));
+	remove_it(container, SCOW_REMOVE_FORCE);
+}
+
+/* One who does not read misses something; the container does not wait for it, and the log has all. */
+static void test_attach_slow(void **state)
+{
+	scow_container *container = start(NULL, "read x; yes 0123456789012345678901234567890123456789 | head -n 100000; exit 6");
+	SCOW_AUTO(scow_process) *slow = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	scow_error *error = NULL;
+	size_t size;
+	int code;
+
+	(void) state;
+	scow_io_set_capture(io, 1 << 24);
+	expect_ok(scow_container_attach(container, io, SCOW_ATTACH_LOGS, &slow, &error), &error);
+	assert_int_equal(wait_for(container), 6);
+	expect_ok(scow_process_wait(slow, 20000, &code, &error), &error);
+	assert_int_equal(code, 6);
+	scow_process_output(slow, SCOW_STDOUT, &size);
+	assert_true(size > 0 && size <= 4100000);
+	remove_it(container, 0);
+}
+
+/* ---- restarting ---- */
+
+static void test_on_failure(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("echo run; echo x >>/runs; exit 3");
+	scow_container *container;
+	char *log;
+	int runs = 0;
+
+	(void) state;
+	scow_container_config_set_restart(config, SCOW_RESTART_ON_FAILURE, 2);
+	container = start_config(config, NULL);
+	assert_int_equal(wait_for(container), 3);
+	log = read_file(container, "log.json", NULL);
+	for (char *at = log; (at = strstr(at, "\"run\\n\"")); at++)
+		runs++;
+	free(log);
+	assert_int_equal(runs, 3);
+	log = read_file(container, "diff/runs", NULL);
+	assert_string_equal(log, "x\nx\nx\n");
+	free(log);
+	remove_it(container, 0);
+}
+
+static void test_always(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("exit 0");
+	scow_container *container;
+	scow_error *error = NULL;
+	int seen = 0;
+
+	(void) state;
+	scow_container_config_set_restart(config, SCOW_RESTART_ALWAYS, 0);
+	container = start_config(config, "always");
+	for (int i = 0; i < 500 && !seen; i++) {
+		seen = scow_container_state_now(container, NULL) == SCOW_CONTAINER_RESTARTING;
+		poll(NULL, 0, 10);
+	}
+	assert_true(seen);
+	expect_ok(scow_container_stop(container, 1000, &error), &error);
+	expect_state(container, SCOW_CONTAINER_EXITED);
+	expect_ok(scow_container_start_detached(container, &error), &error);
+	remove_it(container, SCOW_REMOVE_FORCE);
+}
+
+static void test_killed_is_restarted(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config(FOREVER);
+	scow_container *container;
+	scow_error *error = NULL;
+	int first, now = 0;
+
+	(void) state;
+	scow_container_config_set_restart(config, SCOW_RESTART_UNLESS_STOPPED, 0);
+	container = start_config(config, NULL);
+	first = scow_container_pid(container, NULL);
+	assert_int_equal(kill(first, SIGKILL), 0);
+	for (int i = 0; i < 500 && (now <= 0 || now == first); i++) {
+		poll(NULL, 0, 10);
+		now = scow_container_pid(container, NULL);
+	}
+	assert_true(now > 0 && now != first);
+	expect_ok(scow_container_stop(container, 0, &error), &error);
+	expect_state(container, SCOW_CONTAINER_EXITED);
+	remove_it(container, 0);
+}
+
+/* ---- whoever dies ---- */
+
+static pid_t supervisor_of(scow_container *container)
+{
+	char path[64], text[512] = "";
+	int parent = 0;
+	FILE *file;
+	char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", scow_container_pid(container, NULL));
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	at = strstr(text, "PPid:");
+	assert_non_null(at);
+	parent = atoi(at + 5);
+	assert_true(parent > 1 && parent != getpid());
+	return parent;
+}
+
+/* A zombie is not: it may be that of an init that takes its time. */
+static bool is_alive(pid_t pid)
+{
+	char path[64], text[512] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = 0;
+	fclose(file);
+	return text[0] && !strstr(text, ") Z ");
+}
+
+static void test_supervisor_killed(void **state)
+{
+	scow_container *container = start("orphan", FOREVER);
+	SCOW_AUTO(scow_process) *process = NULL;
+	pid_t supervisor = supervisor_of(container), pid = scow_container_pid(container, NULL);
+	scow_error *error = NULL;
+	int code;
+
+	(void) state;
+	expect_ok(scow_container_attach(container, NULL, 0, &process, &error), &error);
+	assert_int_equal(kill(supervisor, SIGKILL), 0);
+	assert_int_equal(wait_for(container), 137);
+	expect_ok(scow_process_wait(process, 5000, &code, &error), &error);
+	assert_int_equal(code, 137);
+	expect_state(container, SCOW_CONTAINER_EXITED);
+	assert_false(is_alive(pid));
+	remove_it(container, 0);
+	remove_it(start("orphan", "exit 0"), SCOW_REMOVE_FORCE);
+}
+
+static void test_process_killed(void **state)
+{
+	scow_container *container = start(NULL, FOREVER);
+
+	(void) state;
+	assert_int_equal(kill(scow_container_pid(container, NULL), SIGKILL), 0);
+	assert_int_equal(wait_for(container), 137);
+	remove_it(container, 0);
+}
+
+/* The program that started it is killed: it runs on, as nobody's child. */
+static void test_caller_killed(void **state)
+{
+	scow_container *container = NULL;
+	scow_error *error = NULL;
+	int pipes[2], status;
+	char byte;
+	pid_t child;
+
+	(void) state;
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (child == 0) {
+		fixture.engine = fixture_open();
+		fixture.image = NULL;
+		if (scow_image_get(fixture.engine, "busybox", &fixture.image, NULL) < 0)
+			_exit(1);
+		start("left", "sleep 0.5; exit 9");
+		if (write(pipes[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(pipes[1]);
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	expect_ok(scow_container_get(fixture.engine, "left", &container, &error), &error);
+	assert_int_equal(wait_for(container), 9);
+	remove_it(container, 0);
+}
+
+static void test_ephemeral(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 0.2; exit 2");
+	scow_container *container, *again;
+	scow_error *error = NULL;
+	int code;
+
+	(void) state;
+	scow_container_config_set_ephemeral(config, 1);
+	container = start_config(config, "passing");
+	expect_ok(scow_container_wait(container, 20000, &code, &error), &error);
+	assert_int_equal(code, 2);
+	assert_int_equal(scow_container_state_now(container, NULL), SCOW_E_NOT_FOUND);
+	scow_container_unref(container);
+	/* Nobody waits for this one; its name is free all the same. */
+	scow_container_unref(start_config(config, "passing"));
+	poll(NULL, 0, 700);
+	again = start("passing", "exit 0");
+	assert_int_equal(wait_for(again), 0);
+	remove_it(again, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_life, fixture_clear),
 		cmocka_unit_test_teardown(test_running, fixture_clear),
 		cmocka_unit_test_teardown(test_failures, fixture_clear),
+		cmocka_unit_test_teardown(test_log_format, fixture_clear),
+		cmocka_unit_test_teardown(test_log_rotation, fixture_clear),
+		cmocka_unit_test_teardown(test_log_none, fixture_clear),
+		cmocka_unit_test_teardown(test_attach, fixture_clear),
+		cmocka_unit_test_teardown(test_attach_terminal, fixture_clear),
+		cmocka_unit_test_teardown(test_attach_slow, fixture_clear),
+		cmocka_unit_test_teardown(test_on_failure, fixture_clear),
+		cmocka_unit_test_teardown(test_always, fixture_clear),
+		cmocka_unit_test_teardown(test_killed_is_restarted, fixture_clear),
+		cmocka_unit_test_teardown(test_supervisor_killed, fixture_clear),
+		cmocka_unit_test_teardown(test_process_killed, fixture_clear),
+		cmocka_unit_test_teardown(test_caller_killed, fixture_clear),
+		cmocka_unit_test_teardown(test_ephemeral, fixture_clear),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
