@@ -18,8 +18,14 @@
 int start_failure(scow_error **error)
 {
 	scow_status status = scow_error_status(*error);
+	const char *call = scow_error_syscall(*error);
+	int number = scow_error_errno(*error);
+	/* A directory on a file, or a file on a directory: the same code as a missing program's. */
+	bool mismatch = call && strcmp(call, "move_mount") == 0 && (number == ENOTDIR || number == EISDIR);
 
 	complain_error(error);
+	if (mismatch)
+		return EXIT_NOT_FOUND;
 	return status == SCOW_E_COMMAND_NOT_FOUND ? EXIT_NOT_FOUND : status == SCOW_E_NOT_EXECUTABLE ? EXIT_NOT_EXECUTABLE : EXIT_ENGINE;
 }
 

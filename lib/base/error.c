@@ -22,7 +22,7 @@ struct scow_error {
 	atomic_uint refs;
 	scow_status status;
 	int errnum;
-	const char *syscall; /* always a literal */
+	char syscall[24]; /* a copy: scow-init's reports are gone when this is read */
 	char *message, *hint, *step, *object;
 };
 
@@ -88,7 +88,8 @@ static int publish(scow_error **error, scow_status status, int errnum, const cha
 	atomic_init(&made->refs, 1);
 	made->status = status;
 	made->errnum = errnum;
-	made->syscall = syscall;
+	if (syscall)
+		snprintf(made->syscall, sizeof(made->syscall), "%s", syscall);
 	made->message = message;
 	*error = made;
 	return status;
@@ -290,7 +291,7 @@ const char *scow_error_step(const scow_error *error)
 
 const char *scow_error_syscall(const scow_error *error)
 {
-	return error ? error->syscall : NULL;
+	return error && *error->syscall ? error->syscall : NULL;
 }
 
 int scow_error_errno(const scow_error *error)

@@ -6,11 +6,13 @@
 static void test_everything_is_kept(void **state)
 {
 	scow_error *error = NULL;
+	char call[] = "openat";
 	int r;
 
 	(void) state;
 	errno = 77;
-	r = error_errno(&error, ENOENT, "openat", "open layer '%s'", "x");
+	r = error_errno(&error, ENOENT, call, "open layer '%s'", "x");
+	memset(call, 'x', sizeof(call)); /* the call's name, too */
 	r = error_at(&error, r, "read layer", "x");
 	r = error_at(&error, r, "an outer step", "y");
 	r = error_hint(&error, r, "pull it again");

@@ -307,6 +307,8 @@ static void test_mounts(void **state)
 	run("mknod %s/c/diff/proc p && rm %s/c/diff/proc && ln -s /tmp %s/c/diff/proc", scratch.path, scratch.path, scratch.path);
 	assert_true(box_run(&box) < 0);
 	assert_string_equal(scow_error_message(box.error), "mount 'proc' at '/proc': Too many levels of symbolic links");
+	assert_string_equal(scow_error_syscall(box.error), "open");
+	assert_int_equal(scow_error_errno(box.error), ELOOP);
 	box_done(&box);
 }
 
