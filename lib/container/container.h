@@ -144,6 +144,11 @@ bool joined_reap(scow_engine *engine, const char *id);
 /* Removes one that does not run; ephemeral ones on their last unref. */
 void container_discard(scow_container *container);
 
+/* ---- restarted.c ---- */
+
+/* How often the last supervisor of one that does not run any more had restarted it. */
+unsigned int container_last_restarts(scow_engine *engine, const char *id);
+
 /* ---- names.c ---- */
 
 #define NAME_MAX_MADE 48

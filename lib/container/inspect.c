@@ -17,7 +17,7 @@
 #include "container/options.h"
 #include "container/text.h"
 #include "image/layer.h"
-#include "init/supervisor-wire.h"
+#include "runtime/supervisor.h"
 
 static const char host_defaults[] =
 	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"none\","
@@ -388,6 +388,8 @@ int scow_container_inspect_json(scow_container *container, char **out, scow_erro
 		r = error_oom(error);
 	if (r == 0)
 		r = container_row_read(container->engine, container->id, &row, error);
+	if (r == 0 && !container_runs(row.state))
+		row.restarts = container_last_restarts(container->engine, container->id);
 	if (r == 0)
 		r = fill_document(root, container, &row, &arena, error);
 	if (r == 0)

@@ -37,17 +37,30 @@ static int list(scow_engine *engine, struct arena *arena, char ***ids, size_t *c
 	return r;
 }
 
-/* Whether somebody stopped it: its last supervisor was told, and has written that down. */
-static bool was_stopped(scow_engine *engine, const char *id)
+/* What its last supervisor has written down, which stays. */
+static bool last_state(scow_engine *engine, const char *id, struct wire_state *state)
 {
 	_cleanup_fd_ int fd = -1;
-	struct wire_state state;
 	char path[96];
 
 	snprintf(path, sizeof(path), "%s/" WIRE_STATE_NAME, id);
 	fd = openat(engine->containers_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && fd_read_full(fd, &state, sizeof(state)) == (ssize_t) sizeof(state) && state.magic == WIRE_SUPERVISE_MAGIC &&
-	       state.stopping;
+	return fd >= 0 && fd_read_full(fd, state, sizeof(*state)) == (ssize_t) sizeof(*state) && state->magic == WIRE_SUPERVISE_MAGIC;
+}
+
+unsigned int container_last_restarts(scow_engine *engine, const char *id)
+{
+	struct wire_state state;
+
+	return last_state(engine, id, &state) ? state.restart_count : 0;
+}
+
+/* Whether somebody stopped it: its supervisor was told. */
+static bool was_stopped(scow_engine *engine, const char *id)
+{
+	struct wire_state state;
+
+	return last_state(engine, id, &state) && state.stopping;
 }
 
 static bool is_to_start(scow_engine *engine, const char *id, const scow_container_config *config)
