@@ -91,7 +91,7 @@ struct cli {
 	scow_engine *engine; /* once opened */
 };
 
-extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[];
+extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[], start_commands[];
 extern const struct command log_commands[], event_commands[], lifecycle_commands[], stats_commands[], prune_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */

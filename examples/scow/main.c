@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const tables[] = { run_commands, exec_commands,  container_commands, image_commands,
+static const struct command *const tables[] = { run_commands, start_commands, exec_commands,  container_commands, image_commands,
 						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, stats_commands, prune_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run, create and start: from an image's name to the exit code of a program.
+ * run and create: from an image's name to the exit code of a program.
  *
- * A container belongs to the command that started it. It ends when that ends, and that is why nothing here
- * goes to the background yet.
+ * A container belongs to the command that runs it and ends when that ends, unless it is told to live on (-d), or to do what only
+ * a supervisor does: then it is started as start.c does it.
  */
 #include "cli.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -125,11 +124,24 @@ static int run_detached(scow_container *container)
 	return 0;
 }
 
+/* Restarts and health checks are a supervisor's, and only what one keeps can be left alone. */
+static bool needs_supervisor(const struct run_options *options)
+{
+	const char *const texts[] = { options->detach_keys,         options->health_cmd,     options->health_interval,
+				      options->health_start_period, options->health_timeout, options->health_start_interval };
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i] && *texts[i])
+			return true;
+	return options->health_retries.value || (options->restart && *options->restart && strcmp(options->restart, "no") != 0);
+}
+
 static int run(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
 	struct run_options *options = target;
-	struct attachment attachment = { options->tty, options->interactive, true, -1, 0 };
+	struct attachment attachment = { .tty = options->tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1 };
+	struct detach_keys keys;
 	int code;
 
 	(void) argc;
@@ -140,10 +152,16 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 		complain("the input device is not a TTY");
 		return 1;
 	}
+	if (options->detach_keys && !detach_keys_parse(options->detach_keys, &keys))
+		return EXIT_ENGINE;
 	code = create(cli, options, argv, &container);
 	if (code)
 		return code;
-	return options->detach ? run_detached(container) : run_attached(cli, &container, &attachment);
+	if (options->detach)
+		return run_detached(container);
+	if (needs_supervisor(options))
+		return start_in_front(cli, &container, &attachment, options->detach_keys, options->sig_proxy);
+	return run_attached(cli, &container, &attachment);
 }
 
 static int create_only(struct cli *cli, void *target, int argc, char **argv)
@@ -163,93 +181,10 @@ static int create_only(struct cli *cli, void *target, int argc, char **argv)
 	return code;
 }
 
-/* ---- start ---- */
-
-struct start_options {
-	bool attach, interactive, restarted;
-};
-static const struct option start_table[] = {
-	{ "attach", 'a', OPTION_SWITCH, NULL, "Show its output, pass signals on, and wait", offsetof(struct start_options, attach) },
-	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", offsetof(struct start_options, interactive) },
-	{ "restarted", 0, OPTION_SWITCH, NULL, "All that ran before a reboot and are to be restarted always, or unless stopped",
-	  offsetof(struct start_options, restarted) },
-	{ NULL },
-};
-
-/* What was said at create: is there a terminal, is stdin open? */
-static bool read_settings(scow_container *container, struct attachment *attachment)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	const cJSON *config;
-	char *text = NULL;
-	cJSON *json;
-
-	if (scow_container_inspect_json(container, &text, &error) < 0) {
-		complain_error(&error);
-		return false;
-	}
-	json = cJSON_Parse(text);
-	scow_free(text);
-	config = cJSON_GetObjectItemCaseSensitive(json, "Config");
-	attachment->tty = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "Tty"));
-	attachment->interactive = attachment->interactive && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "OpenStdin"));
-	cJSON_Delete(json);
-	return true;
-}
-
-static int start_restarted(struct cli *cli)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	unsigned int count = 0;
-	int r;
-
-	if (!cli_engine(cli))
-		return 1;
-	r = scow_engine_start_restarted(cli->engine, &count, &error);
-	printf("%u\n", count);
-	if (r < 0)
-		complain_error(&error);
-	return r < 0;
-}
-
-static int start_one(scow_container *container, void *data, scow_error **error)
-{
-	(void) data;
-	return scow_container_start_detached(container, error);
-}
-
-static int start(struct cli *cli, void *target, int argc, char **argv)
-{
-	SCOW_AUTO(scow_container) *container = NULL;
-	SCOW_AUTO(scow_error) *error = NULL;
-	struct start_options *options = target;
-	struct attachment attachment = { false, options->interactive, true, -1, 0 };
-
-	if (options->restarted && (argc || options->attach || options->interactive))
-		return complain_usage(cli, "--restarted goes with no container and no other flag");
-	if (options->restarted)
-		return start_restarted(cli);
-	if (argc == 0)
-		return complain_usage(cli, "'scow start' requires at least 1 argument");
-	if (!options->attach && !options->interactive)
-		return each_container(cli, argc, argv, true, start_one, NULL);
-	if (argc > 1)
-		return complain_usage(cli, "you cannot start and attach multiple containers at once");
-	if (!cli_engine(cli))
-		return 1;
-	if (scow_container_get(cli->engine, argv[0], &container, &error) < 0) {
-		complain_error(&error);
-		return 1;
-	}
-	return read_settings(container, &attachment) ? run_attached(cli, &container, &attachment) : 1;
-}
-
 const struct command run_commands[] = {
 	{ "run", "container run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image", run_option_table,
 	  sizeof(struct run_options), 1, -1, true, run },
 	{ "create", "container create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", run_option_table,
 	  sizeof(struct run_options), 1, -1, true, create_only },
-	{ "start", "container start", "[OPTIONS] CONTAINER [CONTAINER...]", "Start created or exited containers", start_table,
-	  sizeof(struct start_options), 0, -1, false, start },
 	{ NULL },
 };

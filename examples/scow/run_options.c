@@ -30,6 +30,7 @@ const struct option run_option_table[] = {
 	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
 	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
 	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to a supervisor and print its id", AT(detach) },
+	{ "detach-keys", 0, OPTION_TEXT, "string", "Keep it by a supervisor; these keys leave it (ctrl-p,ctrl-q)", AT(detach_keys) },
 	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
 	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
 	{ "device-read-bps", 0, OPTION_LIST, "list", "Limit the read rate, bytes per second, from a device", AT(read_bps) },
