@@ -138,10 +138,14 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 void detached_stopping(scow_container *container, const struct container_row *row)
 {
 	int r = detached_is(row) ? supervisor_tell(container->engine, container->id, WIRE_FRAME_STOPPING, NULL, 0) : 0;
+	scow_error *failure = NULL;
 
-	if (r < 0 && r != -ECONNREFUSED && r != -ENOENT && r != -EPIPE && r != -ECONNRESET)
-		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its supervisor does not answer: %s", container->id,
-			   strerror(-r));
+	/* Gone already: then there is nobody to restart it. */
+	if (r == 0 || r == -ECONNREFUSED || r == -ENOENT || r == -EPIPE || r == -ECONNRESET)
+		return;
+	error_errno(&failure, -r, "connect", "tell the supervisor of container '%.12s' that it ends", container->id);
+	engine_log(container->engine, SCOW_LOG_WARNING, "%s", scow_error_message(failure));
+	scow_error_unref(failure);
 }
 
 int detached_end_pidfd(scow_engine *engine, const struct container_row *row)
