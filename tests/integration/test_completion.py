@@ -97,5 +97,18 @@ class Completion(unittest.TestCase):
         self.assertEqual(out.split("\t")[0].strip(), "web")
 
 
+class Manual(unittest.TestCase):
+    """Sanitizers and build types change nothing in what the help says."""
+
+    def test_it_is_what_the_help_says(self):
+        done = subprocess.run([sys.executable, "-B", TOP / "doc/man/make-man.py", "--check", SCOW], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
+    def test_it_is_good_roff(self):
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", TOP / "doc/man/scow.1"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 if __name__ == "__main__":
     unittest.main()
