@@ -117,8 +117,10 @@ static const char *join(const cJSON *cells)
 	const char *line = "";
 	const cJSON *cell;
 
-	cJSON_ArrayForEach(cell, cells) line =
-		keep_format("%s%s%s", line, *line ? "\t" : "", cJSON_IsString(cell) ? cell->valuestring : "");
+	cJSON_ArrayForEach(cell, cells)
+	{
+		line = keep_format("%s%s%s", line, *line ? "\t" : "", cJSON_IsString(cell) ? cell->valuestring : "");
+	}
 	return line;
 }
 
@@ -137,7 +139,9 @@ static int top_one(scow_container *container, void *data, scow_error **error)
 	scow_free(document);
 	list_add(&table.rows, printable(join(cJSON_GetObjectItemCaseSensitive(json, "Titles")), stdout, true));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(json, "Processes"))
+	{
 		list_add(&table.rows, printable(join(row), stdout, true));
+	}
 	cJSON_Delete(json);
 	table_print(&table);
 	return 0;

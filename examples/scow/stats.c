@@ -86,7 +86,10 @@ static double network_sum(const cJSON *stats, const char *name)
 	const cJSON *device;
 	double sum = 0;
 
-	cJSON_ArrayForEach(device, cJSON_GetObjectItemCaseSensitive(stats, "networks")) sum += number_at(device, name, NULL, NULL);
+	cJSON_ArrayForEach(device, cJSON_GetObjectItemCaseSensitive(stats, "networks"))
+	{
+		sum += number_at(device, name, NULL, NULL);
+	}
 	return sum;
 }
 

@@ -793,6 +793,7 @@ static void test_filters(void **state)
 	char text[160];
 
 	(void) state;
+	(void) third;
 	expect_ok(scow_container_start(first, NULL, &ended, &error), &error);
 	expect_ok(scow_process_wait(ended, 10000, NULL, &error), &error);
 	expect_ok(scow_container_start(second, NULL, &running, &error), &error);
