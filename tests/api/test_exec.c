@@ -102,8 +102,7 @@ static void refused(const scow_process_config *config, scow_status status, const
 /* A container that sleeps, with @change made to its settings. */
 static void begin(void (*change)(scow_container_config *config))
 {
-	SCOW_AUTO(scow_container_config) *config =
-		shell_config("trap 'exit 9' TERM; echo $$ >/tmp/first; while :; do sleep 1000 & wait $!; done");
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000 & echo $$ >/tmp/first; while :; do wait $!; done");
 	scow_error *error = NULL;
 
 	scow_container_config_set_ephemeral(config, 1);
@@ -113,6 +112,8 @@ static void begin(void (*change)(scow_container_config *config))
 		change(config);
 	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
 	expect_ok(scow_container_start(container, NULL, &first, &error), &error);
+	for (int i = 0; i < 1000 && execute_shell("[ -s /tmp/first ]", NULL) != 0; i++)
+		poll(NULL, 0, 10);
 }
 
 static void end(void)
