@@ -45,7 +45,7 @@ SCOW_API scow_io *scow_io_unref(scow_io *io);
  */
 SCOW_API void scow_io_set_fd(scow_io *io, scow_stream stream, int fd);
 
-/** scow_io_set_inherit() - the calling process's own descriptors 0, 1 and 2. Since: 0.1. */
+/** scow_io_set_inherit() - the calling process's own descriptors 0, 1 and 2; nothing for one that is closed or close-on-exec. Since: 0.1. */
 SCOW_API void scow_io_set_inherit(scow_io *io);
 
 /** scow_io_set_output() - hand stdout and stderr to a callback. NULL for nobody. Since: 0.1. */

@@ -27,6 +27,7 @@
 
 struct scow_io {
 	int fds[3]; /* the caller's, or -1 */
+	bool inherited[3];
 	scow_output_fn output;
 	void *output_data;
 	size_t capture_limit;
@@ -64,17 +65,31 @@ void scow_io_set_fd(scow_io *io, scow_stream stream, int fd)
 		refuse(io, "scow_io_set_fd: no such stream");
 	else if (fd < 0)
 		refuse(io, "scow_io_set_fd: a negative descriptor");
-	else
+	else {
 		io->fds[stream] = fd;
+		io->inherited[stream] = false;
+	}
 }
 
 void scow_io_set_inherit(scow_io *io)
 {
 	if (!io)
 		return;
-	io->fds[SCOW_STDIN] = STDIN_FILENO;
-	io->fds[SCOW_STDOUT] = STDOUT_FILENO;
-	io->fds[SCOW_STDERR] = STDERR_FILENO;
+	for (int stream = SCOW_STDIN; stream <= SCOW_STDERR; stream++) {
+		io->fds[stream] = stream;
+		io->inherited[stream] = true;
+	}
+}
+
+/*
+ * In a host that was started without its streams the numbers 0, 1 and 2 go to what is opened first, which may be a directory of the
+ * store: that is not for the container (CVE-2024-21626). All that a library opens is close-on-exec, and a stream never is.
+ */
+static bool is_stream(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
 }
 
 void scow_io_set_output(scow_io *io, scow_output_fn output, void *userdata)
@@ -166,7 +181,9 @@ int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_s
 	for (int stream = 0; stream < 3 && r == 0; stream++) {
 		int *ours = stream == SCOW_STDIN ? &out->our_stdin : stream == SCOW_STDOUT ? &out->our_stdout : &out->our_stderr;
 
-		if (io->fds[stream] >= 0)
+		if (io->inherited[stream] && !is_stream(stream))
+			r = open_null(out, stream, error);
+		else if (io->fds[stream] >= 0)
 			out->child_fds[stream] = io->fds[stream];
 		else if (stream == SCOW_STDIN ? io->input || open_stdin : piped)
 			r = open_pipe(out, stream, ours, error);
@@ -193,7 +210,7 @@ int io_setup_attach(const scow_io *io, struct io_setup *out, scow_error **error)
 	for (int stream = SCOW_STDOUT; stream <= SCOW_STDERR; stream++) {
 		int *ours = stream == SCOW_STDOUT ? &out->our_stdout : &out->our_stderr;
 
-		if (io->fds[stream] < 0)
+		if (io->fds[stream] < 0 || (io->inherited[stream] && !is_stream(stream)))
 			continue;
 		*ours = fcntl(io->fds[stream], F_DUPFD_CLOEXEC, 3);
 		if (*ours < 0)

@@ -381,6 +381,19 @@ class Host(cli.Cli):
         self.assertNotEqual(self.scow("images", env={**self.env, "SCOW_ROOT": str(link)}).returncode, 0)
         self.assertEqual(os.listdir(foreign), [])
 
+    def test_closed_streams(self):
+        """Started without descriptors 0, 1 and 2: what the engine opens must not take their places in the container."""
+        place = pathlib.Path(tempfile.mkdtemp(dir=self.WORK))
+        for closed in (0,), (1,), (2,), (0, 1, 2):
+            def close():
+                for fd in closed:
+                    os.close(fd)
+            self.scow("run", "--rm", "-i", "-v", f"{place}:/out", "base", "sh", "-c", "for n in 0 1 2; do readlink /proc/$$/fd/$n; done >/out/streams",
+                      preexec_fn=close)
+            for line in (place / "streams").read_text().splitlines():
+                self.assertRegex(line, r"^(/dev/null|pipe:\[\d+\]|/out/streams)$", closed)
+            (place / "streams").unlink()
+
     def test_few_descriptors(self):
         def limit(n):
             return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))

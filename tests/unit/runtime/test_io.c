@@ -89,6 +89,29 @@ static void expect_refused(scow_io *io, bool terminal, const char *words)
 	scow_io_unref(io);
 }
 
+/* Descriptor 0 of a host that was started without a stdin is whatever was opened first. */
+static void test_no_stream(void **state)
+{
+	int saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10), directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scow_io *io = scow_io_new();
+	struct io_setup setup;
+
+	(void) state;
+	scow_io_set_inherit(io);
+	for (int closed = 0; closed < 2; closed++) {
+		assert_int_equal(closed ? close(STDIN_FILENO) : dup3(directory, STDIN_FILENO, O_CLOEXEC), 0);
+		assert_int_equal(io_setup_open(io, false, false, &setup, NULL), 0);
+		assert_true(is_null_device(setup.child_fds[0]));
+		assert_int_equal(setup.child_fds[1], STDOUT_FILENO);
+		io_setup_done(&setup);
+	}
+	if (saved >= 0)
+		dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(directory);
+	scow_io_unref(io);
+}
+
 static void test_refusals(void **state)
 {
 	scow_io *io = scow_io_new();
@@ -156,10 +179,8 @@ static void test_broken_pipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_pipes),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_nothing),  cmocka_unit_test(test_pipes),       cmocka_unit_test(test_no_stream),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_broken_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
