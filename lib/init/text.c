@@ -7,8 +7,12 @@ void *memcpy(void *to, const void *from, size_t size)
 	unsigned char *a = to;
 	const unsigned char *b = from;
 
+#if defined(__x86_64__)
+	__asm__ volatile("rep movsb" : "+D"(a), "+S"(b), "+c"(size) : : "memory");
+#else
 	while (size--)
 		*a++ = *b++;
+#endif
 	return to;
 }
 
