@@ -79,6 +79,36 @@ class Inside(cli.Cli):
                     self.assertEqual((int(sets["CapInh:"], 16), int(sets["CapAmb:"], 16)), (0, 0))
                     self.assertEqual(int(sets["CapEff:"], 16) == 0, user != "0", sets)
 
+    def test_exec(self):
+        """The same by a second program: nothing of the host comes along, and it holds no more than the first."""
+        leak = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, leak)
+        os.set_inheritable(leak, True)
+        process = self.spawn("run", "--rm", "-i", "--name", "first", *self.with_probe(), "base", "sh", "-c", "echo up; read x", stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), "up\n")
+        deadline = time.monotonic() + 10
+        while self.scow("inspect", "-f", "{{.State.Running}}", "first").stdout != "true\n":
+            self.assertLess(time.monotonic(), deadline)
+        inside = sorted(self.scow("exec", "first", "ls", "/").stdout.split())
+        for number in range(3, 21):
+            done = self.scow("exec", "-w", f"/proc/self/fd/{number}", "first", "ls", ".", "..", pass_fds=[leak])
+            if done.returncode == 0:
+                self.assertLessEqual(set(done.stdout.split()), {".:", "..:", *inside}, done)
+        done = self.scow("exec", "first", "sh", "-c", "cd /proc/self/fd; for i in *; do test -e $i && echo $i; done; true", pass_fds=[leak])
+        self.assertEqual((done.stdout.split(), done.stderr), (["0", "1", "2"], ""))
+        masks = [self.scow("exec", "first", "grep", "-E", "Cap|NoNew|Seccomp:", f"/proc/{pid}/status").stdout for pid in ("1", "self")]
+        self.assertEqual(*masks)
+        self.assertIn("CapInh:\t0000000000000000", masks[0])
+        out = dict(line.split() for line in self.scow("exec", "first", "/probe", "calls").stdout.splitlines())
+        self.assertEqual((out.pop("clone3"), out.pop("unknown"), set(out.values())), ("ENOSYS", "ENOSYS", {"EPERM"}))
+        for program in "/proc/self/exe", "/proc/1/exe":
+            done = self.scow("exec", "first", "sh", "-c", f"echo x >{program}")
+            self.assertNotEqual(done.returncode, 0, done)
+        self.assertNotEqual(self.scow("exec", "first", "/proc/self/exe").returncode, 0)
+        process.stdin.close()
+        self.assertEqual(process.wait(10), 1)
+
     def test_keyring_is_new(self):
         out = self.run_ok(*self.with_probe(), "--security-opt", "seccomp=unconfined", "base", "/probe", "keyring")
         mine = ctypes.CDLL(None, use_errno=True).syscall(250, 0, -3, 0)  # KEYCTL_GET_KEYRING_ID of the session
