@@ -158,7 +158,10 @@ class Life(Detached):
 
 class Attach(Detached):
     def attach(self, name, *flags, rows=24, columns=80):
-        """`scow attach` on a terminal of its own: process, master, slave, and how the terminal was."""
+        return self.on_terminal("attach", *flags, name, rows=rows, columns=columns)
+
+    def on_terminal(self, *args, rows=24, columns=80):
+        """scow on a terminal of its own: process, master, slave, and how the terminal was."""
         master, slave = pty.openpty()
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.addCleanup(os.close, slave)
@@ -168,7 +171,7 @@ class Attach(Detached):
         def lead():
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        process = self.spawn("attach", *flags, name, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead)
+        process = self.spawn(*args, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead)
         self.until(lambda: termios.tcgetattr(slave)[3] != before[3], "the terminal does not become raw")
         return process, master, slave, before
 
@@ -215,6 +218,24 @@ class Attach(Detached):
         self.assertEqual(attached[0].wait(PATIENCE), 9)
         self.assertEqual(termios.tcgetattr(attached[2]), attached[3])
         self.assertEqual(self.state("shell")["ExitCode"], 9)
+
+    def test_run_that_can_be_left(self):
+        self.addCleanup(self.scow, "rm", "-f", "left")
+        attached = self.on_terminal("run", "-it", "--detach-keys", "ctrl-x,x", "--name", "left", "base", "sh", rows=33, columns=99)
+        os.write(attached[1], b"stty size; echo a$((1 + 1))b\n")
+        self.expect(attached[1], "33 99\r\na2b")
+        self.leave(attached, b"\x18x")
+        attached = self.attach("left")
+        os.write(attached[1], b"exit 4\n")
+        self.assertEqual(attached[0].wait(PATIENCE), 4)
+        attached = self.on_terminal("start", "-ai", "left")
+        os.write(attached[1], b"echo a$((2 + 1))b\n")
+        self.expect(attached[1], "a3b")
+        self.leave(attached)
+        attached = self.attach("left")
+        os.kill(self.supervisor_of(self.state("left")["Pid"]), signal.SIGKILL)
+        self.assertNotEqual(attached[0].wait(PATIENCE), 0)
+        self.assertEqual(termios.tcgetattr(attached[2]), attached[3])
 
     def test_two_clients(self):
         self.detach("shared", "-it", "base", "sh", "-c", "stty -echo; while read x; do echo got:$x; done; exit 2")
@@ -288,6 +309,11 @@ class Restarts(Detached):
         state = self.until_state("fails", "exited")
         self.assertEqual((state["ExitCode"], self.count("fails")), (1, 2))
         self.assertEqual(self.ok("logs", "fails"), "run\n" * 3)
+        # In front: the end of the first run is the command's.
+        self.addCleanup(self.scow, "rm", "-f", "in-front")
+        done = self.scow("run", "--restart", "on-failure:1", "--name", "in-front", "base", "sh", "-c", "echo run; exit 3")
+        self.assertEqual((done.returncode, done.stdout), (3, "run\n"), done)
+        self.until(lambda: self.count("in-front") == 1)
         self.detach("succeeds", "--restart", "on-failure", "base", "true")
         self.ok("wait", "succeeds")
         self.assertEqual(self.count("succeeds"), 0)
