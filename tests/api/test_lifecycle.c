@@ -658,6 +658,123 @@ static void test_wait_for_detached(void **state)
 	end(&life);
 }
 
+/* One whose program fails again and again, in the pause before its next try. */
+static struct life begin_restarting(void)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("exit 9");
+	struct life life = { NULL, NULL };
+	scow_error *error = NULL;
+
+	scow_container_config_set_restart(config, SCOW_RESTART_ALWAYS, 0);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &life.container, &error), &error);
+	expect_ok(scow_container_start_detached(life.container, &error), &error);
+	/* The pauses double: in the fourth there is time to look. */
+	for (int i = 0, seen = 0; i < 4000 && seen < 4; i++) {
+		char *text = document(&life, scow_container_inspect_json);
+		bool now = strstr(text, "\"Status\":\"restarting\"") != NULL;
+
+		seen = now && !strstr(text, "\"RestartCount\":0,") && !strstr(text, "\"RestartCount\":1,") &&
+				       !strstr(text, "\"RestartCount\":2,")
+			       ? 4
+			       : 0;
+		scow_free(text);
+		usleep(5000);
+	}
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_RESTARTING);
+	return life;
+}
+
+static void test_operations_while_restarting(void **state)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct life *life, scow_error **error);
+		int expected;
+	} tries[] = {
+		{ "start", op_start, STATE },     { "kill", op_kill, STATE },     { "pause", op_pause, STATE },
+		{ "unpause", op_unpause, STATE }, { "top", op_top, STATE },       { "stats", op_stats, 0 },
+		{ "inspect", op_inspect, 0 },     { "rename", op_rename, 0 },     { "removal", op_removed, LATE },
+		{ "wait", op_wait, LATE },        { "remove", op_remove, STATE },
+	};
+	struct life life = begin_restarting();
+	scow_error *error = NULL;
+	int code;
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
+		int r = tries[i].run(&life, &error);
+
+		/* It may have been in one of its short runs. */
+		if (r != tries[i].expected && tries[i].run != op_kill)
+			fail_msg("%s: %s: %s", tries[i].name, scow_status_name(r), scow_error_message(error));
+		error = scow_error_unref(error);
+	}
+	expect_ok(scow_container_stop(life.container, 5000, &error), &error);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
+	expect_ok(scow_container_wait(life.container, 0, &code, &error), &error);
+	assert_int_equal(code, 9);
+	end(&life);
+	life = begin_restarting();
+	expect_ok(scow_container_kill(life.container, SIGKILL, &error), &error);
+	expect_ok(scow_container_wait(life.container, 5000, NULL, &error), &error);
+	end(&life);
+	life = begin_restarting();
+	expect_ok(scow_container_remove(life.container, SCOW_REMOVE_FORCE, &error), &error);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_E_NOT_FOUND);
+	end(&life);
+}
+
+/* What a stop ends, its policy does not start again; what ends by itself, it does. */
+static void test_stop_with_a_policy(void **state)
+{
+	SCOW_AUTO(scow_container_config) *changes = scow_container_config_new();
+	struct life life = begin(patient, CREATED);
+	struct waiting next;
+	scow_error *error = NULL;
+	int first;
+
+	(void) state;
+	scow_container_config_set_restart(changes, SCOW_RESTART_ALWAYS, 0);
+	expect_ok(scow_container_update(life.container, changes, &error), &error);
+	expect_ok(scow_container_start_detached(life.container, &error), &error);
+	await_log(life.container, "ready");
+	first = scow_container_pid(life.container, NULL);
+	start_waiting(&next, &life, SCOW_WAIT_NEXT_EXIT);
+	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
+	pthread_join(next.thread, NULL);
+	assert_int_equal(next.result, 0);
+	assert_int_equal(next.code, 7);
+	for (int i = 0; i < 2000 && (scow_container_pid(life.container, NULL) == first || !scow_container_pid(life.container, NULL)); i++)
+		usleep(5000);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_RUNNING);
+	expect_ok(scow_container_stop(life.container, 5000, &error), &error);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
+	usleep(300000);
+	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
+	end(&life);
+}
+
+/* A policy that is taken away while it runs. */
+static void test_policy_changed_while_running(void **state)
+{
+	SCOW_AUTO(scow_container_config) *always = scow_container_config_new(), *no = scow_container_config_new();
+	struct life life = begin(patient, CREATED);
+	scow_error *error = NULL;
+	int code;
+
+	(void) state;
+	scow_container_config_set_restart(always, SCOW_RESTART_ALWAYS, 0);
+	scow_container_config_set_restart(no, SCOW_RESTART_NO, 0);
+	expect_ok(scow_container_update(life.container, always, &error), &error);
+	expect_ok(scow_container_start_detached(life.container, &error), &error);
+	await_log(life.container, "ready");
+	expect_ok(scow_container_update(life.container, no, &error), &error);
+	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
+	expect_ok(scow_container_wait(life.container, 10000, &code, &error), &error);
+	assert_int_equal(code, 7);
+	end(&life);
+}
+
 /* It becomes one that lives by itself, with what it wrote. */
 static void test_restart(void **state)
 {
@@ -888,6 +1005,9 @@ int main(void)
 		cmocka_unit_test_teardown(test_wait_conditions, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_for_ephemeral, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_for_detached, fixture_clear),
+		cmocka_unit_test_teardown(test_operations_while_restarting, fixture_clear),
+		cmocka_unit_test_teardown(test_stop_with_a_policy, fixture_clear),
+		cmocka_unit_test_teardown(test_policy_changed_while_running, fixture_clear),
 		cmocka_unit_test_teardown(test_restart, fixture_clear),
 		cmocka_unit_test_teardown(test_top, fixture_clear),
 		cmocka_unit_test_teardown(test_stats, fixture_clear),
