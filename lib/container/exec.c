@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Another program in a container that runs, whoever started it: all that is needed of it is its row, and a pidfd that is proven to be
- * its PID 1. Nothing is written to the store: the program is its caller's, and ends with the caller or with the container.
+ * its PID 1. Nothing but events is written to the store: the program is its caller's, and ends with the caller or with the container.
  *
  * 1. The cgroup is made before the process and goes with it (runtime/exec.h).
  * 2. The container may end or be paused at any moment. One that ended is what the error then says, whatever step failed; one that is
@@ -10,6 +10,7 @@
 #include "container/exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,16 @@
 
 #include "base/cancel.h"
 #include "base/digest.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "engine/guard.h"
+#include "container/event.h"
 #include "container/live.h"
 #include "runtime/exec.h"
 #include "runtime/launch.h"
 #include "runtime/process.h"
+
+#define EXITING 4u /* PF_EXITING */
 
 struct exec {
 	scow_container *container;
@@ -166,6 +171,8 @@ static int make_process(struct exec *exec, scow_process **out, scow_error **erro
 	};
 	int r = process_new(exec->container->engine, &params, out, error);
 
+	if (r == 0)
+		container_announce_exec(exec->container->engine, exec->container->id, joined_id(exec->joined), exec->spec.args);
 	if (r == 0 && exec->config->detached)
 		joined_free(take_ptr(&exec->joined)); /* it is not ours to reap */
 	else if (r == 0)
@@ -173,12 +180,29 @@ static int make_process(struct exec *exec, scow_process **out, scow_error **erro
 	return r;
 }
 
+/*
+ * PID 1 is dead, or about to be: its pidfd tells only when all others are gone from its namespace, its flags (proc(5), field 9) at once.
+ */
+static bool is_ending(const struct exec *exec)
+{
+	struct pollfd fds = { .fd = exec->pidfd, .events = POLLIN };
+	_cleanup_free_ char *text = NULL;
+	unsigned int flags = 0;
+	const char *fields;
+	char path[32];
+
+	if (poll(&fds, 1, 0) > 0)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/stat", exec->row.pid);
+	if (file_read_at(AT_FDCWD, path, 4096, &text, NULL) < 0 || !(fields = strrchr(text, ')')))
+		return false;
+	return sscanf(fields, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & EXITING);
+}
+
 /* Whatever failed, failed because the container ended. */
 static int explain(const struct exec *exec, int r, scow_error **error)
 {
-	struct pollfd fds = { .fd = exec->pidfd, .events = POLLIN };
-
-	if (exec->pidfd < 0 || poll(&fds, 1, 0) <= 0)
+	if (exec->pidfd < 0 || !is_ending(exec))
 		return r;
 	error_clear(error);
 	return refuse_state(exec, "not running any more", NULL, error);

@@ -730,6 +730,55 @@ static void test_many(void **state)
 	assert_int_equal(count_processes(), before);
 }
 
+static void *until_it_ends(void *data)
+{
+	SCOW_AUTO(scow_process_config) *config = scow_process_config_new((const char *const[]){ "true", NULL });
+	long rounds = 0;
+
+	for (;; rounds++) {
+		SCOW_AUTO(scow_process) *process = NULL;
+		SCOW_AUTO(scow_error) *error = NULL;
+		int code = -1, r = scow_container_exec(data, config, NULL, &process, &error);
+
+		if (r == 0)
+			r = scow_process_wait(process, 30000, &code, &error);
+		if (r == 0 && (code == 0 || code == 137))
+			continue;
+		if (r == SCOW_E_STATE || r == SCOW_E_NOT_FOUND)
+			return (void *) rounds;
+		return strdup(scow_error_message(error));
+	}
+}
+
+/* The container ends while they come. */
+static void test_race_with_the_end(void **state)
+{
+	pthread_t threads[4];
+	scow_error *error = NULL;
+
+	(void) state;
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, until_it_ends, container), 0);
+		poll(NULL, 0, 20 + 7 * round);
+		if (round % 2)
+			expect_ok(scow_container_remove(container, SCOW_REMOVE_FORCE, &error), &error);
+		else
+			expect_ok(scow_process_kill_tree(first, &error), &error);
+		assert_int_equal(code_of(first), 137);
+		for (int i = 0; i < 4; i++) {
+			void *result = NULL;
+
+			pthread_join(threads[i], &result);
+			if ((uintptr_t) result > 1000000)
+				fail_msg("%s", (char *) result);
+		}
+		first = scow_process_unref(first);
+		container = scow_container_unref(container);
+		begin(NULL);
+	}
+}
+
 /* 200 that all live at the same time. */
 static void test_many_alive(void **state)
 {
@@ -810,6 +859,7 @@ int main(int argc, char **argv)
 		TEST(test_no_descriptor),
 		TEST(test_no_way_out),
 		TEST(test_many),
+		TEST(test_race_with_the_end),
 		TEST(test_many_alive),
 		TEST(test_another_engine),
 	};
