@@ -247,6 +247,28 @@ static int build_seccomp(struct build *b, scow_error **error)
 	return 0;
 }
 
+/* How often each CPU was too hot tells of others' work. Few virtual machines have these: one look, and no more. */
+static bool mask_thermal(struct spec *spec)
+{
+	const char *const *defaults = spec->masked_paths, **all = NULL;
+	size_t n_defaults = spec->n_masked_paths, n = 0;
+
+	if (access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) < 0)
+		return true;
+	for (long i = 0, n_cpus = sysconf(_SC_NPROCESSORS_CONF); i < (long) n_defaults + n_cpus; i++) {
+		const char **slot = arena_append(&spec->arena, &all, &n, sizeof(*slot));
+
+		if (!slot)
+			return false;
+		*slot = i < (long) n_defaults
+				? defaults[i]
+				: arena_printf(&spec->arena, "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i - (long) n_defaults);
+	}
+	spec->masked_paths = all;
+	spec->n_masked_paths = n;
+	return true;
+}
+
 static int build_security(struct build *b, scow_error **error)
 {
 	struct spec *spec = b->spec;
@@ -255,6 +277,8 @@ static int build_security(struct build *b, scow_error **error)
 	spec->no_new_privileges = b->config->no_new_privileges;
 	if (b->config->privileged || b->config->unmasked_paths)
 		spec->n_masked_paths = spec->n_readonly_paths = 0;
+	else if (!mask_thermal(spec))
+		return error_oom(error);
 	r = build_caps(b, error);
 	return r < 0 ? r : build_seccomp(b, error);
 }

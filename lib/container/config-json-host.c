@@ -296,9 +296,19 @@ static void read_security_opt(scow_container_config *config, const char *text)
 		config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%.80s': this version cannot honour it", text);
 }
 
+/* Docker's list has one for each CPU of its host, and so has ours when a container starts. */
+static bool is_thermal(const char *path)
+{
+	return str_has_prefix(path, "/sys/devices/system/cpu/cpu") && str_has_suffix(path, "/thermal_throttle");
+}
+
 static int same_paths(const cJSON *item, const char *const *paths, size_t n)
 {
-	if ((size_t) cJSON_GetArraySize(item) != n)
+	size_t count = 0;
+	const cJSON *path;
+
+	cJSON_ArrayForEach(path, item) count += !cJSON_IsString(path) || !is_thermal(path->valuestring);
+	if (count != n)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
 		const cJSON *child;

@@ -290,6 +290,24 @@ static const char docker_request[] =
 	"\"NetworkingConfig\":{\"EndpointsConfig\":{\"default\":{\"IPAMConfig\":null,\"Links\":null,\"Aliases\":null,\"MacAddress\":\"\"}}}"
 	"}";
 
+/* What `docker inspect` shows: the default list, in any order, and one path for each CPU of that host. */
+static void test_docker_masks(void **state)
+{
+	static const char json[] =
+		"{\"HostConfig\":{\"MaskedPaths\":[\"/proc/asound\",\"/proc/acpi\",\"/proc/interrupts\",\"/proc/kcore\",\"/proc/keys\","
+		"\"/proc/latency_stats\",\"/proc/timer_list\",\"/proc/timer_stats\",\"/proc/sched_debug\",\"/proc/scsi\",\"/sys/firmware\","
+		"\"/sys/devices/virtual/powercap\",\"/sys/devices/system/cpu/cpu0/thermal_throttle\"],"
+		"\"ReadonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]}}";
+	scow_container_config *config = NULL;
+	scow_error *error = NULL;
+
+	(void) state;
+	if (scow_container_config_from_json(json, &config, &error) < 0)
+		fail_msg("%s", scow_error_message(error));
+	assert_false(config->unmasked_paths);
+	scow_container_config_unref(config);
+}
+
 static void test_docker_request(void **state)
 {
 	(void) state;
@@ -403,7 +421,8 @@ static void test_refused(void **state)
 		  "HostConfig.PortBindings: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"DeviceRequests\":[{\"Driver\":\"cdi\",\"DeviceIDs\":[\"vendor.com/gpu=0\"]}]}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.DeviceRequests: this version cannot honour it" },
-		{ "{\"HostConfig\":{\"StorageOpt\":{\"size\":\"1g\"}}}", SCOW_E_UNSUPPORTED, "HostConfig.StorageOpt: this version cannot honour it" },
+		{ "{\"HostConfig\":{\"StorageOpt\":{\"size\":\"1g\"}}}", SCOW_E_UNSUPPORTED,
+		  "HostConfig.StorageOpt: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"CpuRealtimeRuntime\":1000}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.CpuRealtimeRuntime: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"Runtime\":\"runsc\"}}", SCOW_E_UNSUPPORTED, NULL },
@@ -423,9 +442,9 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything), cmocka_unit_test(test_small),          cmocka_unit_test(test_kept_error),
-		cmocka_unit_test(test_detached),   cmocka_unit_test(test_docker_request), cmocka_unit_test(test_docker_forms),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_everything),   cmocka_unit_test(test_small),        cmocka_unit_test(test_kept_error),
+		cmocka_unit_test(test_detached),     cmocka_unit_test(test_docker_masks), cmocka_unit_test(test_docker_request),
+		cmocka_unit_test(test_docker_forms), cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
