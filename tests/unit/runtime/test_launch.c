@@ -413,7 +413,7 @@ static void test_guard(void **state)
 	assert_int_equal(read(report[0], &container, sizeof(container)), sizeof(container));
 	close(report[0]);
 	assert_int_equal(waitpid(owner, NULL, 0), owner);
-	for (alive = 200; alive && kill(container, 0) == 0; alive--) {
+	for (alive = 1500; alive && kill(container, 0) == 0; alive--) {
 		char path[32], *text = NULL;
 
 		snprintf(path, sizeof(path), "/proc/%d/stat", container);
