@@ -288,6 +288,8 @@ int scow_container_attach(scow_container *container, const scow_io *io, unsigned
 	if (r == 0)
 		r = attach(container, &row, &setup, flags, out, error);
 	io_setup_done(&setup);
+	if (r == 0)
+		container_announce(container->engine, container->id, "attach", NULL);
 	return r;
 }
 

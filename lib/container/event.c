@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "container/container.h"
 #include "store/journal.h"
 
@@ -100,17 +101,39 @@ int container_event_kill(scow_engine *engine, const char *id, int pidfd, int sig
 	return sent;
 }
 
-void container_announce(scow_engine *engine, const char *id, const char *action, const char *const *extra)
+static void announce(scow_engine *engine, const char *id, const char *const *actions, const char *const *extra)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	scow_error *failure = NULL;
 	int r = db_begin(engine->db, &work, &failure);
 
-	if (r == 0)
-		r = add(&work, id, action, extra, &failure);
+	for (size_t i = 0; r == 0 && actions[i]; i++)
+		r = add(&work, id, actions[i], extra, &failure);
 	if (r == 0)
 		r = db_commit(&work, &failure);
 	db_end(&work);
 	if (r < 0)
-		not_noted(engine, id, action, &failure);
+		not_noted(engine, id, actions[0], &failure);
+}
+
+void container_announce(scow_engine *engine, const char *id, const char *action, const char *const *extra)
+{
+	const char *const actions[] = { action, NULL };
+
+	announce(engine, id, actions, extra);
+}
+
+void container_announce_exec(scow_engine *engine, const char *id, const char *exec_id, char *const *args)
+{
+	_cleanup_str_ struct str create = { 0 }, start = { 0 };
+	const char *const extra[] = { "execID", exec_id, NULL };
+
+	str_add(&create, "exec_create:");
+	str_add(&start, "exec_start:");
+	for (; *args; args++) {
+		str_printf(&create, " %s", *args);
+		str_printf(&start, " %s", *args);
+	}
+	if (!create.failed && !start.failed)
+		announce(engine, id, (const char *const[]){ create.data, start.data, NULL }, extra);
 }

@@ -23,3 +23,5 @@ int container_event_die(struct db_work *work, const char *id, const struct proce
 int container_event_kill(scow_engine *engine, const char *id, int pidfd, int signal);
 /* A transaction for one event. What was done is done: a failure is logged only. */
 void container_announce(scow_engine *engine, const char *id, const char *action, const char *const *extra);
+/* The same for a program that exec put into it: "exec_create" and "exec_start"; @exec_id is what "exec_die" will name, too. */
+void container_announce_exec(scow_engine *engine, const char *id, const char *exec_id, char *const *args);

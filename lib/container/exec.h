@@ -23,6 +23,7 @@ struct process_exit;
 struct joined;
 int joined_new(scow_container *container, struct joined **out, scow_error **error) _must_check_;
 void joined_put(struct joined *joined, scow_process *process);
+const char *joined_id(const struct joined *joined); /* 64 digits, by which events name it */
 /* For process_params: @data is the struct joined. */
 void joined_ended(void *data, const struct process_exit *exit);
 void joined_free(void *data);

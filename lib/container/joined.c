@@ -6,16 +6,20 @@
  * each of them is reaped: by us. So whoever waits here for the end of a container must not rely on somebody else to dispatch these;
  * it may be the same thread that would. The handle of one that was reaped so tells its end when it is asked.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "container/container.h"
+#include "container/event.h"
 #include "container/exec.h"
 
 struct joined {
 	struct joined *next;
 	scow_container *container;
 	scow_process *process; /* no reference: its last one takes this entry out */
+	char id[65];
 };
 
 int joined_new(scow_container *container, struct joined **out, scow_error **error)
@@ -25,8 +29,14 @@ int joined_new(scow_container *container, struct joined **out, scow_error **erro
 	if (!joined)
 		return error_oom(error);
 	joined->container = scow_container_ref(container);
+	random_hex(joined->id, 32);
 	*out = joined;
 	return 0;
+}
+
+const char *joined_id(const struct joined *joined)
+{
+	return joined->id;
 }
 
 void joined_put(struct joined *joined, scow_process *process)
@@ -57,8 +67,13 @@ static void take(struct joined *joined)
 
 void joined_ended(void *data, const struct process_exit *exit)
 {
-	(void) exit;
-	take(data);
+	struct joined *joined = data;
+	char code[16];
+	const char *const extra[] = { "execID", joined->id, "exitCode", code, NULL };
+
+	take(joined);
+	snprintf(code, sizeof(code), "%d", exit->code);
+	container_announce(joined->container->engine, joined->container->id, "exec_die", extra);
 }
 
 void joined_free(void *data)

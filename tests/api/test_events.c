@@ -174,6 +174,37 @@ static void test_killed_and_removed(void **state)
 	}
 }
 
+static void test_exec(void **state)
+{
+	static const char *const command[] = { "sh", "-c", "exit 4", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config("exec sleep 100");
+	SCOW_AUTO(scow_process_config) *program = scow_process_config_new(command);
+	SCOW_AUTO(scow_container) *container = NULL;
+	SCOW_AUTO(scow_process) *process = NULL, *executed = NULL;
+	SCOW_AUTO(scow_events) *events = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	static struct heard heard;
+	int code;
+
+	(void) state;
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
+	expect_ok(scow_container_start(container, NULL, &process, &error), &error);
+	events = open_stream(fixture.engine, UINT64_MAX, "{\"event\":[\"exec_create\",\"exec_start\",\"exec_die\"]}", &heard);
+	expect_ok(scow_container_exec(container, program, NULL, &executed, &error), &error);
+	expect_ok(scow_process_wait(executed, LONG_MS, &code, &error), &error);
+	take(events);
+	assert_int_equal(heard.count, 3);
+	assert_true(has(&heard, 0, "\"Action\":\"exec_create: sh -c exit 4\""));
+	assert_true(has(&heard, 1, "\"Action\":\"exec_start: sh -c exit 4\""));
+	assert_true(has(&heard, 2, "\"Action\":\"exec_die\""));
+	assert_true(has(&heard, 2, "\"exitCode\":\"4\""));
+	for (int i = 0; i < 3; i++) {
+		assert_true(has(&heard, (size_t) i, scow_container_id(container)));
+		assert_memory_equal(strstr(heard.json[i], "\"execID\""), strstr(heard.json[0], "\"execID\""), 64);
+	}
+	forget(&heard);
+}
+
 static void test_images(void **state)
 {
 	static const char *const actions[] = { "tag", "untag", NULL };
@@ -372,6 +403,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_life_of_a_container, fixture_clear),
 		cmocka_unit_test_teardown(test_killed_and_removed, fixture_clear),
+		cmocka_unit_test_teardown(test_exec, fixture_clear),
 		cmocka_unit_test_teardown(test_images, fixture_clear),
 		cmocka_unit_test_teardown(test_filters, fixture_clear),
 		cmocka_unit_test_teardown(test_callback_stops, fixture_clear),
