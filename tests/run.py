@@ -201,6 +201,7 @@ def suite_guest(options):
         "cgroup v2": [where / "tests/unit/test_runtime_cgroup"],
         "containers on cgroup v2": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_run.py"],
         "launch": [where / "tests/unit/test_runtime_launch"],
+        "life on cgroup v2": ["/usr/bin/env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_lifecycle"],
         "exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec"],
     }.items():
         if not pathlib.Path(command[-1]).exists():

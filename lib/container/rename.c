@@ -81,8 +81,5 @@ int scow_container_rename(scow_container *container, const char *name, scow_erro
 	if (r < 0)
 		return error_wrap(error, r, "rename container '%s'", container->name);
 	/* The old one may be in somebody's hands as long as the handle. */
-	r = container_retire(container, container->name, NULL, error);
-	if (r == 0)
-		container->name = take_ptr(&copy);
-	return r;
+	return container_retire(container, atomic_exchange(&container->name, take_ptr(&copy)), NULL, error);
 }
