@@ -538,6 +538,9 @@ int scow_log_dispatch(scow_log *log, scow_error **error)
 	read_pidfd(log);
 	/* Should this not get to its end, it goes on at once. */
 	r = set_timer(log, 1, error);
+	/* Before the look, which may find that it has ended, and remove it with its files; and after it, for what came last. */
+	if (r == 0 && log->follow && log->files_changed)
+		r = find_successors(log, error);
 	if (r == 0 && log->follow && log->state_changed && !log->ended)
 		r = look_at_state(log, &look_again, error);
 	if (r == 0 && log->follow && log->files_changed)

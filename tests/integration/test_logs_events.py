@@ -256,6 +256,15 @@ class Detached(cli.Cli):
         self.assertEqual(done.stdout, "".join(f"line {n}\n" for n in range(20000)))
         self.assertEqual(self.scow("logs", "dt-rotate").stdout, done.stdout)
 
+    def test_follow_ephemeral(self):
+        """Who follows has all of it, though the container and its files go with its end."""
+        self.start("dt-rm", "sleep 0.3; i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done", "--rm", "--log-opt", "max-size=100k",
+                   "--log-opt", "max-file=100")
+        done = self.scow("logs", "-f", "dt-rm")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, "".join(f"line {n}\n" for n in range(5000)))
+        self.assertEqual(self.scow("ps", "-aq", "--filter", "name=dt-rm").stdout, "")
+
     def test_none(self):
         self.start("dt-none", "echo x", "--log-driver", "none")
         done = self.scow("logs", "dt-none")
