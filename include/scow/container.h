@@ -318,6 +318,12 @@ SCOW_API int scow_container_attach(scow_container *container, const scow_io *io,
  * @io:     borrowed, may be NULL
  * @out:    the process; owned. It has the container's namespaces, cgroup, seccomp and capabilities, and ends with it.
  *
+ * It also ends, with all that it has started, when its last handle or this program goes, unless it is detached. What it leaves behind
+ * when it ends by itself is the container's; where it has limits or a deadline of its own, that is killed.
+ *
+ * A container that ends waits for those who executed in it: each has to dispatch, wait for or give back its process. This
+ * engine sees to its own while it waits for the container's end, or dispatches its first process.
+ *
  * Returns: as scow_container_start(); SCOW_E_STATE where the container does not run, or is paused.  Threads: any.  Since: 0.1.
  */
 SCOW_API int scow_container_exec(scow_container *container, const scow_process_config *config, const scow_io *io, scow_process **out,
