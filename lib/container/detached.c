@@ -295,17 +295,8 @@ int scow_container_attach(scow_container *container, const scow_io *io, unsigned
 
 /* ---- starting ---- */
 
-static int check_settings(const scow_container_config *config, scow_error **error)
-{
-	if (config->health.n_test && !str_eq(config->health.test[0], "NONE"))
-		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "health checks are not carried out yet"),
-				  "set the health test 'NONE'");
-	return 0;
-}
-
 int scow_container_start_detached(scow_container *container, scow_error **error)
 {
-	const scow_container_config *config;
 	struct container_row previous;
 	_cleanup_fd_ int lock = -1;
 	char owner[33];
@@ -314,10 +305,6 @@ int scow_container_start_detached(scow_container *container, scow_error **error)
 	/* One that has ended is brought to rest first. */
 	if (r == 0)
 		r = container_row_read(container->engine, container->id, &previous, error);
-	if (r == 0)
-		r = container_config_of(container, &config, error);
-	if (r == 0)
-		r = check_settings(config, error);
 	if (r < 0)
 		return r;
 	lock = owner_make(container->engine, DETACHED_MARK, owner, error);

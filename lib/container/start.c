@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
+#include "container/health-plan.h"
 #include "container/join.h"
 #include "image/layer.h"
 #include "runtime/launch.h"
@@ -326,6 +327,7 @@ static int supervise(struct start *start, scow_error **error)
 		.policy = (unsigned int) config->restart,
 		.retries = config->restart_retries,
 	};
+	struct spec health = { .layers_fd = -1, .container_fd = -1 };
 	struct log_settings log;
 	struct wire_state state;
 	int r;
@@ -337,7 +339,10 @@ static int supervise(struct start *start, scow_error **error)
 	params.log = !log.none;
 	params.log_bytes = log.max_bytes;
 	params.log_files = log.max_files;
-	r = supervisor_start(start->container->engine, &params, &state, error);
+	r = health_prepare(start->container, start->image, config, &params, &health, error);
+	if (r == 0)
+		r = supervisor_start(start->container->engine, &params, &state, error);
+	spec_done(&health);
 	if (r < 0)
 		return r;
 	start->launch.pid = state.pid;

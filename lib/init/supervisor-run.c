@@ -170,8 +170,7 @@ static long write_maps(int pid)
 	return r < 0 ? r : write_proc(pid, "gid_map", supervisor.maps + n, m);
 }
 
-/* One report with its descriptor: its size, 0 at the end of the file. */
-static long receive(int socket, int *fd)
+long run_receive(int socket, int *fd, const struct wire_failure **problem)
 {
 	struct iovec part = { &failure.report, sizeof(failure.report) };
 	union {
@@ -182,14 +181,26 @@ static long receive(int socket, int *fd)
 	long n;
 
 	*fd = -1;
+	*problem = NULL;
 	while ((n = sys(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL)) == -EINTR)
 		;
 	if (n > 0 && message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(&control.header), sizeof(*fd));
+	if (n <= 0)
+		return n;
+	if (n != sizeof(failure.report))
+		return -EPIPE;
+	if (failure.report.kind != WIRE_FAILED)
+		return n;
+	if (failure.report.size >= sizeof(failure.text))
+		failure.report.size = 0;
+	sys(SYS_recvfrom, socket, failure.text, failure.report.size, MSG_WAITALL, 0, 0);
+	failure.text[failure.report.size] = 0;
+	*problem = &failure;
 	return n;
 }
 
-static int pid_of(int pidfd)
+int run_pid_of(int pidfd)
 {
 	static char text[512];
 	char path[48];
@@ -218,19 +229,14 @@ static int pid_of(int pidfd)
 static const struct wire_failure *listen_to(struct birth *birth)
 {
 	for (;;) {
+		const struct wire_failure *problem;
 		int fd;
-		long n = receive(birth->pair[0], &fd);
+		long n = run_receive(birth->pair[0], &fd, &problem);
 
-		if (n == 0)
-			return NULL;
-		if (n != sizeof(failure.report))
-			return say("hear from scow-init", "recvmsg", n < 0 ? n : -EPIPE);
-		if (failure.report.kind == WIRE_FAILED) {
-			if (failure.report.size > sizeof(failure.text))
-				failure.report.size = 0;
-			sys(SYS_recvfrom, birth->pair[0], failure.text, failure.report.size, MSG_WAITALL, 0, 0);
-			return &failure;
-		}
+		if (n == 0 || problem)
+			return problem;
+		if (n < 0)
+			return say("hear from scow-init", "recvmsg", n);
 		if (fd < 0)
 			return say("receive a descriptor from scow-init", "recvmsg", -EMFILE);
 		if (failure.report.kind == WIRE_TERMINAL_FD) {
@@ -241,7 +247,7 @@ static const struct wire_failure *listen_to(struct birth *birth)
 				;
 			sys(SYS_close, birth->pidfd);
 			birth->pidfd = fd;
-			birth->pid = pid_of(fd);
+			birth->pid = run_pid_of(fd);
 		}
 	}
 }

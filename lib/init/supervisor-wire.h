@@ -2,7 +2,7 @@
 /*
  * What the library and a supervisor say to each other.
  *
- * 1. At the start, on its socket: struct wire_supervise | id map of users | of groups | plan. It answers with the report of the
+ * 1. At the start, on its socket: struct wire_supervise | id map of users | of groups | plan | plan of the health check. It answers with the report of the
  *    container's scow-init (WIRE_FAILED), or WIRE_STARTED.
  * 2. Ever after it says how things are in ROOT/containers/ID/state, a struct wire_state that is replaced by rename.
  * 3. ROOT/containers/ID/attach.sock takes any number of clients; each message, both ways, is a struct wire_frame and its bytes.
@@ -17,6 +17,7 @@
 #define WIRE_OWNER_SIZE 40
 #define WIRE_CGROUPS_MAX 9
 #define WIRE_STATE_NAME "state"
+#define WIRE_HEALTH_NAME "health"
 #define WIRE_LOG_NAME "log.json"
 #define WIRE_STATES_NAME "states.wake" /* in ROOT: opened after each change of a state file */
 #define WIRE_ATTACH_NAME "attach.sock"
@@ -43,6 +44,9 @@ struct wire_supervise {
 	uint32_t memory_cgroup;            /* which of them counts OOM kills; n_cgroups: none */
 	uint32_t uid_map_size, gid_map_size;
 	uint32_t plan_size;
+	uint32_t health_plan_size;         /* 0: no checks */
+	uint32_t health_retries;
+	uint32_t health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms;
 	char owner[WIRE_OWNER_SIZE];
 };
 
@@ -57,7 +61,28 @@ struct wire_state {
 	int64_t first_started, started, finished; /* ns since 1970; the last two of the last run */
 	int32_t exit_code, exit_signal;    /* of the last run that ended */
 	uint32_t oom_kills, stopping;
+	uint32_t health, reserved;         /* enum wire_health_status */
 	char error[256];                   /* why a restart failed */
+};
+
+enum wire_health_status { WIRE_HEALTH_NONE, WIRE_HEALTH_STARTING, WIRE_HEALTH_HEALTHY, WIRE_HEALTH_UNHEALTHY };
+
+#define WIRE_HEALTH_RESULTS 5
+#define WIRE_HEALTH_OUTPUT 4096
+
+struct wire_health_result {
+	int64_t started, ended; /* ns since 1970 */
+	int32_t exit_code;      /* -1: it did not run, or not to its end */
+	uint32_t output_size;
+	char output[WIRE_HEALTH_OUTPUT];
+};
+
+/* ROOT/containers/ID/health, where there are checks. */
+struct wire_health {
+	uint32_t magic, size;
+	char owner[WIRE_OWNER_SIZE];
+	uint32_t status, failing_streak, n_results, reserved;
+	struct wire_health_result results[WIRE_HEALTH_RESULTS]; /* oldest first */
 };
 
 enum wire_frame_type {
@@ -89,5 +114,5 @@ struct wire_hello {
 	uint32_t terminal;
 };
 
-_Static_assert(sizeof(struct wire_supervise) == 56 + WIRE_OWNER_SIZE, "the same bytes on both sides");
-_Static_assert(sizeof(struct wire_state) == 376 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_supervise) == 80 + WIRE_OWNER_SIZE, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_state) == 384 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");

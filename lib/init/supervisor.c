@@ -94,7 +94,8 @@ static void read_orders(void)
 	doing("read what is to be supervised", NULL, NULL, NULL);
 	read_socket(config, sizeof(*config));
 	if (config->magic != WIRE_SUPERVISE_MAGIC || config->n_cgroups > WIRE_CGROUPS_MAX || config->uid_map_size > 65536 ||
-	    config->gid_map_size > 65536 || config->plan_size > WIRE_PLAN_BYTES_MAX || config->plan_size < sizeof(struct wire_plan))
+	    config->gid_map_size > 65536 || config->plan_size > WIRE_PLAN_BYTES_MAX || config->health_plan_size > WIRE_PLAN_BYTES_MAX ||
+	    config->plan_size < sizeof(struct wire_plan))
 		fail("decode", -EINVAL);
 	maps = config->uid_map_size + config->gid_map_size;
 	/* The plan first: it is aligned so. */
@@ -102,6 +103,10 @@ static void read_orders(void)
 	supervisor.maps = (char *) supervisor.plan + config->plan_size;
 	read_socket(supervisor.maps, maps);
 	read_socket(supervisor.plan, config->plan_size);
+	if (!config->health_plan_size)
+		return;
+	supervisor.health_plan = get_memory(config->health_plan_size);
+	read_socket(supervisor.health_plan, config->health_plan_size);
 }
 
 /* ---- a run ---- */
@@ -117,6 +122,7 @@ static void note_run(void)
 	if (!state->first_started)
 		state->first_started = state->started;
 	supervisor.began = (uint64_t) clock_ns(CLOCK_MONOTONIC) / 1000000;
+	health_begin();
 	state_write();
 }
 
@@ -167,6 +173,7 @@ static void read_output(unsigned int stream, unsigned int turns)
 
 static void close_run(void)
 {
+	health_stop();
 	close_input();
 	close_output(0);
 	close_output(1);
@@ -308,6 +315,15 @@ static void happen(const struct epoll_event *event, bool *ended)
 	case WATCH_PROCESS:
 		*ended = true;
 		break;
+	case WATCH_PROBE:
+		health_ended();
+		break;
+	case WATCH_PROBE_REPORT:
+		health_report();
+		break;
+	case WATCH_PROBE_OUTPUT:
+		health_output();
+		break;
 	case WATCH_LISTENER:
 		attach_accept();
 		break;
@@ -328,9 +344,12 @@ static void rest(void)
 static int time_to_wait(uint64_t again_at, bool resting)
 {
 	uint64_t now;
+	int check;
 
-	if (supervisor.pid)
-		return resting ? -1 : REST_AFTER_MS;
+	if (supervisor.pid) {
+		check = health_wait();
+		return resting ? check : check >= 0 && check < REST_AFTER_MS ? check : REST_AFTER_MS;
+	}
 	now = (uint64_t) clock_ns(CLOCK_MONOTONIC) / 1000000;
 	return again_at > now ? (int) (again_at - now) : 0;
 }
@@ -348,6 +367,7 @@ static noreturn void supervise(void)
 		for (long i = 0; i < n; i++)
 			happen(&events[i], &ended);
 		log_flush();
+		health_tick();
 		if (ended) {
 			process_ended();
 			again_at = (uint64_t) clock_ns(CLOCK_MONOTONIC) / 1000000 + back_off_ms;

@@ -14,12 +14,13 @@
 #define CLIENTS_MAX 64
 
 /* What an event of the epoll is about. */
-enum watched { WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_PROCESS, WATCH_LISTENER, WATCH_CLIENT /* and its place */ };
+enum watched { WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_PROCESS, WATCH_LISTENER, WATCH_PROBE, WATCH_PROBE_REPORT,
+	       WATCH_PROBE_OUTPUT, WATCH_CLIENT /* and its place */ };
 
 struct supervisor {
 	struct wire_supervise config;
 	char *maps;          /* of users, then of groups */
-	void *plan;
+	void *plan, *health_plan;
 	int epoll;
 	struct wire_state state;
 	/* of this run */
@@ -44,6 +45,9 @@ struct wire_failure {
 };
 /* Makes the container and sees its program run: NULL, or why it does not. Nothing is left of it then. */
 const struct wire_failure *run_begin(void);
+/* A report: its size, 0 at the end of the file, or -errno. @fd: what came along, or -1. @problem: NULL unless it is one. */
+long run_receive(int socket, int *fd, const struct wire_failure **problem);
+int run_pid_of(int pidfd);
 /* A pipe's end or terminal does not hold us up. */
 void set_nonblock(int fd);
 
@@ -64,6 +68,15 @@ void log_end_lines(void);
 const unsigned char *log_partial(unsigned int stream, size_t *size);
 /* Gives memory back that is not needed. */
 void log_rest(void);
+
+/* supervisor-health.c */
+void health_begin(void);  /* a run has begun */
+void health_stop(void);   /* and ended */
+int health_wait(void);    /* ms until health_tick() has something to do; -1 for ever */
+void health_tick(void);
+void health_report(void);
+void health_output(void);
+void health_ended(void);
 
 /* supervisor-attach.c */
 void attach_open(void);

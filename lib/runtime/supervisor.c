@@ -24,6 +24,7 @@
 #include "engine/helper.h"
 #include "engine/job.h"
 #include "runtime/cgroup-internal.h"
+#include "runtime/exec.h"
 #include "runtime/launch.h"
 #include "runtime/plan.h"
 
@@ -35,8 +36,8 @@ struct preparation {
 	const struct supervisor_start *start;
 	struct wire_supervise orders;
 	struct str maps;
-	void *plan;
-	size_t plan_size;
+	void *plan, *health;
+	size_t plan_size, health_size;
 	struct plan_namespaces namespaces;
 	int cgroup_fds[WIRE_CGROUPS_MAX];
 	int null_fd, socket;
@@ -51,6 +52,7 @@ static void preparation_done(struct preparation *p)
 	plan_namespaces_close(&p->namespaces);
 	str_done(&p->maps);
 	free(p->plan);
+	free(p->health);
 }
 
 static int open_cgroups(struct preparation *p, scow_error **error)
@@ -116,6 +118,12 @@ static void fill_orders(struct preparation *p)
 	orders->policy = start->policy;
 	orders->retries = start->retries;
 	orders->plan_size = (uint32_t) p->plan_size;
+	orders->health_plan_size = (uint32_t) p->health_size;
+	orders->health_retries = start->health_retries;
+	orders->health_interval_ms = start->health_interval_ms;
+	orders->health_timeout_ms = start->health_timeout_ms;
+	orders->health_start_period_ms = start->health_start_period_ms;
+	orders->health_start_interval_ms = start->health_start_interval_ms;
 	snprintf(orders->owner, sizeof(orders->owner), "%s", start->owner);
 }
 
@@ -123,6 +131,7 @@ static int prepare(struct preparation *p, scow_error **error)
 {
 	_cleanup_job_ struct job job = { 0 };
 	struct plan_facts facts;
+	bool enters;
 	int r = launch_facts(p->engine, &facts, error);
 
 	if (r == 0)
@@ -131,6 +140,8 @@ static int prepare(struct preparation *p, scow_error **error)
 		r = plan_compile(p->start->spec, &facts, &p->namespaces, &job, error);
 	if (r == 0)
 		r = job_bytes(&job, &p->plan, &p->plan_size, error);
+	if (r == 0 && p->start->health)
+		r = exec_plan_bytes(p->engine, p->start->health, p->start->cgroup, WIRE_FD_NS, &p->health, &p->health_size, &enters, error);
 	if (r == 0)
 		r = open_cgroups(p, error);
 	if (r < 0)
@@ -198,6 +209,8 @@ static int send_orders(struct preparation *p, scow_error **error)
 		r = send_all(p->socket, p->maps.data, p->maps.size);
 	if (r == 0)
 		r = send_all(p->socket, p->plan, p->plan_size);
+	if (r == 0 && p->orders.health_plan_size)
+		r = send_all(p->socket, p->health, p->health_size);
 	/* That it has gone shows below: its report says why. */
 	return r == 0 || r == -EPIPE || r == -ECONNRESET ? 0 : error_errno(error, -r, "send", "send the launch plan");
 }
@@ -241,6 +254,7 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	theirs = pair[1];
 	/* An old one's: nobody may take it for this run's. */
 	(void) unlinkat(start->dir_fd, WIRE_STATE_NAME, 0);
+	(void) unlinkat(start->dir_fd, WIRE_HEALTH_NAME, 0);
 	r = give_birth(&p, theirs, error);
 	if (r < 0)
 		return error_wrap(error, r, "start the supervisor");
@@ -264,6 +278,26 @@ bool supervisor_state(scow_engine *engine, const char *id, const char *owner, st
 		return false;
 	state->owner[sizeof(state->owner) - 1] = state->error[sizeof(state->error) - 1] = 0;
 	return state->magic == WIRE_SUPERVISE_MAGIC && state->size == sizeof(*state) && strcmp(state->owner, owner) == 0;
+}
+
+struct wire_health *supervisor_health(scow_engine *engine, const char *id, const char *owner)
+{
+	struct wire_health *health = malloc(sizeof(*health));
+	_cleanup_fd_ int fd = -1;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/" WIRE_HEALTH_NAME, id);
+	fd = health ? openat(engine->containers_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (fd >= 0 && fd_read_full(fd, health, sizeof(*health)) == (ssize_t) sizeof(*health) && health->magic == WIRE_SUPERVISE_MAGIC &&
+	    health->n_results <= WIRE_HEALTH_RESULTS && strnlen(health->owner, sizeof(health->owner)) < sizeof(health->owner) &&
+	    (!owner || strcmp(health->owner, owner) == 0)) {
+		for (uint32_t i = 0; i < health->n_results; i++)
+			if (health->results[i].output_size > WIRE_HEALTH_OUTPUT)
+				health->results[i].output_size = 0;
+		return health;
+	}
+	free(health);
+	return NULL;
 }
 
 /* ---- talking ---- */

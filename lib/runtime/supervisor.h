@@ -21,6 +21,8 @@ struct supervisor_start {
 	bool open_stdin, log;
 	uint64_t log_bytes;
 	unsigned int log_files, policy, retries; /* enum wire_policy */
+	const struct spec *health; /* of its health check, a program that joins it (container/exec.h); NULL: none */
+	unsigned int health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms, health_retries;
 };
 
 /* Returns when the program runs; errors as launch_start(). @state is what the supervisor has written down. */
@@ -28,6 +30,9 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 
 /* What the supervisor of @id and @owner has written down. false: nothing yet, or only one before it has. */
 bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state);
+
+/* The same of its health checks; malloc'ed, NULL where there are none. */
+struct wire_health *supervisor_health(scow_engine *engine, const char *id, const char *owner);
 
 /* A connection to @id's supervisor: fd or -errno. */
 int supervisor_connect(scow_engine *engine, const char *id);

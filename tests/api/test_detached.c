@@ -344,6 +344,67 @@ static void test_killed_is_restarted(void **state)
 	remove_it(container, 0);
 }
 
+/* ---- health ---- */
+
+/* Waits until @words are in what inspect says. */
+static void until_inspect(scow_container *container, const char *words)
+{
+	char *json = NULL;
+
+	for (int i = 0; i < 1000; i++) {
+		scow_error *error = NULL;
+		bool found;
+
+		expect_ok(scow_container_inspect_json(container, &json, &error), &error);
+		found = strstr(json, words) != NULL;
+		if (!found && i == 999)
+			fail_msg("no %s in %s", words, json);
+		scow_free(json);
+		if (found)
+			return;
+		poll(NULL, 0, 10);
+	}
+}
+
+static void test_health(void **state)
+{
+	static const char *const test[] = { "CMD-SHELL", "echo checked; test -e /well", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 0.3; touch /well; sleep 1; rm /well; " FOREVER);
+	scow_container *container;
+	scow_error *error = NULL;
+
+	(void) state;
+	scow_container_config_set_health(config, test, 100, 5000, 60000, 100, 2);
+	container = start_config(config, NULL);
+	assert_non_null(strstr(scow_container_status_text(container), "(health: starting)"));
+	until_inspect(container, "\"Status\":\"healthy\",\"FailingStreak\":0");
+	until_inspect(container, "\"Output\":\"checked\\n\"");
+	until_inspect(container, "\"Status\":\"unhealthy\"");
+	assert_non_null(strstr(scow_container_status_text(container), "(unhealthy)"));
+	expect_ok(scow_container_stop(container, 0, &error), &error);
+	remove_it(container, 0);
+}
+
+/* One that hangs, and one that is not there. */
+static void test_health_failures(void **state)
+{
+	static const char *const hangs[] = { "CMD", "sleep", "100", NULL }, *const missing[] = { "CMD", "/no/such/test", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config(FOREVER);
+	scow_container *one, *two;
+
+	(void) state;
+	scow_container_config_set_health(config, hangs, 100, 200, 0, 0, 1);
+	one = start_config(config, NULL);
+	scow_container_config_set_health(config, missing, 100, 5000, 0, 0, 1);
+	two = start_config(config, NULL);
+	until_inspect(one, "\"ExitCode\":-1,\"Output\":\"Health check exceeded timeout\"");
+	until_inspect(one, "\"Status\":\"unhealthy\"");
+	until_inspect(two, "\"Status\":\"unhealthy\"");
+	until_inspect(two, "execute '/no/such/test'");
+	remove_it(one, SCOW_REMOVE_FORCE);
+	remove_it(two, SCOW_REMOVE_FORCE);
+}
+
 /* ---- whoever dies ---- */
 
 static pid_t supervisor_of(scow_container *container)
@@ -480,6 +541,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_on_failure, fixture_clear),
 		cmocka_unit_test_teardown(test_always, fixture_clear),
 		cmocka_unit_test_teardown(test_killed_is_restarted, fixture_clear),
+		cmocka_unit_test_teardown(test_health, fixture_clear),
+		cmocka_unit_test_teardown(test_health_failures, fixture_clear),
 		cmocka_unit_test_teardown(test_supervisor_killed, fixture_clear),
 		cmocka_unit_test_teardown(test_process_killed, fixture_clear),
 		cmocka_unit_test_teardown(test_caller_killed, fixture_clear),

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Health checks: a program that is run in the container now and then, and what its exit codes say.
+ *
+ * 1. The rules are Docker's: the first check comes an interval after the start; in the start period, until the first success, failures
+ *    do not count and the start interval holds; so many failures in a row are "unhealthy", one success is "healthy".
+ * 2. A copy of us carries out the plan, which joins the container, and makes the program as our child. Nothing of that is waited for:
+ *    a container may hang it, until its timeout kills it.
+ * 3. The last results are in ROOT/containers/ID/health, replaced by rename; the status is in the state file, too.
+ */
+#include "init/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static struct {
+	int pid, pidfd, socket, output; /* of the check that runs; pid 0: none */
+	bool late;
+	uint64_t due, deadline; /* ms, monotonic */
+	struct wire_health_result result;
+} probe = { .pidfd = -1, .socket = -1, .output = -1 };
+
+static struct wire_health health;
+
+static uint64_t now_ms(void)
+{
+	return (uint64_t) clock_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+static bool in_start_period(void)
+{
+	return health.status == WIRE_HEALTH_STARTING && now_ms() - supervisor.began < supervisor.config.health_start_period_ms;
+}
+
+static void set_due(void)
+{
+	probe.due = now_ms() + (in_start_period() ? supervisor.config.health_start_interval_ms : supervisor.config.health_interval_ms);
+}
+
+static void write_health(void)
+{
+	long fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_HEALTH_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return;
+	if (sys(SYS_write, fd, &health, sizeof(health)) == sizeof(health))
+		sys(SYS_renameat2, WIRE_FD_DIR, WIRE_HEALTH_NAME ".new", WIRE_FD_DIR, WIRE_HEALTH_NAME, 0);
+	sys(SYS_close, fd);
+}
+
+void health_begin(void)
+{
+	if (!supervisor.health_plan)
+		return;
+	health.magic = WIRE_SUPERVISE_MAGIC;
+	health.size = sizeof(health);
+	memcpy(health.owner, supervisor.config.owner, sizeof(health.owner));
+	health.status = WIRE_HEALTH_STARTING;
+	health.failing_streak = 0;
+	supervisor.state.health = health.status;
+	set_due();
+	write_health();
+}
+
+/* ---- a check ---- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0) {
+		unwatch(*fd);
+		sys(SYS_close, *fd);
+	}
+	*fd = -1;
+}
+
+static noreturn void be_probe(int socket, int output)
+{
+	uint64_t none = 0;
+
+	sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	init.supervised = true;
+	must(sys(SYS_dup3, socket, WIRE_FD_SOCKET, O_CLOEXEC), "dup3");
+	must(sys(SYS_dup3, output, 1, 0), "dup3");
+	must(sys(SYS_dup3, output, 2, 0), "dup3");
+	must(sys(SYS_dup3, supervisor.pidfd, WIRE_FD_NS, O_CLOEXEC), "dup3");
+	sys(SYS_close_range, WIRE_FD_NS + 1, ~0U, 0);
+	sys(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof(none));
+	carry_out(supervisor.health_plan, supervisor.config.health_plan_size);
+}
+
+static void say(const char *text)
+{
+	struct wire_health_result *result = &probe.result;
+	char *end = text_add(result->output, result->output + sizeof(result->output), text);
+
+	result->output_size = (uint32_t) (end - result->output);
+}
+
+static void record(int code)
+{
+	struct wire_health_result *result = &probe.result;
+	uint32_t status = health.status;
+	bool counts = !in_start_period();
+
+	result->ended = clock_ns(CLOCK_REALTIME);
+	result->exit_code = code;
+	if (health.n_results == WIRE_HEALTH_RESULTS)
+		for (unsigned int i = 1; i < WIRE_HEALTH_RESULTS; i++)
+			memcpy(&health.results[i - 1], &health.results[i], sizeof(*result));
+	else
+		health.n_results++;
+	memcpy(&health.results[health.n_results - 1], result, sizeof(*result));
+	if (code == 0) {
+		health.failing_streak = 0;
+		health.status = WIRE_HEALTH_HEALTHY;
+	} else if (counts && ++health.failing_streak >= supervisor.config.health_retries) {
+		health.status = WIRE_HEALTH_UNHEALTHY;
+	}
+	write_health();
+	if (health.status != status) {
+		supervisor.state.health = health.status;
+		state_write();
+	}
+	set_due();
+}
+
+static void begin_probe(void)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
+	int pair[2] = { -1, -1 }, pipe[2] = { -1, -1 };
+	long r;
+
+	memset(&probe.result, 0, sizeof(probe.result));
+	probe.result.started = clock_ns(CLOCK_REALTIME);
+	probe.late = false;
+	args.pidfd = (uint64_t) (uintptr_t) &probe.pidfd;
+	r = sys(SYS_pipe2, pipe, O_CLOEXEC);
+	if (r == 0)
+		r = sys(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	if (r == 0)
+		r = sys(SYS_clone3, &args, sizeof(args));
+	if (r == 0)
+		be_probe(pair[1], pipe[1]);
+	if (pair[1] >= 0)
+		sys(SYS_close, pair[1]);
+	if (pipe[1] >= 0)
+		sys(SYS_close, pipe[1]);
+	probe.socket = pair[0];
+	probe.output = pipe[0];
+	if (r < 0) {
+		close_fd(&probe.socket);
+		close_fd(&probe.output);
+		say("the health check could not be started: no process or descriptor left");
+		record(-1);
+		return;
+	}
+	probe.pid = (int) r;
+	probe.deadline = now_ms() + supervisor.config.health_timeout_ms;
+	set_nonblock(probe.output);
+	watch(probe.pidfd, EPOLLIN, WATCH_PROBE);
+	watch(probe.socket, EPOLLIN, WATCH_PROBE_REPORT);
+	watch(probe.output, EPOLLIN, WATCH_PROBE_OUTPUT);
+}
+
+void health_output(void)
+{
+	struct wire_health_result *result = &probe.result;
+	char scrap[1024];
+
+	for (unsigned int turns = 0; turns < 64 && probe.output >= 0; turns++) {
+		size_t room = sizeof(result->output) - result->output_size;
+		long n = sys(SYS_read, probe.output, room ? result->output + result->output_size : scrap, room ? room : sizeof(scrap));
+
+		if (n == -EAGAIN || n == -EINTR)
+			return;
+		if (n <= 0) {
+			close_fd(&probe.output);
+			return;
+		}
+		if (room)
+			result->output_size += (uint32_t) n;
+	}
+}
+
+static void end_probe(int code)
+{
+	health_output();
+	close_fd(&probe.output);
+	close_fd(&probe.socket);
+	close_fd(&probe.pidfd);
+	probe.pid = 0;
+	record(code);
+}
+
+void health_report(void)
+{
+	const struct wire_failure *failure;
+	int pidfd = -1;
+	long n;
+
+	if (probe.socket < 0)
+		return;
+	n = run_receive(probe.socket, &pidfd, &failure);
+	if (n > 0 && pidfd >= 0) {
+		/* The first process has done its part; from now on its child is the one. */
+		while (sys(SYS_wait4, probe.pid, 0, __WALL, 0) == -EINTR)
+			;
+		close_fd(&probe.pidfd);
+		probe.pidfd = pidfd;
+		probe.pid = run_pid_of(pidfd);
+		watch(probe.pidfd, EPOLLIN, WATCH_PROBE);
+		return;
+	}
+	if (n > 0 && failure)
+		say(failure->text);
+	/* It runs, or has ended: either way there is no more to hear. */
+	close_fd(&probe.socket);
+}
+
+void health_ended(void)
+{
+	int status = 0, code;
+
+	if (!probe.pid)
+		return;
+	/* A report that is there explains the end, or says that this was not the program yet. */
+	if (probe.socket >= 0) {
+		int before = probe.pid;
+
+		health_report();
+		if (probe.pid != before)
+			return;
+	}
+	while (sys(SYS_wait4, probe.pid, &status, __WALL, 0) == -EINTR)
+		;
+	code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	if (probe.late) {
+		probe.result.output_size = 0;
+		say("Health check exceeded timeout");
+		code = -1;
+		close_fd(&probe.output);
+	}
+	end_probe(code);
+}
+
+void health_stop(void)
+{
+	if (probe.pid) {
+		sys(SYS_pidfd_send_signal, probe.pidfd, SIGKILL, 0, 0);
+		while (sys(SYS_wait4, probe.pid, 0, __WALL, 0) == -EINTR)
+			;
+	}
+	close_fd(&probe.output);
+	close_fd(&probe.socket);
+	close_fd(&probe.pidfd);
+	probe.pid = 0;
+	probe.due = 0;
+}
+
+int health_wait(void)
+{
+	uint64_t now, at = probe.pid ? probe.deadline : probe.due;
+
+	if (!supervisor.health_plan || !supervisor.pid || (probe.pid && probe.late))
+		return -1;
+	now = now_ms();
+	return at > now ? (int) (at - now < 3600000 ? at - now : 3600000) : 0;
+}
+
+void health_tick(void)
+{
+	if (health_wait() != 0)
+		return;
+	if (!probe.pid) {
+		begin_probe();
+		return;
+	}
+	probe.late = true;
+	sys(SYS_pidfd_send_signal, probe.pidfd, SIGKILL, 0, 0);
+}
