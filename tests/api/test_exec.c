@@ -9,11 +9,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -636,6 +638,67 @@ static void test_detached(void **state)
 	refused(terminal, SCOW_E_INVALID, "terminal");
 }
 
+/* ---- hosts that get in the way ---- */
+
+static void *steal(void *data)
+{
+	atomic_bool *stop = data;
+
+	while (!atomic_load(stop))
+		if (waitpid(-1, NULL, WNOHANG) <= 0)
+			usleep(100);
+	return NULL;
+}
+
+/* Their exit codes come from the pidfd, which tells them twice from Linux 6.15 on. */
+static void test_stolen_children(void **state)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved;
+	struct utsname host;
+	int major = 0, minor = 0;
+	atomic_bool stop = 0;
+	pthread_t thread;
+
+	(void) state;
+	uname(&host);
+	if (sscanf(host.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 15))
+		skip();
+	sigaction(SIGCHLD, &ignore, &saved);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(execute_shell("exit 33", NULL), 33);
+	sigaction(SIGCHLD, &saved, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, steal, &stop), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(execute_shell("exit 34", NULL), 34);
+	atomic_store(&stop, 1);
+	pthread_join(thread, NULL);
+}
+
+/* The process state of the host is as it was. */
+static void test_leaves_no_trace(void **state)
+{
+	struct remains before, after;
+	sigset_t mask, now;
+	char *directory = getcwd(NULL, 0), *later;
+
+	(void) state;
+	execute_shell("true", NULL);
+	before = count_remains();
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	for (int i = 0; i < 10; i++)
+		execute_shell("exit 3", NULL);
+	refused(NULL, SCOW_E_INVALID, NULL);
+	after = count_remains();
+	assert_memory_equal(&before, &after, sizeof(before));
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	for (int i = 1; i < 64; i++)
+		assert_int_equal(sigismember(&mask, i), sigismember(&now, i));
+	later = getcwd(NULL, 0);
+	assert_string_equal(directory, later);
+	free(directory);
+	free(later);
+}
+
 /* ---- nothing of the host gets in ---- */
 
 static void test_no_descriptor(void **state)
@@ -856,6 +919,8 @@ int main(int argc, char **argv)
 		TEST(test_memory),
 		TEST(test_receipt),
 		TEST(test_detached),
+		TEST(test_stolen_children),
+		TEST(test_leaves_no_trace),
 		TEST(test_no_descriptor),
 		TEST(test_no_way_out),
 		TEST(test_many),
