@@ -253,7 +253,7 @@ static int adopt(struct job_process *process, int child_fd, scow_error **error)
 /* The child may fail, and say so, before its maker has named it to us: to be reaped it must be known. */
 static void listen_for_child(struct job_process *process, int socket)
 {
-	struct wire_report report;
+	struct wire_report report = { 0 };
 	int fd;
 
 	while (receive(socket, &report, &fd) > 0) {
