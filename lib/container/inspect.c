@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
+#include "container/detached.h"
+#include "container/health-report.h"
 #include "container/options.h"
 #include "container/text.h"
 #include "image/layer.h"
@@ -40,8 +42,20 @@ static const char config_defaults[] =
 
 static const char network_settings[] = "{\"SandboxID\":\"\",\"Ports\":{},\"IPAddress\":\"\",\"MacAddress\":\"\",\"Networks\":{}}";
 
-static char *status_text(const struct container_row *row)
+/* " (Paused)", " (healthy)", " (health: starting)". */
+static char *status_remark(const scow_container *container, const struct container_row *row)
 {
+	const char *health;
+
+	if (row->state == SCOW_CONTAINER_PAUSED)
+		return strdup(" (Paused)");
+	health = detached_is(row) ? container_health(container->engine, container->id) : "none";
+	return str_eq(health, "none") ? strdup("") : strf(" (%s%s)", str_eq(health, "starting") ? "health: " : "", health);
+}
+
+static char *status_text(const scow_container *container, const struct container_row *row)
+{
+	_cleanup_free_ char *remark = NULL;
 	char since[32];
 
 	switch ((scow_container_state) row->state) {
@@ -52,7 +66,8 @@ static char *status_text(const struct container_row *row)
 		if (!row->pid)
 			return strdup("Starting");
 		duration_text(now_ns() - row->started, since, sizeof(since));
-		return strf("Up %s%s", since, row->state == SCOW_CONTAINER_PAUSED ? " (Paused)" : "");
+		remark = status_remark(container, row);
+		return remark ? strf("Up %s%s", since, remark) : NULL;
 	case SCOW_CONTAINER_RESTARTING:
 		duration_text(now_ns() - row->finished, since, sizeof(since));
 		return strf("Restarting (%d) %s ago", row->exit_code, since);
@@ -74,7 +89,7 @@ const char *scow_container_status_text(scow_container *container)
 	char *text = NULL;
 
 	if (container_check(container, NULL) == 0 && container_row_read(container->engine, container->id, &row, NULL) == 0)
-		text = status_text(&row);
+		text = status_text(container, &row);
 	if (!container)
 		return "";
 	pthread_mutex_lock(&container->lock);
@@ -172,7 +187,7 @@ static bool overlay(cJSON *to, cJSON *from)
 	return true;
 }
 
-static bool add_state(cJSON *root, const struct container_row *row)
+static bool add_state(cJSON *root, const scow_container *container, const struct container_row *row)
 {
 	cJSON *state = cJSON_AddObjectToObject(root, "State");
 
@@ -181,7 +196,8 @@ static bool add_state(cJSON *root, const struct container_row *row)
 	       add_flag(state, "Restarting", row->state == SCOW_CONTAINER_RESTARTING) && add_flag(state, "OOMKilled", row->oom_killed) &&
 	       add_flag(state, "Dead", row->state == SCOW_CONTAINER_DEAD) && add_number(state, "Pid", row->pid) &&
 	       add_number(state, "ExitCode", row->exit_code) && add_text(state, "Error", row->error) &&
-	       add_time(state, "StartedAt", row->started) && add_time(state, "FinishedAt", row->finished);
+	       add_time(state, "StartedAt", row->started) && add_time(state, "FinishedAt", row->finished) &&
+	       container_add_health(container->engine, container->id, state);
 }
 
 static bool add_path_and_args(cJSON *root, const scow_container *container)
@@ -333,7 +349,7 @@ static bool add_head(cJSON *root, const scow_container *container, const struct 
 	_cleanup_free_ char *slashed = current_name(container), *log = log_path(container);
 
 	return slashed && log && add_text(root, "Id", container->id) && add_time(root, "Created", row->created) &&
-	       add_path_and_args(root, container) && add_state(root, row) && add_text(root, "Image", container->image_id) &&
+	       add_path_and_args(root, container) && add_state(root, container, row) && add_text(root, "Image", container->image_id) &&
 	       add_text(root, "ResolvConfPath", "") && add_text(root, "HostnamePath", "") && add_text(root, "HostsPath", "") &&
 	       add_text(root, "LogPath", log) && add_text(root, "Name", slashed) && add_number(root, "RestartCount", row->restarts) &&
 	       add_text(root, "Driver", "overlay2") && add_text(root, "Platform", "linux") && add_text(root, "MountLabel", "") &&

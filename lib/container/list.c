@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/filters.h"
+#include "container/health-report.h"
 #include "container/sweep.h"
 
 static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", NULL };
@@ -223,7 +224,7 @@ static int match_ancestor(struct db_work *work, const struct selection *selectio
 }
 
 /* 1: it is to be listed, 0: not, or a status. */
-static int matches(struct db_work *work, const struct selection *selection, sqlite3_stmt *s, scow_error **error)
+static int matches(scow_engine *engine, struct db_work *work, const struct selection *selection, sqlite3_stmt *s, scow_error **error)
 {
 	int state = (int) db_int(s, ROW_STATE);
 	int64_t created = db_int(s, 6);
@@ -234,6 +235,9 @@ static int matches(struct db_work *work, const struct selection *selection, sqli
 		return 1;
 	if (!filters_allow(&selection->filters, "status", container_state_name(state)) || !match(&selection->ids, db_text(s, 0)) ||
 	    !match_name(&selection->names, db_text(s, 1)) || !match_exit(selection, s) || !match_labels(selection, db_text(s, ROW_LABELS)))
+		return 0;
+	if (filters_have(&selection->filters, "health") &&
+	    !filters_allow(&selection->filters, "health", container_health(engine, db_text(s, 0))))
 		return 0;
 	return match_ancestor(work, selection, s, error);
 }
@@ -259,7 +263,7 @@ static int collect(scow_engine *engine, const struct selection *selection, void 
 	for (; r > 0; r = db_step(&work, s, error)) {
 		scow_container *container = NULL;
 
-		r = matches(&work, selection, s, error);
+		r = matches(engine, &work, selection, s, error);
 		if (r == 0)
 			continue;
 		if (r > 0)

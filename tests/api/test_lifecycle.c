@@ -945,6 +945,36 @@ static void test_filters(void **state)
 	refuse_filters("{", SCOW_E_INVALID, "JSON");
 }
 
+static void test_health(void **state)
+{
+	static const char *const test[] = { "CMD-SHELL", "echo fine; test -e /well", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
+	struct life life = { NULL, NULL };
+	scow_error *error = NULL;
+	char *text = NULL;
+	bool ill = false;
+
+	(void) state;
+	scow_container_config_set_name(config, "patient");
+	scow_container_config_set_health(config, test, 100, 0, 0, 0, 2);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &life.container, &error), &error);
+	expect_listed("{\"status\":[\"created\"],\"health\":[\"none\"]}", "patient");
+	expect_ok(scow_container_start_detached(life.container, &error), &error);
+	for (int i = 0; i < 1000 && !ill; i++) {
+		scow_free(text);
+		text = document(&life, scow_container_inspect_json);
+		ill = strstr(text, "\"Health\":{\"Status\":\"unhealthy\"") != NULL;
+		usleep(10000);
+	}
+	assert_true(ill);
+	expect_in(text, "\"ExitCode\":1,\"Output\":\"fine\\n\"");
+	scow_free(text);
+	expect_listed("{\"health\":[\"unhealthy\",\"starting\"]}", "patient");
+	expect_listed("{\"health\":[\"healthy\"]}", "");
+	assert_non_null(strstr(scow_container_status_text(life.container), "(unhealthy)"));
+	end(&life);
+}
+
 /* ---- usage ---- */
 
 static void test_df_and_prune(void **state)
@@ -1012,6 +1042,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_top, fixture_clear),
 		cmocka_unit_test_teardown(test_stats, fixture_clear),
 		cmocka_unit_test_teardown(test_filters, fixture_clear),
+		cmocka_unit_test_teardown(test_health, fixture_clear),
 		cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
 	};
 
