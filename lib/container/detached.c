@@ -106,9 +106,10 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 	struct process_exit exit = { .code = CODE_KILLED, .signal = SIGKILL };
 	struct container_row row;
 	struct wire_state state = { 0 };
-	bool known, finished;
+	bool known, finished, noted;
 	int r = container_row_once(engine, id, &row, error);
 
+	noted = r == 0 && row.pid;
 	if (r < 0 || !str_eq(row.owner, owner))
 		return r == SCOW_E_NOT_FOUND ? (error_clear(error), 0) : r < 0 ? r : 0;
 	known = supervisor_state(engine, id, owner, &state);
@@ -123,6 +124,12 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 		row.finished = now_ns();
 		snprintf(row.error, sizeof(row.error), "%s", known ? "its supervisor was killed" : "");
 		container_kill_left(engine, &row);
+	}
+	/* So quick that who started it has not come to that; or he is dead. */
+	if (known && !noted) {
+		r = container_record_start(engine, id, owner, state.supervisor_pid, error);
+		if (r < 0)
+			return r;
 	}
 	/* A finished supervisor has removed it, but for what others made inside. */
 	container_clear_cgroup(engine, id, row.cgroup);

@@ -238,7 +238,7 @@ int container_claim(scow_engine *engine, const char *id, const char *owner, stru
 	return r < 0 ? r : db_commit(&work, error);
 }
 
-int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_error **error)
+int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	int64_t start = 0;
@@ -250,9 +250,10 @@ int container_record_start(scow_engine *engine, const char *id, pid_t pid, scow_
 	if (r == 0)
 		r = db_exec(&work, error,
 			    "UPDATE containers SET pid = ?, pid_start = ?, boot_id = ?, started = ?, finished = 0, exit_code = 0, "
-			    "exit_signal = 0, oom_killed = 0 WHERE id = ?",
-			    "iitit", (int64_t) pid, start, engine->facts.boot_id, now_ns(), id);
-	if (r >= 0)
+			    "exit_signal = 0, oom_killed = 0 WHERE id = ? AND owner = ? AND pid = 0",
+			    "iititt", (int64_t) pid, start, engine->facts.boot_id, now_ns(), id, owner ? owner : engine->owner_id);
+	/* Else somebody has seen it start and end already. */
+	if (r > 0)
 		r = container_event(&work, id, "start", NULL, error);
 	return r < 0 ? r : db_commit(&work, error);
 }

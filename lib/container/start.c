@@ -382,7 +382,7 @@ static int start_claimed(scow_container *container, const scow_container_config 
 		start_undo(&start);
 		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
 	} else {
-		r = container_record_start(container->engine, container->id, start.launch.pid, &failure);
+		r = container_record_start(container->engine, container->id, owner, start.launch.pid, &failure);
 	}
 	start_done(&start);
 	if (r < 0) {
