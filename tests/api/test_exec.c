@@ -562,6 +562,25 @@ static void test_fork_bomb(void **state)
 	assert_false(scow_process_exited(first));
 }
 
+/* Never dropped: it holds, or there is an error that says why not. */
+static void test_limit_is_not_dropped(void **state)
+{
+	SCOW_AUTO(scow_process_config) *config = shell("n=0; while [ $n -lt 20 ] && sleep 1000 & do n=$((n + 1)); done");
+	SCOW_AUTO(scow_process) *process = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	int r;
+
+	(void) state;
+	scow_process_config_set_pids_max(config, 5);
+	r = scow_container_exec(container, config, NULL, &process, &error);
+	if (r == 0)
+		assert_int_not_equal(code_of(process), 0);
+	else
+		assert_int_equal(r, SCOW_E_UNSUPPORTED);
+	if (r < 0)
+		assert_non_null(strstr(scow_error_message(error), "pids"));
+}
+
 /* The deadline wakes whoever polls. */
 static void test_deadline_in_a_loop(void **state)
 {
@@ -915,6 +934,7 @@ int main(int argc, char **argv)
 		TEST(test_kill_tree),
 		TEST(test_kill_tree_of_runaways),
 		TEST(test_fork_bomb),
+		TEST(test_limit_is_not_dropped),
 		TEST(test_deadline_in_a_loop),
 		TEST(test_memory),
 		TEST(test_receipt),
