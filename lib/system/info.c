@@ -19,14 +19,17 @@ static int count(scow_engine *engine, cJSON *object, scow_error **error)
 	db_lock(engine->db, &work);
 	r = db_query(&work, &row, error,
 		     "SELECT (SELECT count(*) FROM images), (SELECT count(*) FROM containers), "
-		     "(SELECT count(*) FROM containers WHERE state = 1), (SELECT count(*) FROM layers)",
+		     "(SELECT count(*) FROM containers WHERE state IN (1, 3)), (SELECT count(*) FROM containers WHERE state = 2), "
+		     "(SELECT count(*) FROM containers WHERE state NOT IN (1, 2, 3)), (SELECT count(*) FROM layers)",
 		     "");
 	if (r <= 0)
 		return r < 0 ? r : error_set(error, SCOW_E_CORRUPT, "state.db cannot count its rows");
 	if (!cJSON_AddNumberToObject(object, "Images", (double) db_int(row, 0)) ||
 	    !cJSON_AddNumberToObject(object, "Containers", (double) db_int(row, 1)) ||
 	    !cJSON_AddNumberToObject(object, "ContainersRunning", (double) db_int(row, 2)) ||
-	    !cJSON_AddNumberToObject(object, "Layers", (double) db_int(row, 3)))
+	    !cJSON_AddNumberToObject(object, "ContainersPaused", (double) db_int(row, 3)) ||
+	    !cJSON_AddNumberToObject(object, "ContainersStopped", (double) db_int(row, 4)) ||
+	    !cJSON_AddNumberToObject(object, "Layers", (double) db_int(row, 5)))
 		return error_oom(error);
 	return 0;
 }

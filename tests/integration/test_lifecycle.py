@@ -274,6 +274,24 @@ class Lists(Life):
         self.assertEqual(watching.wait(20), 0)
 
 
+class Images(Life):
+    def test_dangling_images(self):
+        """Without -a only images that have lost their names go, and filters choose among them."""
+        for content in b"1", b"2", b"3":
+            self.make_image("moves", {"file": content}, Labels={"number": content.decode()})
+        self.assertEqual(self.ok("images", "-aq").count("\n"), 4)
+        self.assertEqual(self.ok("image", "prune", "-f", "--filter", "label=number=3"), "Total reclaimed space: 0B\n")
+        self.assertEqual(self.ok("image", "prune", "-f", "--filter", "label!=number=1", "--filter", "label!=number=2"),
+                         "Total reclaimed space: 0B\n")
+        done = self.ok("image", "prune", "-f", "--filter", "label=number=1")
+        self.assertEqual(done.count("deleted: sha256:"), 2, done)  # the image and its own layer
+        self.assertEqual(self.ok("images", "-aq").count("\n"), 3)
+        self.ok("system", "prune", "-f")
+        self.assertEqual(self.ok("images", "-aq").count("\n"), 2)
+        self.assertEqual(self.ok("run", "--rm", "moves", "cat", "/file"), "3")
+        self.ok("rmi", "moves")
+
+
 class Room(Life):
     def test_df_and_prune(self):
         self.start("stays")
