@@ -229,7 +229,7 @@ int scow_image_prune(scow_engine *engine, int all, const char *text, char **repo
 	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "ImagesDeleted") : NULL;
 	bool every = all != 0;
 	uint64_t before, after;
-	int64_t until;
+	int64_t until = 0;
 	int r = engine_check(engine, error);
 
 	if (r == 0)
