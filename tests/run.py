@@ -254,7 +254,7 @@ def suite_lint(options):
         files = sorted(str(path) for path in (TOP / "lib").rglob("*.c"))
         done = subprocess.run(["xargs", "-P", JOBS, "-n", "8", "clang-tidy", "--quiet", "-p", str(where), "--warnings-as-errors=*"],
                               input="\n".join(files), capture_output=True, text=True, cwd=TOP)
-        yield "lint clang-tidy", "failed" if done.returncode else "passed", done.stdout[-8000:]
+        yield "lint clang-tidy", "failed" if done.returncode else "passed", "\n".join(re.findall(r".*: (?:error|warning): .*", done.stdout))
 
 
 def script_suite(script, name, arguments=()):

@@ -40,7 +40,7 @@ static int default_root(const struct facts *facts, char **out, scow_error **erro
 	else
 		return error_hint(error, error_set(error, SCOW_E_INVALID, "no place for the store: neither XDG_DATA_HOME nor HOME is set"),
 				  "set one of them, or give a root");
-	return *out ? 0 : error_oom(error);
+	return 0;
 }
 
 static int make_with_parents(const char *path)
@@ -208,11 +208,11 @@ int scow_engine_open(const scow_engine_options *options, scow_engine **out, scow
 		return error_oom(error);
 	r = facts_probe(&engine->facts, error);
 	if (r == 0 && options && options->root)
-		r = (engine->root = strdup(options->root)) ? 0 : error_oom(error);
+		engine->root = strdup(options->root);
 	else if (r == 0)
 		r = default_root(&engine->facts, &engine->root, error);
 	if (r == 0)
-		r = open_root(engine, error);
+		r = engine->root ? open_root(engine, error) : error_oom(error);
 	if (r == 0)
 		r = open_parts(engine, error);
 	if (r == 0)
