@@ -111,8 +111,11 @@ void step_init(const struct wire_step *step)
 	sys(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
 	must(sys(SYS_pipe2, pipe, O_CLOEXEC), "pipe2");
 	pid = must(sys(SYS_clone3, &args, sizeof(args)), "clone3");
-	if (pid > 0)
+	if (pid > 0) {
+		if (init.supervised)
+			sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 		stay((int) pid);
+	}
 	/* The end of the file: PID 1 has nothing left that the program could want from it. */
 	sys(SYS_close, pipe[1]);
 	while (sys(SYS_read, pipe[0], &byte, 1) == -EINTR)

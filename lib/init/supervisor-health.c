@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -198,13 +199,22 @@ static void end_probe(int code)
 	record(code);
 }
 
+/* An event may be old news: of a process whose child has taken its place since. */
+static bool is_readable(int fd)
+{
+	struct pollfd fds = { .fd = fd, .events = POLLIN };
+	struct timespec now = { 0 };
+
+	return fd >= 0 && sys(SYS_ppoll, &fds, 1, &now, 0, 8) > 0;
+}
+
 void health_report(void)
 {
 	const struct wire_failure *failure;
 	int pidfd = -1;
 	long n;
 
-	if (probe.socket < 0)
+	if (!is_readable(probe.socket))
 		return;
 	n = run_receive(probe.socket, &pidfd, &failure);
 	if (n > 0 && pidfd >= 0) {
@@ -227,16 +237,11 @@ void health_ended(void)
 {
 	int status = 0, code;
 
-	if (!probe.pid)
-		return;
 	/* A report that is there explains the end, or says that this was not the program yet. */
-	if (probe.socket >= 0) {
-		int before = probe.pid;
-
+	if (probe.pid)
 		health_report();
-		if (probe.pid != before)
-			return;
-	}
+	if (!probe.pid || !is_readable(probe.pidfd))
+		return;
 	while (sys(SYS_wait4, probe.pid, &status, __WALL, 0) == -EINTR)
 		;
 	code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -13,13 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mman.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #define LINE_BYTES (16 * 1024)
 #define ROOM (256 * 1024)
 #define TAIL_BYTES 80 /* a multiple of 8 */
-#define FULL_DISK_NAP_MS 200
+#define FULL_DISK_NAP_MS 100
+#define FULL_DISK_NAPS 20 /* for what is left when the program has ended */
 
 struct buffers {
 	unsigned char lines[OUTPUTS][LINE_BYTES];
@@ -36,7 +38,9 @@ static struct {
 	char stamp[24];
 	unsigned char tails[OUTPUTS][TAIL_BYTES];
 	unsigned int tail_sizes[OUTPUTS];
-	bool used; /* the buffers have memory */
+	bool used;     /* the buffers have memory */
+	bool full;     /* the disk is: what is in room waits */
+	bool gives_up; /* in this run, which is over */
 } log;
 
 static void open_file(int flags)
@@ -87,23 +91,62 @@ static void rotate(void)
 
 void log_flush(void)
 {
-	const unsigned char *at = log.buffers->room;
-	struct timespec nap = { .tv_nsec = FULL_DISK_NAP_MS * 1000000 };
+	size_t done = 0;
 
-	while (log.size && log.fd >= 0) {
-		long n = sys(SYS_write, log.fd, at, log.size);
+	log.full = false;
+	while (done < log.size && log.fd >= 0 && !log.full) {
+		long n = sys(SYS_write, log.fd, log.buffers->room + done, log.size - done);
 
 		if (n > 0) {
-			at += n;
-			log.size -= (size_t) n;
+			done += (size_t) n;
 			log.written += (uint64_t) n;
 		} else if (n == -ENOSPC || n == -EDQUOT) {
-			sys(SYS_nanosleep, &nap, 0);
+			log.full = true;
 		} else if (n != -EINTR) {
-			break; /* the file system is gone or broken: go on without */
+			done = log.size; /* the file system is gone or broken: go on without */
 		}
 	}
-	log.size = 0;
+	for (size_t i = done; done && i < log.size; i++)
+		log.buffers->room[i - done] = log.buffers->room[i];
+	log.size -= done;
+}
+
+bool log_is_full(void)
+{
+	return log.full;
+}
+
+bool log_takes_more(void)
+{
+	if (ROOM - log.size < ROOM / 2)
+		log_flush();
+	return !log.full;
+}
+
+static bool has_ended(void)
+{
+	struct pollfd fds = { .fd = supervisor.pidfd, .events = POLLIN };
+	struct timespec now = { 0 };
+
+	return sys(SYS_ppoll, &fds, 1, &now, 0, 8) > 0;
+}
+
+/* For as long as it takes, but for a program that has ended: then for a moment. False: there is none. */
+static bool wait_for_room(size_t size)
+{
+	struct timespec nap = { .tv_nsec = FULL_DISK_NAP_MS * 1000000 };
+	unsigned int naps = 0;
+
+	for (;;) {
+		log_flush();
+		if (ROOM - log.size >= size)
+			return true;
+		if (log.gives_up)
+			return false;
+		sys(SYS_nanosleep, &nap, 0);
+		if (has_ended())
+			log.gives_up = ++naps == FULL_DISK_NAPS;
+	}
 }
 
 /* ---- one entry ---- */
@@ -276,8 +319,8 @@ static void put_entry(unsigned int stream, const unsigned char *data, size_t siz
 		log_flush();
 		rotate();
 	}
-	if (ROOM - log.size < size * 6 + TAIL_BYTES + 16)
-		log_flush();
+	if (ROOM - log.size < size * 6 + TAIL_BYTES + 16 && !wait_for_room(size * 6 + TAIL_BYTES + 16))
+		return;
 	log.used = true;
 	at = log.buffers->room + log.size;
 	copy_words(at, (const unsigned char *) "{\"log\":\"", 8);
@@ -371,6 +414,10 @@ void log_end_lines(void)
 		log.line_sizes[i] = 0;
 	}
 	log_flush();
+	if (log.full)
+		wait_for_room(ROOM);
+	log.size = 0;
+	log.full = log.gives_up = false;
 }
 
 const unsigned char *log_partial(unsigned int stream, size_t *size)

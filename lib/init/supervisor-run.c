@@ -306,14 +306,17 @@ const struct wire_failure *run_begin(void)
 	};
 	const struct wire_failure *problem = NULL;
 	long r = open_pipes(&birth);
+	int main_cgroup = -1;
 
 	if (r < 0)
 		problem = say("open pipes for the container", "pipe2", r);
 	if (!(supervisor.config.flags & WIRE_SUPERVISE_ENTERS))
 		args.flags |= supervisor.config.clone_flags & ~LATE_FLAGS;
 	if ((supervisor.config.flags & WIRE_SUPERVISE_CGROUP_V2) && supervisor.config.n_cgroups) {
+		/* Where programs with limits of their own were executed, the processes are in a child of it (runtime/exec.h). */
+		main_cgroup = (int) sys(SYS_openat, WIRE_FD_CGROUPS, "main", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = WIRE_FD_CGROUPS;
+		args.cgroup = main_cgroup >= 0 ? (uint64_t) main_cgroup : WIRE_FD_CGROUPS;
 	}
 	supervisor.terminal = -1;
 	if (!problem) {
@@ -324,6 +327,7 @@ const struct wire_failure *run_begin(void)
 		if (r < 0)
 			problem = say("create a process", "clone3", r);
 	}
+	close_fds(&main_cgroup, 1);
 	close_fds(birth.stdio, 3);
 	close_fds(&birth.pair[1], 1);
 	if (!problem)

@@ -21,10 +21,13 @@
 
 #define CHUNK_BYTES (64 * 1024)
 #define CHUNKS_AT_ONCE 4 /* of one stream, before the other has its turn */
+#define SMALL_BYTES 4096 /* less than that is all there was, most likely */
+#define LAST_PIECES 1024
 #define BACK_OFF_FIRST_MS 100
 #define BACK_OFF_LAST_MS 60000
 #define GOOD_RUN_MS 10000 /* after which the back-off begins again */
 #define REST_AFTER_MS 1000
+#define FULL_DISK_MS 100
 #define CODE_NOT_EXECUTABLE 126
 #define CODE_NOT_FOUND 127
 #define CODE_START_FAILED 128
@@ -34,6 +37,7 @@ struct supervisor supervisor = { .pid = 0, .pidfd = -1, .input = -1, .outputs = 
 static unsigned char *chunk;
 static bool chunk_used;
 static uint32_t back_off_ms;
+static bool held; /* the outputs are not read */
 
 void watch(int fd, uint32_t events, uint32_t what)
 {
@@ -146,29 +150,29 @@ static void close_output(unsigned int stream)
 	supervisor.outputs[stream] = -1;
 }
 
-/* Up to @turns pieces. */
-static void read_output(unsigned int stream, unsigned int turns)
+/* One piece; its size, 0 when there is no more for now. */
+static size_t read_output(unsigned int stream)
 {
-	while (turns-- && supervisor.outputs[stream] >= 0) {
-		long n = sys(SYS_read, supervisor.outputs[stream], chunk, CHUNK_BYTES);
+	long n;
 
-		if (n == -EINTR || n == -EAGAIN)
-			return;
-		/* A terminal's master gives EIO when nobody has its other side open; PID 1 may open it again. */
-		if (n == -EIO && supervisor.outputs[stream] == supervisor.terminal) {
-			unwatch(supervisor.terminal);
-			return;
-		}
-		if (n <= 0) {
-			close_output(stream);
-			return;
-		}
-		chunk_used = true;
-		log_add(stream, chunk, (size_t) n);
-		attach_output(stream, chunk, (size_t) n);
-		if (n < CHUNK_BYTES / 16)
-			return;
+	if (supervisor.outputs[stream] < 0)
+		return 0;
+	n = sys(SYS_read, supervisor.outputs[stream], chunk, CHUNK_BYTES);
+	if (n == -EINTR || n == -EAGAIN)
+		return 0;
+	/* A terminal's master gives EIO when nobody has its other side open. */
+	if (n == -EIO && supervisor.outputs[stream] == supervisor.terminal) {
+		unwatch(supervisor.terminal);
+		return 0;
 	}
+	if (n <= 0) {
+		close_output(stream);
+		return 0;
+	}
+	chunk_used = true;
+	log_add(stream, chunk, (size_t) n);
+	attach_output(stream, chunk, (size_t) n);
+	return (size_t) n;
 }
 
 static void close_run(void)
@@ -252,9 +256,12 @@ static void process_ended(void)
 
 	while (sys(SYS_wait4, supervisor.pid, &status, __WALL, 0) == -EINTR)
 		;
+	/* All that a pipe can hold, and no more: somebody else may have it open still. */
 	for (unsigned int i = 0; i < OUTPUTS; i++)
-		read_output(i, 64);
+		for (unsigned int piece = 0; piece < LAST_PIECES && read_output(i); piece++)
+			;
 	log_end_lines();
+	held = false;
 	close_run();
 	supervisor.state.oom_kills = (uint32_t) (kills - kills_before);
 	kills_before = kills;
@@ -307,7 +314,9 @@ static void happen(const struct epoll_event *event, bool *ended)
 	switch (what) {
 	case WATCH_STDOUT:
 	case WATCH_STDERR:
-		read_output(what - WATCH_STDOUT, CHUNKS_AT_ONCE);
+		for (unsigned int i = 0; i < CHUNKS_AT_ONCE && log_takes_more(); i++)
+			if (read_output(what - WATCH_STDOUT) < SMALL_BYTES)
+				break;
 		break;
 	case WATCH_STDIN:
 		attach_input_ready();
@@ -341,6 +350,22 @@ static void rest(void)
 	log_rest();
 }
 
+/* With a full disk the program's output stays in its pipes, and it waits. */
+static void hold_outputs(void)
+{
+	if (log_is_full() == held)
+		return;
+	held = !held;
+	for (uint32_t i = 0; i < OUTPUTS; i++) {
+		if (supervisor.outputs[i] < 0)
+			continue;
+		if (held)
+			unwatch(supervisor.outputs[i]);
+		else
+			watch(supervisor.outputs[i], EPOLLIN, WATCH_STDOUT + i);
+	}
+}
+
 static int time_to_wait(uint64_t again_at, bool resting)
 {
 	uint64_t now;
@@ -348,6 +373,8 @@ static int time_to_wait(uint64_t again_at, bool resting)
 
 	if (supervisor.pid) {
 		check = health_wait();
+		if (held && (check < 0 || check > FULL_DISK_MS))
+			return FULL_DISK_MS;
 		return resting ? check : check >= 0 && check < REST_AFTER_MS ? check : REST_AFTER_MS;
 	}
 	now = (uint64_t) clock_ns(CLOCK_MONOTONIC) / 1000000;
@@ -367,6 +394,7 @@ static noreturn void supervise(void)
 		for (long i = 0; i < n; i++)
 			happen(&events[i], &ended);
 		log_flush();
+		hold_outputs();
 		health_tick();
 		if (ended) {
 			process_ended();

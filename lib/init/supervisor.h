@@ -62,6 +62,9 @@ void cgroup_end(void);
 void log_open(void);
 void log_add(unsigned int stream, const unsigned char *data, size_t size);
 void log_flush(void);
+/* The disk is: nothing more is to be read now, and the flush to be tried again. */
+bool log_is_full(void);
+bool log_takes_more(void);
 /* The program has ended: what has no newline is an entry, too. */
 void log_end_lines(void);
 /* What the log does not have yet of @stream. */
