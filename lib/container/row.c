@@ -212,9 +212,14 @@ int container_row_check(struct db_work *work, const char *id, enum container_act
 int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error)
 {
 	char name[5 + 65];
+	int r;
 
 	snprintf(name, sizeof(name), "scow-%s", id);
-	return cgroup_location(engine, name, out, error);
+	r = cgroup_location(engine, name, out, error);
+	/* Half of it would lead elsewhere; the name alone leads where the reader's own are made. */
+	if (r == 0 && strlen(*out) >= sizeof(((struct container_row *) NULL)->cgroup))
+		(*out)[strlen(name)] = 0;
+	return r;
 }
 
 int container_claim(scow_engine *engine, const char *id, const char *owner, struct container_row *previous, scow_error **error)
