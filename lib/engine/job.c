@@ -8,6 +8,7 @@
  */
 #include "engine/job.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -227,12 +228,16 @@ static int failure(int socket, const struct wire_report *report, scow_error **er
 
 static pid_t pid_of(int pidfd)
 {
-	_cleanup_free_ char *text = NULL;
-	char path[64], *line;
+	char path[64], text[512], *line;
+	_cleanup_fd_ int fd = -1;
+	ssize_t n;
 	int pid = -1;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	if (file_read_at(-1, path, 4096, &text, NULL) == 0 && (line = strstr(text, "\nPid:")))
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = 0;
+	if ((line = strstr(text, "\nPid:")))
 		sscanf(line + 5, "%d", &pid);
 	return pid;
 }
