@@ -288,7 +288,8 @@ SCOW_API int scow_container_start(scow_container *container, const scow_io *io, 
  * scow_container_start_detached() - run its program, and let it live on
  *
  * A supervisor of its own (scow-init, one small process, no daemon) holds its terminal or pipes, writes its log, restarts it by
- * its policy, checks its health and records its end. Any process may come back to it by scow_container_get().
+ * its policy, checks its health and records its end. Any process may come back to it by scow_container_get(). An ephemeral one is
+ * removed once it has ended, by the next who waits for it, lists, or opens the store. It ends when its supervisor is killed.
  *
  * Returns: as scow_container_start().  Threads: any.  Since: 0.1.
  */
