@@ -377,11 +377,15 @@ void attach_exit(int code, int sig)
 	}
 }
 
+void attach_unname(void)
+{
+	sys(SYS_unlinkat, WIRE_FD_DIR, WIRE_ATTACH_NAME, 0);
+}
+
 void attach_close(void)
 {
 	int64_t end = clock_ns(1 /* CLOCK_MONOTONIC */) + LAST_WAIT_MS * INT64_C(1000000);
 
-	sys(SYS_unlinkat, WIRE_FD_DIR, WIRE_ATTACH_NAME, 0);
 	sys(SYS_close, listener);
 	for (struct client *client = clients; client < clients + CLIENTS_MAX; client++) {
 		while (client->fd && client->out_end > client->out_start) {

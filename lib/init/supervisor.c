@@ -199,6 +199,7 @@ static noreturn void end(void)
 
 	if (state->run_state != WIRE_RUN_FINISHED) {
 		cgroup_end();
+		attach_unname();
 		state->run_state = WIRE_RUN_FINISHED;
 		state_write();
 	}
@@ -239,8 +240,10 @@ static void after_run(int code, int sig)
 	state->finished = clock_ns(CLOCK_REALTIME);
 	state->pid = 0;
 	again = is_to_restart();
-	if (!again)
+	if (!again) {
 		cgroup_end();
+		attach_unname();
+	}
 	state->run_state = again ? WIRE_RUN_RESTARTING : WIRE_RUN_FINISHED;
 	state_write();
 	attach_exit(code, sig);

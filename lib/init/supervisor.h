@@ -91,3 +91,5 @@ void attach_exit(int code, int sig);
 void attach_input_ready(void);
 /* Whoever is slow gets a moment for the rest. */
 void attach_close(void);
+/* Before it is written down that all is over: from then on the socket's name is the next supervisor's. */
+void attach_unname(void);
