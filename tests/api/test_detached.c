@@ -344,6 +344,21 @@ static void test_killed_is_restarted(void **state)
 	remove_it(container, 0);
 }
 
+static void test_policy_update(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1; exit 8"), *changes = scow_container_config_new();
+	scow_container *container;
+	scow_error *error = NULL;
+
+	(void) state;
+	scow_container_config_set_restart(config, SCOW_RESTART_ALWAYS, 0);
+	container = start_config(config, NULL);
+	scow_container_config_set_restart(changes, SCOW_RESTART_NO, 0);
+	expect_ok(scow_container_update(container, changes, &error), &error);
+	assert_int_equal(wait_for(container), 8);
+	remove_it(container, 0);
+}
+
 /* ---- health ---- */
 
 /* Waits until @words are in what inspect says. */
@@ -541,6 +556,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_on_failure, fixture_clear),
 		cmocka_unit_test_teardown(test_always, fixture_clear),
 		cmocka_unit_test_teardown(test_killed_is_restarted, fixture_clear),
+		cmocka_unit_test_teardown(test_policy_update, fixture_clear),
 		cmocka_unit_test_teardown(test_health, fixture_clear),
 		cmocka_unit_test_teardown(test_health_failures, fixture_clear),
 		cmocka_unit_test_teardown(test_supervisor_killed, fixture_clear),
