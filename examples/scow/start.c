@@ -132,7 +132,7 @@ int start_in_front(struct cli *cli, scow_container **container, struct attachmen
 	if (scow_container_start_detached(*container, &error) < 0)
 		return start_failure(&error);
 	r = scow_container_attach(*container, io, (attachment->interactive ? SCOW_ATTACH_STDIN : 0u) | SCOW_ATTACH_LOGS, &process, &error);
-	if (r == SCOW_E_STATE)
+	if (r == SCOW_E_STATE && scow_container_state_now(*container, NULL) != SCOW_CONTAINER_RUNNING)
 		return show_finished(*container, since);
 	if (r < 0) {
 		complain_error(&error);
