@@ -72,12 +72,12 @@ static bool is_to_start(scow_engine *engine, const char *id, const scow_containe
 static int start_one(scow_engine *engine, const char *id, scow_error **error)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
-	const scow_container_config *config;
+	const scow_container_config *config = NULL;
 	int r = scow_container_get(engine, id, &container, error);
 
 	if (r == 0)
 		r = container_config_of(container, &config, error);
-	if (r < 0 || !is_to_start(engine, id, config))
+	if (r < 0 || !config || !is_to_start(engine, id, config))
 		return r;
 	r = scow_container_start_detached(container, error);
 	return r < 0 ? r : 1;
