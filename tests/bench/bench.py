@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [pull]
+"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [detached] [pull]
 
 floor  create+start+wait+remove of /bin/true in one process beside tests/bench/floor.c, as root and as a plain user
 run    `scow run --rm --network none` as a whole program beside crun, bwrap, podman and docker
 many   1,000 runs in turn, 100 at once from 8 threads; throughput by number of threads; what is left
+detached  100 of them, started and removed by 8 callers, beside bare crun and podman
 pull   a Debian image (one gzip layer) from a registry on loopback into a cold store, beside podman, docker, skopeo+umoci
 
 Peers are taken where they are installed. See doc/performance.md for what a run gave and how to read it.
@@ -31,7 +32,8 @@ ROUNDS = int(os.environ.get("SCOW_BENCH_ROUNDS", "30"))
 
 
 def sh(*command, check=True, **kwargs):
-    kwargs.setdefault("stdin", subprocess.DEVNULL)
+    if "input" not in kwargs:
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **kwargs)
     if check and done.returncode:
         raise RuntimeError(f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
@@ -249,6 +251,53 @@ def report(named, results):
         print(f"| {name} | {value:.2f} ms | {value / results[0][0]:.2f} |{f' failed: {bad}' if bad else ''}", flush=True)
 
 
+def supervisors_pss():
+    """Mean KiB of what stays beside each detached container."""
+    sizes = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "comm").read_text().strip() == "scow-supervisor":
+                sizes.append(int(re.search(r"^Pss:\s+(\d+)", (entry / "smaps_rollup").read_text(), re.M).group(1)))
+    return statistics.mean(sizes) if sizes else 0
+
+
+def bench_detached(work, count=100, callers=8):
+    """Detached containers that sleep, started and removed by several callers at once."""
+    def all_of(command, prefix=()):
+        start = time.monotonic()
+        numbers = "\n".join(str(number) for number in range(count))
+        sh(*prefix, "xargs", "-P", callers, "-I{}", *command, input=numbers)
+        return time.monotonic() - start
+
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(journaled(work))
+        store(f"{disk}/scow", work)
+        scow = [SCOW, "--root", f"{disk}/scow"]
+        rows = [("scow", all_of([*scow, "run", "-d", "--network", "none", "--name", "bench{}", "base", "sleep", "1000"]))]
+        pss = supervisors_pss()
+        listed = rounds([[*scow, "ps", "-q"]], 10)[0][0]
+        rows[0] += (all_of([*scow, "rm", "-f", "bench{}"]),)
+        if shutil.which("crun"):
+            bundle(f"{disk}/bundle", work)
+            config = json.loads(pathlib.Path(disk, "bundle/config.json").read_text())
+            config["process"]["args"] = ["sleep", "1000"]
+            pathlib.Path(disk, "bundle/config.json").write_text(json.dumps(config))
+            hide = ["unshare", "-m", "--propagation", "private", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"]
+            crun = ["crun", "--root", f"{disk}/crun"]
+            rows.append(("crun (bare, no log, no supervisor)",
+                         all_of(["sh", "-c", f"exec crun --root {disk}/crun run -d --bundle {disk}/bundle b{{}} >/dev/null 2>&1 </dev/null"], hide),
+                         all_of([*crun, "delete", "-f", "b{}"], hide)))
+        if shutil.which("podman"):
+            where = f"{disk}/podman"
+            sh(*podman(where), "load", "-q", "-i", f"{work}/base.tar")
+            stack.callback(sh, *podman(where), "system", "reset", "-f", check=False)
+            rows.append(("podman", all_of([*podman(where), "run", "-d", "--network", "none", *LIMITS, "--name", "b{}", "base", "sleep", "1000"]),
+                         all_of([*podman(where), "rm", "-f", "-t", "0", "b{}"])))
+        for name, start, end in rows:
+            print(f"| {name} | {start:.2f} s | {end:.2f} s |", flush=True)
+        print(f"{pss:.0f} KiB (PSS) beside each; `ps -q` of {count}: {listed:.1f} ms")
+
+
 def bench_many(work):
     with journaled(work, "1G") as disk:
         root = f"{disk}/root"
@@ -344,7 +393,7 @@ def bench_pull(work, count=5):
 
 
 def main():
-    which = sys.argv[1:] or ["floor", "run", "many", "pull"]
+    which = sys.argv[1:] or ["floor", "run", "many", "detached", "pull"]
     if os.geteuid() != 0:
         sys.exit("bench.py needs root: for loop mounts, peers and a user of its own")
     for name in which:
