@@ -47,7 +47,7 @@ static int hex(const char *at, const char *end)
 	if (end - at < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int c = at[i], digit = c >= '0' && c <= '9'   ? c - '0'
+		int c = (unsigned char) at[i], digit = c >= '0' && c <= '9'   ? c - '0'
 				       : c >= 'a' && c <= 'f' ? c - 'a' + 10
 				       : c >= 'A' && c <= 'F' ? c - 'A' + 10
 							      : -1;

@@ -91,7 +91,7 @@ static void add_join(struct job *job, const struct spec *spec, const struct plan
 
 	if (namespaces->join_fds[i] < 0)
 		return;
-	step = add_number(job, WIRE_JOIN, 0, (uint64_t) (WIRE_FD_NS + i));
+	step = add_number(job, WIRE_JOIN, 0, (uint64_t) WIRE_FD_NS + (uint64_t) i);
 	step->number[1] = clone_flag[i];
 	job_text(job, step, 0, spec->namespaces[i].path);
 }

@@ -59,7 +59,7 @@ int recover_each(int dir_fd, int (*visit)(scow_engine *engine, int dir_fd, const
 		return 0;
 	}
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			found += visit(engine, dir_fd, entry->d_name);
 	return found;
 }
