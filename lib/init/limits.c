@@ -2,7 +2,7 @@
 /*
  * What the program may do: kernel settings of its namespaces, resource limits, ids, capabilities, the seccomp filter.
  *
- * Order of the end (SEMANTICS: seccomp after dropping, or before with CAP_SYS_ADMIN):
+ * Order of the end:
  * 1. The bounding set is dropped; groups, gid and uid are set, with the capabilities kept over the change of uid.
  * 2. One capset leaves as effective what the program will have, so that execve checks the file's permissions as it would for
  *    the program (a user without CAP_DAC_OVERRIDE gets EACCES), plus CAP_SYS_ADMIN where the filter needs that.
