@@ -2,6 +2,7 @@
 """In a guest with cgroup v2 controllers: containers run, limits hold, nothing is left. Prints TAP."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,10 @@ class Guest(unittest.TestCase):
         subprocess.run([TOP / "tests/support/make-base-image.sh", f"{cls.work}/base.tar", "base:latest"], check=True)
         done = cls.scow("load", "-q", "-i", f"{cls.work}/base.tar")
         assert done.returncode == 0, done
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.work, ignore_errors=True)
 
     @classmethod
     def scow(cls, *args):
