@@ -15,7 +15,7 @@
 
 #define WIRE_SUPERVISE_MAGIC 0x31707573u /* "sup1" */
 #define WIRE_OWNER_SIZE 40
-#define WIRE_CGROUPS_MAX 9
+#define WIRE_CGROUPS_MAX 11
 #define WIRE_STATE_NAME "state"
 #define WIRE_HEALTH_NAME "health"
 #define WIRE_LOG_NAME "log.json"

@@ -12,9 +12,13 @@
 #include "base/error.h"
 #include "runtime/cgroup.h"
 
-enum cgroup_controller { CG_MEMORY, CG_PIDS, CG_CPU, CG_CPUACCT, CG_BLKIO, CG_CPUSET, CG_DEVICES, CG_FREEZER, CG_COUNT };
+enum cgroup_controller {
+	CG_MEMORY, CG_PIDS, CG_CPU, CG_CPUACCT, CG_BLKIO, CG_CPUSET, CG_DEVICES, CG_FREEZER, CG_HUGETLB, CG_RDMA, CG_MISC, CG_COUNT
+};
 
 #define CG_BIT(controller) (1u << (controller))
+/* In v1 a hierarchy with no others than these is used by those who ask for it only: each directory costs. */
+#define CG_ON_DEMAND (CG_BIT(CG_CPUSET) | CG_BIT(CG_HUGETLB) | CG_BIT(CG_RDMA) | CG_BIT(CG_MISC))
 #define CG_MARK "trusted.scow" /* on a parent that we made, so that whoever empties it knows that it may go */
 #define CG_MARK_USER "user.scow" /* the same for a plain user; cgroup v2 only */
 
@@ -113,6 +117,18 @@ void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resour
 
 /* cgroup_devices.c */
 int cgroup_devices_attach(int cgroup_fd, const struct spec_device_rule *rules, size_t count, scow_error **error) _must_check_;
+
+/* cgroup_limits.c: what v1 and v2 have in common but for the names of files. */
+/* The controllers that @resources cannot do without, CG_BIT each; those of device rules excepted. */
+unsigned int cgroup_needs(const struct spec_resources *resources);
+int cgroup_apply_cpuset(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error) _must_check_;
+/* Weights of i/o, for all devices and for single ones; @file and @device_file may be the same. */
+int cgroup_apply_io_weights(struct cgroup *cgroup, const struct spec_resources *resources, const char *file, const char *device_file,
+			    bool converted, scow_error **error) _must_check_;
+/* All of them, in either version. @is_new: nothing has been set in this cgroup yet. */
+int cgroup_apply(struct cgroup *cgroup, const struct spec_resources *resources, bool is_new, scow_error **error) _must_check_;
+/* v1's 10 to 1000 as v2's 1 to 10000. */
+unsigned int cgroup_io_weight(unsigned int weight);
 
 /* Shared arithmetic (cgroup.c). */
 /* The total of memory and swap, or 0: nothing to write, -1: unlimited. @explicit: asked for, not the default of twice the memory. */

@@ -322,8 +322,8 @@ static int cgroup_new(scow_engine *engine, const char *parent, const char *name,
 	return 0;
 }
 
-/* A v1 cpuset costs two reads and two writes, so only who asked for it pays for that. */
-static void take_dirs(struct cgroup *cgroup, bool with_cpuset)
+/* v1: a hierarchy of controllers that few ask for (a cpuset costs two reads and two writes) is taken where they are in @needed. */
+static void take_dirs(struct cgroup *cgroup, unsigned int needed)
 {
 	const struct cgroup_base *base = cgroup->base;
 
@@ -331,7 +331,7 @@ static void take_dirs(struct cgroup *cgroup, bool with_cpuset)
 		const struct cgroup_hierarchy *hierarchy = &base->hierarchies[i];
 		unsigned int controllers = hierarchy->controllers;
 
-		if (base->mode != CGROUP_V2 && (!controllers || (controllers == CG_BIT(CG_CPUSET) && !with_cpuset)))
+		if (base->mode != CGROUP_V2 && !(controllers & (needed | ~CG_ON_DEMAND)))
 			continue;
 		for (size_t c = 0; c < CG_COUNT; c++)
 			if (controllers & CG_BIT(c))
@@ -342,15 +342,6 @@ static void take_dirs(struct cgroup *cgroup, bool with_cpuset)
 			.open_fd = -1,
 		};
 	}
-}
-
-/* What was asked beyond the device rules, which guard nothing that a plain user could reach. */
-static bool asks_for_limits(const struct spec_resources *resources)
-{
-	return resources->memory_bytes || resources->memory_reservation_bytes ||
-	       (resources->has_memory_swap && resources->memory_swap_bytes > 0) || resources->cpu_quota_us || resources->cpu_period_us ||
-	       resources->cpu_shares || resources->cpuset_cpus || resources->cpuset_mems ||
-	       (resources->has_pids_max && resources->pids_max > 0) || resources->io_weight || resources->n_io_limits;
 }
 
 static int open_join_fds(struct cgroup *cgroup, scow_error **error)
@@ -386,9 +377,9 @@ static int make_and_limit(struct cgroup *cgroup, const struct spec_resources *re
 	if (cgroup->base->mode == CGROUP_V2) {
 		cgroup_v2_enable(cgroup, resources);
 		r = open_join_fds(cgroup, error); /* the device program is attached to this descriptor */
-		return r < 0 ? r : cgroup_v2_apply(cgroup, resources, error);
+		return r < 0 ? r : cgroup_apply(cgroup, resources, true, error);
 	}
-	r = cgroup_v1_apply(cgroup, resources, error);
+	r = cgroup_apply(cgroup, resources, true, error);
 	return r < 0 ? r : open_join_fds(cgroup, error);
 }
 
@@ -406,9 +397,9 @@ int cgroup_create(scow_engine *engine, const char *parent, const char *name, con
 	base = cgroup->base;
 	nothing = base->n_hierarchies == 0 || (base->reason && !cgroup->named_parent);
 	if (!nothing) {
-		take_dirs(cgroup, resources->cpuset_cpus || resources->cpuset_mems);
+		take_dirs(cgroup, cgroup_needs(resources));
 		r = make_and_limit(cgroup, resources, error);
-	} else if (!base->rootless || asks_for_limits(resources)) {
+	} else if (!base->rootless || cgroup_needs(resources)) { /* device rules guard nothing that a plain user could reach */
 		r = error_set(error, SCOW_E_UNSUPPORTED, "no cgroup can be made: %s", base->reason);
 		error_hint(error, r, "%s",
 			   base->rootless ? "limits for a plain user need cgroup v2 with delegation; leave them out, or run as root"
@@ -459,7 +450,7 @@ int cgroup_open(scow_engine *engine, const char *parent, const char *location, s
 	if (r < 0)
 		return r;
 	if (!cgroup->base->reason || cgroup->named_parent || strchr(location, '\n'))
-		take_dirs(cgroup, true);
+		take_dirs(cgroup, ~0u);
 	for (size_t i = cgroup->named_parent ? 0 : cgroup->n_dirs; i > 0; i--) /* from the end: some are dropped */
 		if (!relocate(cgroup, &cgroup->dirs[i - 1], location))
 			drop_dir(cgroup, i - 1);

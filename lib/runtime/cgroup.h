@@ -64,4 +64,6 @@ int cgroup_kill(struct cgroup *cgroup, scow_error **error);
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);
 /* Removes it; a cgroup that is still busy is retried for up to a second. Missing is success. */
 int cgroup_remove(struct cgroup *cgroup, scow_error **error);
+/* Whether @file ("memory.high") is a setting of a cgroup v2 controller that may be written for a container. */
+bool cgroup_is_setting(const char *file);
 /* For SPEC_MOUNT_CGROUP and the cgroup namespace: nothing more is needed than the mode. */

@@ -21,8 +21,9 @@
 #define PROC_LIMIT (16u << 20)
 
 static const char *const v1_names[CG_COUNT] = {
-	[CG_MEMORY] = "memory", [CG_PIDS] = "pids",     [CG_CPU] = "cpu",         [CG_CPUACCT] = "cpuacct",
-	[CG_BLKIO] = "blkio",   [CG_CPUSET] = "cpuset", [CG_DEVICES] = "devices", [CG_FREEZER] = "freezer",
+	[CG_MEMORY] = "memory",   [CG_PIDS] = "pids",     [CG_CPU] = "cpu",         [CG_CPUACCT] = "cpuacct",
+	[CG_BLKIO] = "blkio",     [CG_CPUSET] = "cpuset", [CG_DEVICES] = "devices", [CG_FREEZER] = "freezer",
+	[CG_HUGETLB] = "hugetlb", [CG_RDMA] = "rdma",     [CG_MISC] = "misc",
 };
 
 const char *cgroup_controller_name(enum cgroup_mode mode, enum cgroup_controller controller)

@@ -75,8 +75,8 @@ static int open_tasks(struct cgroup *cgroup, const struct cgroup *container, con
 		char path[PATH_MAX];
 		int fd = openat(container->dirs[i].at_fd, path_in(path, container, own[i] ? name : NULL, "tasks"), O_WRONLY | O_CLOEXEC);
 
-		/* A container without CPUs of its own has no cpuset. */
-		if (fd < 0 && errno == ENOENT && !own[i] && container->dir_of[CG_CPUSET] == (int) i)
+		/* A container that has not asked for a cpuset, or such, has none. */
+		if (fd < 0 && errno == ENOENT && !own[i] && !dir_has(container, i, ~CG_ON_DEMAND))
 			continue;
 		if (fd < 0)
 			return error_errno(error, errno, "open", "open '%s/%s'", container->dirs[i].hierarchy->mount, path);
@@ -105,7 +105,7 @@ static int make_v1(struct cgroup *cgroup, const struct cgroup *container, const 
 		if (r < 0)
 			return r;
 	}
-	r = cgroup_v1_apply(cgroup, limits, error);
+	r = cgroup_apply(cgroup, limits, true, error);
 	return r < 0 ? r : open_tasks(cgroup, container, own, name, error);
 }
 
@@ -196,7 +196,7 @@ static int make_v2(struct cgroup *cgroup, const struct cgroup *container, const 
 	cgroup->into_fd = openat(cgroup->dirs[0].at_fd, cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup->into_fd < 0)
 		return error_errno(error, errno, "open", "open cgroup '%s'", cgroup->path);
-	return cgroup_v2_apply(cgroup, limits, error);
+	return cgroup_apply(cgroup, limits, true, error);
 }
 
 /* ---- both ---- */

@@ -41,42 +41,9 @@ int cgroup_v1_fill_cpuset(int at_fd, const char *path)
 	return 0;
 }
 
-/* In a new cgroup both are unlimited, and memory may never be above memory+swap: memory goes first. */
-static int apply_memory(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
-{
-	bool is_explicit;
-	int64_t swap;
-	char text[24];
-	int r;
-
-	r = cgroup_swap_total(resources, &swap, &is_explicit, error);
-	if (r < 0)
-		return r;
-	if (resources->memory_bytes) {
-		r = cgroup_set_u64(cgroup, CG_MEMORY, "memory.limit_in_bytes", resources->memory_bytes, error);
-		if (r < 0)
-			return r;
-	}
-	if (swap > 0) {
-		snprintf(text, sizeof(text), "%" PRId64, swap);
-		r = cgroup_try_set(cgroup, CG_MEMORY, "memory.memsw.limit_in_bytes", text);
-		/* The file is absent where the kernel does not account swap: then there is no default to apply, but a wish to refuse. */
-		if (r == -ENOENT && is_explicit)
-			return error_hint(error,
-					  error_set(error, SCOW_E_UNSUPPORTED,
-						    "limit memory and swap: this kernel does not account swap "
-						    "(memory.memsw.limit_in_bytes is missing)"),
-					  "boot with swapaccount=1, or leave the swap limit out");
-		if (r < 0 && r != -ENOENT)
-			return cgroup_set(cgroup, CG_MEMORY, "memory.memsw.limit_in_bytes", text, error);
-	}
-	return resources->memory_reservation_bytes
-		       ? cgroup_set_u64(cgroup, CG_MEMORY, "memory.soft_limit_in_bytes", resources->memory_reservation_bytes, error)
-		       : 0;
-}
-
 static int apply_cpu(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
 {
+	char text[24];
 	int r = 0;
 
 	if (resources->cpu_shares)
@@ -84,13 +51,15 @@ static int apply_cpu(struct cgroup *cgroup, const struct spec_resources *resourc
 	/* The quota is judged against the period, so that comes first. */
 	if (r == 0 && resources->cpu_period_us)
 		r = cgroup_set_u64(cgroup, CG_CPU, "cpu.cfs_period_us", resources->cpu_period_us, error);
-	if (r == 0 && resources->cpu_quota_us)
-		r = cgroup_set_u64(cgroup, CG_CPU, "cpu.cfs_quota_us", resources->cpu_quota_us, error);
-	if (r == 0 && resources->cpuset_cpus)
-		r = cgroup_set(cgroup, CG_CPUSET, "cpuset.cpus", resources->cpuset_cpus, error);
-	if (r == 0 && resources->cpuset_mems)
-		r = cgroup_set(cgroup, CG_CPUSET, "cpuset.mems", resources->cpuset_mems, error);
-	return r;
+	if (r == 0 && resources->cpu_quota_us) {
+		snprintf(text, sizeof(text), "%" PRId64, resources->cpu_quota_us);
+		r = cgroup_set(cgroup, CG_CPU, "cpu.cfs_quota_us", text, error);
+	}
+	if (r == 0 && resources->cpu_rt_period_us)
+		r = cgroup_set_u64(cgroup, CG_CPU, "cpu.rt_period_us", resources->cpu_rt_period_us, error);
+	if (r == 0 && resources->cpu_rt_runtime_us)
+		r = cgroup_set_u64(cgroup, CG_CPU, "cpu.rt_runtime_us", resources->cpu_rt_runtime_us, error);
+	return r < 0 ? r : cgroup_apply_cpuset(cgroup, resources, error);
 }
 
 static int apply_io(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
@@ -104,11 +73,12 @@ static int apply_io(struct cgroup *cgroup, const struct spec_resources *resource
 	char text[64];
 	int r = 0;
 
-	if (resources->io_weight) {
+	if (resources->io_weight || resources->n_io_weights) {
 		/* blkio.weight went with CFQ in 5.0; BFQ has its own. */
 		bool bfq = cgroup->dir_of[CG_BLKIO] >= 0 && !cgroup_has_file(cgroup, CG_BLKIO, "blkio.weight");
 
-		r = cgroup_set_u64(cgroup, CG_BLKIO, bfq ? "blkio.bfq.weight" : "blkio.weight", resources->io_weight, error);
+		r = cgroup_apply_io_weights(cgroup, resources, bfq ? "blkio.bfq.weight" : "blkio.weight",
+					    bfq ? "blkio.bfq.weight_device" : "blkio.weight_device", false, error);
 	}
 	for (size_t i = 0; r == 0 && i < resources->n_io_limits; i++) {
 		const struct spec_io_limit *limit = &resources->io_limits[i];
@@ -188,20 +158,11 @@ static int apply_devices(struct cgroup *cgroup, const struct spec_resources *res
 	return r;
 }
 
-static int apply_pids(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
-{
-	if (!resources->has_pids_max || resources->pids_max <= 0) /* unlimited, as it is made */
-		return 0;
-	return cgroup_set_u64(cgroup, CG_PIDS, "pids.max", (uint64_t) resources->pids_max, error);
-}
-
 int cgroup_v1_apply(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
 {
-	int r = apply_memory(cgroup, resources, error);
+	int r = apply_cpu(cgroup, resources, error);
 
-	r = r < 0 ? r : apply_cpu(cgroup, resources, error);
 	r = r < 0 ? r : apply_io(cgroup, resources, error);
-	r = r < 0 ? r : apply_pids(cgroup, resources, error);
 	return r < 0 ? r : apply_devices(cgroup, resources, error);
 }
 

@@ -29,7 +29,8 @@ static const struct {
 	enum cgroup_controller controller;
 	const char *enable;
 } handed_down[] = {
-	{ CG_MEMORY, "+memory" }, { CG_PIDS, "+pids" }, { CG_CPU, "+cpu" }, { CG_BLKIO, "+io" }, { CG_CPUSET, "+cpuset" },
+	{ CG_MEMORY, "+memory" }, { CG_PIDS, "+pids" },       { CG_CPU, "+cpu" },   { CG_BLKIO, "+io" },
+	{ CG_CPUSET, "+cpuset" }, { CG_HUGETLB, "+hugetlb" }, { CG_RDMA, "+rdma" }, { CG_MISC, "+misc" },
 };
 
 #define ALWAYS (CG_BIT(CG_CPUACCT) | CG_BIT(CG_DEVICES) | CG_BIT(CG_FREEZER))
@@ -142,24 +143,6 @@ int cgroup_v2_probe(struct cgroup_base *base, scow_error **error)
 
 /* ---- handing controllers down ---- */
 
-static unsigned int needed_by(const struct spec_resources *resources)
-{
-	unsigned int needed = 0;
-
-	if (resources->memory_bytes || resources->memory_reservation_bytes ||
-	    (resources->has_memory_swap && resources->memory_swap_bytes > 0))
-		needed |= CG_BIT(CG_MEMORY);
-	if (resources->cpu_quota_us || resources->cpu_period_us || resources->cpu_shares)
-		needed |= CG_BIT(CG_CPU);
-	if (resources->cpuset_cpus || resources->cpuset_mems)
-		needed |= CG_BIT(CG_CPUSET);
-	if (resources->has_pids_max && resources->pids_max > 0)
-		needed |= CG_BIT(CG_PIDS);
-	if (resources->io_weight || resources->n_io_limits)
-		needed |= CG_BIT(CG_BLKIO);
-	return needed;
-}
-
 /* Enables @wanted in the cgroup at @path and, first, in all above it. What could not be is left to the caller to see: errno in @errnos. */
 static unsigned int enable_down(int root_fd, const char *path, unsigned int wanted, int errnos[CG_COUNT])
 {
@@ -198,7 +181,7 @@ static unsigned int enable_in_parent(struct cgroup *cgroup, unsigned int wanted)
 void cgroup_v2_enable_more(struct cgroup *cgroup, const struct spec_resources *resources)
 {
 	const struct cgroup_hierarchy *hierarchy = cgroup->dirs[0].hierarchy;
-	unsigned int needed = needed_by(resources), have;
+	unsigned int needed = cgroup_needs(resources), have;
 
 	if (cgroup->named_parent)
 		have = enable_in_parent(cgroup, needed);
@@ -213,7 +196,7 @@ void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resour
 {
 	struct cgroup_base *base = (struct cgroup_base *) cgroup->base; /* only the cache below the lock is written */
 	const struct cgroup_hierarchy *hierarchy = cgroup->dirs[0].hierarchy;
-	unsigned int needed = needed_by(resources);
+	unsigned int needed = cgroup_needs(resources);
 	/* Figures come with their controllers; a cpuset gives none. */
 	unsigned int wanted = needed | (hierarchy->controllers & (CG_BIT(CG_MEMORY) | CG_BIT(CG_PIDS) | CG_BIT(CG_BLKIO) | CG_BIT(CG_CPU)));
 	unsigned int have;
@@ -234,64 +217,32 @@ void cgroup_v2_enable(struct cgroup *cgroup, const struct spec_resources *resour
 
 /* ---- limits ---- */
 
-static int apply_memory(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
-{
-	bool is_explicit;
-	int64_t swap;
-	char text[24];
-	int r;
-
-	r = cgroup_swap_total(resources, &swap, &is_explicit, error);
-	if (r < 0)
-		return r;
-	if (resources->memory_bytes) {
-		r = cgroup_set_u64(cgroup, CG_MEMORY, "memory.max", resources->memory_bytes, error);
-		if (r < 0)
-			return r;
-	}
-	if (swap > 0) { /* v2 counts swap alone */
-		snprintf(text, sizeof(text), "%" PRIu64, (uint64_t) swap - resources->memory_bytes);
-		r = cgroup_try_set(cgroup, CG_MEMORY, "memory.swap.max", text);
-		if (r == -ENOENT && is_explicit)
-			return error_hint(
-				error,
-				error_set(error, SCOW_E_UNSUPPORTED,
-					  "limit memory and swap: this kernel does not account swap (memory.swap.max is missing)"),
-				"leave the swap limit out, or use a kernel with swap");
-		if (r < 0 && r != -ENOENT)
-			return cgroup_set(cgroup, CG_MEMORY, "memory.swap.max", text, error);
-	}
-	return resources->memory_reservation_bytes
-		       ? cgroup_set_u64(cgroup, CG_MEMORY, "memory.low", resources->memory_reservation_bytes, error)
-		       : 0;
-}
-
 static int apply_cpu(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
 {
 	char text[64], quota[24] = "max";
 	int r = 0;
 
+	if (resources->cpu_rt_period_us || resources->cpu_rt_runtime_us)
+		return error_set(error, SCOW_E_UNSUPPORTED, "cgroup v2 has no %s: it is of version 1 (controller cpu)",
+				 resources->cpu_rt_runtime_us ? "cpu.rt_runtime_us" : "cpu.rt_period_us");
 	if (resources->cpu_shares)
 		r = cgroup_set_u64(cgroup, CG_CPU, "cpu.weight", cgroup_weight_of_shares(resources->cpu_shares), error);
 	if (r == 0 && (resources->cpu_quota_us || resources->cpu_period_us)) {
-		if (resources->cpu_quota_us)
-			snprintf(quota, sizeof(quota), "%" PRIu64, resources->cpu_quota_us);
+		if (resources->cpu_quota_us > 0)
+			snprintf(quota, sizeof(quota), "%" PRId64, resources->cpu_quota_us);
 		snprintf(text, sizeof(text), "%s %" PRIu64, quota, resources->cpu_period_us ? resources->cpu_period_us : 100000);
 		r = cgroup_set(cgroup, CG_CPU, "cpu.max", text, error);
 	}
-	if (r == 0 && resources->cpuset_cpus)
-		r = cgroup_set(cgroup, CG_CPUSET, "cpuset.cpus", resources->cpuset_cpus, error);
-	if (r == 0 && resources->cpuset_mems)
-		r = cgroup_set(cgroup, CG_CPUSET, "cpuset.mems", resources->cpuset_mems, error);
-	return r;
+	return r < 0 ? r : cgroup_apply_cpuset(cgroup, resources, error);
 }
 
-static int apply_io_weight(struct cgroup *cgroup, unsigned int weight, scow_error **error)
+static int apply_io_weights(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
 {
-	/* BFQ takes v1's 10 to 1000 as they are; io.weight has 1 to 10000 (runtime-spec's conversion). */
-	if (cgroup_has_file(cgroup, CG_BLKIO, "io.bfq.weight") && !cgroup_has_file(cgroup, CG_BLKIO, "io.weight"))
-		return cgroup_set_u64(cgroup, CG_BLKIO, "io.bfq.weight", weight, error);
-	return cgroup_set_u64(cgroup, CG_BLKIO, "io.weight", weight <= 10 ? 1 : 1 + (weight - 10) * UINT64_C(9999) / 990, error);
+	/* BFQ takes v1's 10 to 1000 as they are; io.weight has 1 to 10000. */
+	bool bfq = cgroup_has_file(cgroup, CG_BLKIO, "io.bfq.weight") && !cgroup_has_file(cgroup, CG_BLKIO, "io.weight");
+	const char *file = bfq ? "io.bfq.weight" : "io.weight";
+
+	return cgroup_apply_io_weights(cgroup, resources, file, file, !bfq, error);
 }
 
 static int apply_io(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
@@ -305,8 +256,8 @@ static int apply_io(struct cgroup *cgroup, const struct spec_resources *resource
 	char text[64];
 	int r = 0;
 
-	if (resources->io_weight)
-		r = apply_io_weight(cgroup, resources->io_weight, error);
+	if (resources->io_weight || resources->n_io_weights)
+		r = apply_io_weights(cgroup, resources, error);
 	for (size_t i = 0; r == 0 && i < resources->n_io_limits; i++) {
 		const struct spec_io_limit *limit = &resources->io_limits[i];
 
@@ -320,12 +271,9 @@ static int apply_io(struct cgroup *cgroup, const struct spec_resources *resource
 
 int cgroup_v2_apply(struct cgroup *cgroup, const struct spec_resources *resources, scow_error **error)
 {
-	int r = apply_memory(cgroup, resources, error);
+	int r = apply_cpu(cgroup, resources, error);
 
-	r = r < 0 ? r : apply_cpu(cgroup, resources, error);
 	r = r < 0 ? r : apply_io(cgroup, resources, error);
-	if (r == 0 && resources->has_pids_max && resources->pids_max > 0)
-		r = cgroup_set_u64(cgroup, CG_PIDS, "pids.max", (uint64_t) resources->pids_max, error);
 	/* A plain user may load no device program, and has no devices but those whose nodes are given to it. */
 	if (r == 0 && resources->n_device_rules && !resources->devices_unrestricted && !cgroup->base->rootless)
 		r = cgroup_devices_attach(cgroup->into_fd, resources->device_rules, resources->n_device_rules, error);

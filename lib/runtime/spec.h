@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
+#include "engine/facts.h"
 
 enum spec_ns { SPEC_NS_PID, SPEC_NS_NETWORK, SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_MOUNT, SPEC_NS_CGROUP, SPEC_NS_USER, SPEC_NS_TIME, SPEC_NS_COUNT };
 enum spec_ns_mode { SPEC_NS_HOST, SPEC_NS_NEW, SPEC_NS_JOIN };
@@ -35,6 +36,9 @@ struct spec_mount {
 	bool recursive_read_only;   /* binds: mount_setattr(AT_RECURSIVE, RDONLY) */
 	bool create_source;         /* binds: make a directory where nothing is (-v) */
 	bool optional;              /* a file system that this kernel or user cannot have is skipped (mqueue) */
+	bool idmapped;              /* binds: files show with the ids of the container's user namespace, not the host's */
+	struct id_range *uid_map, *gid_map; /* binds: the same with a map of its own: id in the file system, id on the host; or NULL */
+	unsigned int n_uid_map, n_gid_map;
 };
 
 struct spec_device {
@@ -65,15 +69,41 @@ struct spec_io_limit {
 	uint64_t rate;
 };
 
+struct spec_io_weight {
+	unsigned int major, minor, weight; /* 10 to 1000 */
+};
+
+struct spec_hugepage_limit {
+	const char *page_size; /* "2MB" */
+	uint64_t bytes;
+};
+
+struct spec_rdma_limit {
+	const char *device;
+	int64_t handles, objects; /* -1: no limit */
+};
+
+struct spec_cgroup_setting {
+	const char *file, *value; /* "memory.high", a file of cgroup v2 */
+};
+
 /* A field that was not asked for is 0 (or NULL); has_* where 0 means something. */
 struct spec_resources {
 	uint64_t memory_bytes, memory_reservation_bytes;
 	int64_t memory_swap_bytes; bool has_memory_swap; /* memory and swap; -1 unlimited */
-	uint64_t cpu_quota_us, cpu_period_us, cpu_shares;
+	unsigned int memory_swappiness; bool has_memory_swappiness; /* v1 only */
+	bool oom_kill_disable;      /* v1 only */
+	int64_t cpu_quota_us;       /* -1 unlimited */
+	uint64_t cpu_period_us, cpu_shares;
+	uint64_t cpu_rt_period_us, cpu_rt_runtime_us; /* v1 only */
 	const char *cpuset_cpus, *cpuset_mems;
 	int64_t pids_max; bool has_pids_max; /* -1 unlimited */
 	unsigned int io_weight;
 	struct spec_io_limit *io_limits; size_t n_io_limits;
+	struct spec_io_weight *io_weights; size_t n_io_weights;
+	struct spec_hugepage_limit *hugepages; size_t n_hugepages;
+	struct spec_rdma_limit *rdma; size_t n_rdma;
+	struct spec_cgroup_setting *settings; size_t n_settings; /* v2 only, written last */
 	struct spec_device_rule *device_rules; size_t n_device_rules; /* in order, last match wins; first is usually deny all */
 	bool devices_unrestricted; /* privileged */
 };
@@ -114,6 +144,12 @@ struct spec {
 	struct spec_file *files; size_t n_files;
 
 	struct spec_namespace namespaces[SPEC_NS_COUNT];
+	/*
+	 * What its user namespace maps. Root's container: of one that is new or joined; layers and changes have the container's ids on the
+	 * disk, and show as these by idmapped mounts. A plain user's: in place of the engine's own map, if there are any.
+	 */
+	struct id_range *uid_map, *gid_map;
+	unsigned int n_uid_map, n_gid_map;
 
 	/* process */
 	char **args; size_t n_args;        /* NULL-terminated */
