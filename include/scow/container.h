@@ -136,8 +136,25 @@ SCOW_API void scow_container_config_set_memory_swap_bytes(scow_container_config 
 /** scow_container_config_set_memory_reservation_bytes() - soft limit. Since: 0.1. */
 SCOW_API void scow_container_config_set_memory_reservation_bytes(scow_container_config *config, uint64_t bytes);
 
+/** scow_container_config_set_memory_swappiness() - 0 to 100: how readily it is swapped out; -1 for the host's. cgroup v1 only. Since: 0.1. */
+SCOW_API void scow_container_config_set_memory_swappiness(scow_container_config *config, int percent);
+
+/** scow_container_config_set_oom_kill_disable() - 1: at its memory limit it waits, and is not killed. cgroup v1 only. Since: 0.1. */
+SCOW_API void scow_container_config_set_oom_kill_disable(scow_container_config *config, int disable);
+
 /** scow_container_config_set_cpu_millis() - thousandths of a CPU: 1500 is `--cpus 1.5`. Since: 0.1. */
 SCOW_API void scow_container_config_set_cpu_millis(scow_container_config *config, uint64_t millis);
+
+/**
+ * scow_container_config_set_cpu_quota() - CPU time of each period, where thousandths of a CPU will not do; not with set_cpu_millis()
+ * @quota_us:  1000 or more; -1 for no limit, 0 for the default
+ * @period_us: 1000 to 1000000; 0 for the default of 100000
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_set_cpu_quota(scow_container_config *config, int64_t quota_us, uint64_t period_us);
+
+/** scow_container_config_set_cpu_realtime() - time that real-time policies may take of each period; 0 for the default. cgroup v1 only. Since: 0.1. */
+SCOW_API void scow_container_config_set_cpu_realtime(scow_container_config *config, uint64_t runtime_us, uint64_t period_us);
 
 /** scow_container_config_set_cpu_shares() - relative weight, 2 to 262144; 1024 is the usual one. Since: 0.1. */
 SCOW_API void scow_container_config_set_cpu_shares(scow_container_config *config, uint64_t shares);
@@ -150,6 +167,24 @@ SCOW_API void scow_container_config_set_pids_max(scow_container_config *config, 
 
 /** scow_container_config_set_io_weight() - 10 to 1000; 0 for the default. Since: 0.1. */
 SCOW_API void scow_container_config_set_io_weight(scow_container_config *config, unsigned int weight);
+
+/** scow_container_config_add_io_weight() - the same for one block device of the host. Since: 0.1. */
+SCOW_API void scow_container_config_add_io_weight(scow_container_config *config, const char *device, unsigned int weight);
+
+/** scow_container_config_add_hugepage_limit() - @page_size: "2MB", "1GB". Since: 0.1. See: the kernel's hugetlb controller. */
+SCOW_API void scow_container_config_add_hugepage_limit(scow_container_config *config, const char *page_size, uint64_t bytes);
+
+/** scow_container_config_add_rdma_limit() - @device: "mlx5_0"; -1 for no limit. Since: 0.1. See: the kernel's rdma controller. */
+SCOW_API void scow_container_config_add_rdma_limit(scow_container_config *config, const char *device, int64_t handles, int64_t objects);
+
+/**
+ * scow_container_config_set_cgroup_setting() - a file of a cgroup v2 controller, by its name
+ * @file:  "memory.high", "memory.oom.group", "misc.max"; of the memory, pids, cpu, io, cpuset, hugetlb, rdma and misc controllers
+ *
+ * Written after all other limits. On a host whose controllers are of cgroup v1 the start fails with SCOW_E_UNSUPPORTED.
+ * Since: 0.1.  See: the kernel's admin-guide/cgroup-v2.
+ */
+SCOW_API void scow_container_config_set_cgroup_setting(scow_container_config *config, const char *file, const char *value);
 
 typedef enum scow_io_limit { SCOW_IO_READ_BPS = 0, SCOW_IO_WRITE_BPS = 1, SCOW_IO_READ_IOPS = 2, SCOW_IO_WRITE_IOPS = 3 } scow_io_limit;
 

@@ -213,6 +213,35 @@ int build_devices(struct build *b, scow_error **error)
 	return r < 0 ? r : add_rules(b, error);
 }
 
+static int find_block_device(const char *path, struct stat *st, scow_error **error)
+{
+	if (stat(path, st) < 0)
+		return error_errno(error, errno, "stat", "look up device '%s' for an i/o limit", path);
+	if (!S_ISBLK(st->st_mode))
+		return error_set(error, SCOW_E_INVALID, "'%s' is not a block device, so that its i/o cannot be limited", path);
+	return 0;
+}
+
+static int build_io_weights(struct build *b, scow_error **error)
+{
+	struct spec_resources *out = &b->spec->resources;
+
+	for (size_t i = 0; i < b->config->n_io_weights; i++) {
+		const struct config_io_weight *wish = &b->config->io_weights[i];
+		struct spec_io_weight *weight;
+		struct stat st;
+		int r = find_block_device(wish->device, &st, error);
+
+		if (r < 0)
+			return r;
+		weight = arena_append(&b->spec->arena, &out->io_weights, &out->n_io_weights, sizeof(*weight));
+		if (!weight)
+			return error_oom(error);
+		*weight = (struct spec_io_weight){ major(st.st_rdev), minor(st.st_rdev), wish->weight };
+	}
+	return 0;
+}
+
 static int build_io_limits(struct build *b, scow_error **error)
 {
 	struct spec_resources *out = &b->spec->resources;
@@ -222,11 +251,10 @@ static int build_io_limits(struct build *b, scow_error **error)
 		struct spec_io_limit *limit;
 		struct stat st;
 
-		if (stat(wish->device, &st) < 0)
-			return error_errno(error, errno, "stat", "look up device '%s' for an i/o limit", wish->device);
-		if (!S_ISBLK(st.st_mode))
-			return error_set(error, SCOW_E_INVALID, "'%s' is not a block device, so that its i/o cannot be limited",
-					 wish->device);
+		int r = find_block_device(wish->device, &st, error);
+
+		if (r < 0)
+			return r;
 		limit = arena_append(&b->spec->arena, &out->io_limits, &out->n_io_limits, sizeof(*limit));
 		if (!limit)
 			return error_oom(error);
@@ -235,10 +263,42 @@ static int build_io_limits(struct build *b, scow_error **error)
 	return 0;
 }
 
+/* What few ask for. Strings are the config's, copied. */
+static bool build_named_limits(struct build *b)
+{
+	const scow_container_config *config = b->config;
+	struct spec_resources *out = &b->spec->resources;
+	struct arena *arena = &b->spec->arena;
+
+	for (size_t i = 0; i < config->n_hugepages; i++) {
+		struct spec_hugepage_limit *limit = arena_append(arena, &out->hugepages, &out->n_hugepages, sizeof(*limit));
+
+		if (limit)
+			*limit = (struct spec_hugepage_limit){ arena_strdup(arena, config->hugepages[i].page_size),
+							       config->hugepages[i].bytes };
+	}
+	for (size_t i = 0; i < config->n_rdma; i++) {
+		struct spec_rdma_limit *limit = arena_append(arena, &out->rdma, &out->n_rdma, sizeof(*limit));
+
+		if (limit)
+			*limit = (struct spec_rdma_limit){ arena_strdup(arena, config->rdma[i].device), config->rdma[i].handles,
+							   config->rdma[i].objects };
+	}
+	for (size_t i = 0; i < config->n_cgroup_settings; i++) {
+		struct spec_cgroup_setting *setting = arena_append(arena, &out->settings, &out->n_settings, sizeof(*setting));
+
+		if (setting)
+			*setting = (struct spec_cgroup_setting){ arena_strdup(arena, config->cgroup_settings[i].name),
+								 arena_strdup(arena, config->cgroup_settings[i].value) };
+	}
+	return !arena_failed(arena);
+}
+
 int build_resources(struct build *b, scow_error **error)
 {
 	const scow_container_config *config = b->config;
 	struct spec_resources *out = &b->spec->resources;
+	int r;
 
 	out->memory_bytes = config->memory_bytes;
 	out->memory_reservation_bytes = config->memory_reservation_bytes;
@@ -246,13 +306,24 @@ int build_resources(struct build *b, scow_error **error)
 	out->has_memory_swap = config->has_memory_swap;
 	if (config->cpu_millis) {
 		out->cpu_period_us = 100000;
-		out->cpu_quota_us = config->cpu_millis * 100;
+		out->cpu_quota_us = (int64_t) config->cpu_millis * 100;
+	} else {
+		out->cpu_period_us = config->cpu_period_us;
+		out->cpu_quota_us = config->cpu_quota_us;
 	}
+	out->cpu_rt_period_us = config->cpu_rt_period_us;
+	out->cpu_rt_runtime_us = config->cpu_rt_runtime_us;
+	out->memory_swappiness = config->memory_swappiness;
+	out->has_memory_swappiness = config->has_memory_swappiness;
+	out->oom_kill_disable = config->oom_kill_disable;
 	out->cpu_shares = config->cpu_shares;
 	out->cpuset_cpus = arena_strdup(&b->spec->arena, config->cpuset_cpus);
 	out->cpuset_mems = arena_strdup(&b->spec->arena, config->cpuset_mems);
 	out->pids_max = config->pids_max;
 	out->has_pids_max = config->has_pids_max;
 	out->io_weight = config->io_weight;
-	return build_io_limits(b, error);
+	if (!build_named_limits(b))
+		return error_oom(error);
+	r = build_io_weights(b, error);
+	return r < 0 ? r : build_io_limits(b, error);
 }

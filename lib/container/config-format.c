@@ -294,13 +294,56 @@ static void put_io_limits(struct writer *w, const scow_container_config *config)
 	}
 }
 
+static void put_more_limits(struct writer *w, const scow_container_config *config)
+{
+	bool weights = false, pages = false, rdma = false;
+
+	for (size_t i = 0; i < config->n_io_weights; i++) {
+		open_once(w, "BlkioWeightDevice", '[', &weights);
+		open_group(w, NULL, '{');
+		put_string(w, "Path", config->io_weights[i].device);
+		put_number(w, "Weight", config->io_weights[i].weight);
+		close_group(w, '}');
+	}
+	if (weights)
+		close_group(w, ']');
+	for (size_t i = 0; i < config->n_hugepages; i++) {
+		open_once(w, "HugepageLimits", '[', &pages);
+		open_group(w, NULL, '{');
+		put_string(w, "PageSize", config->hugepages[i].page_size);
+		put_number(w, "Limit", (int64_t) config->hugepages[i].bytes);
+		close_group(w, '}');
+	}
+	if (pages)
+		close_group(w, ']');
+	for (size_t i = 0; i < config->n_rdma; i++) {
+		open_once(w, "RdmaLimits", '[', &rdma);
+		open_group(w, NULL, '{');
+		put_string(w, "Device", config->rdma[i].device);
+		put_number(w, "HcaHandles", config->rdma[i].handles);
+		put_number(w, "HcaObjects", config->rdma[i].objects);
+		close_group(w, '}');
+	}
+	if (rdma)
+		close_group(w, ']');
+	put_map(w, "CgroupConf", config->cgroup_settings, config->n_cgroup_settings);
+}
+
 static void put_resources(struct writer *w, const scow_container_config *config)
 {
 	put_count(w, "Memory", config->memory_bytes);
 	if (config->has_memory_swap)
 		put_number(w, "MemorySwap", config->memory_swap_bytes);
 	put_count(w, "MemoryReservation", config->memory_reservation_bytes);
+	if (config->has_memory_swappiness)
+		put_number(w, "MemorySwappiness", config->memory_swappiness);
+	put_true(w, "OomKillDisable", config->oom_kill_disable);
 	put_count(w, "NanoCpus", config->cpu_millis * 1000000);
+	if (config->cpu_quota_us)
+		put_number(w, "CpuQuota", config->cpu_quota_us);
+	put_count(w, "CpuPeriod", config->cpu_period_us);
+	put_count(w, "CpuRealtimeRuntime", config->cpu_rt_runtime_us);
+	put_count(w, "CpuRealtimePeriod", config->cpu_rt_period_us);
 	put_count(w, "CpuShares", config->cpu_shares);
 	put_string(w, "CpusetCpus", config->cpuset_cpus);
 	put_string(w, "CpusetMems", config->cpuset_mems);
@@ -308,6 +351,7 @@ static void put_resources(struct writer *w, const scow_container_config *config)
 		put_number(w, "PidsLimit", config->pids_max);
 	put_count(w, "BlkioWeight", config->io_weight);
 	put_io_limits(w, config);
+	put_more_limits(w, config);
 	if (config->has_oom_score_adj)
 		put_number(w, "OomScoreAdj", config->oom_score_adj);
 	put_count(w, "ShmSize", config->shm_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fields of HostConfig in a config's document: mounts, limits, security and namespaces, in the shapes that Docker's clients
- * send them. See config-json.c for the rules.
+ * The fields of HostConfig in a config's document: mounts, security and namespaces, in the shapes that Docker's clients
+ * send them; config-json-limits.c has the limits. See config-json.c for the rules.
  */
 #include "container/config-json.h"
 
@@ -185,70 +185,6 @@ static void read_mounts(struct reader *reader, const cJSON *item)
 	cJSON_ArrayForEach(child, item) read_mount(reader, child);
 }
 
-static void read_nano_cpus(struct reader *reader, const cJSON *item)
-{
-	int64_t nano;
-
-	if (!number_read(item, &nano) || nano < 0)
-		return reader_refuse(reader, SCOW_E_INVALID, "expected a number of billionths");
-	if (nano % 1000000)
-		return reader_refuse(reader, SCOW_E_UNSUPPORTED, "finer than a thousandth of a CPU");
-	scow_container_config_set_cpu_millis(reader->config, (uint64_t) nano / 1000000);
-}
-
-static const char *object_string(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-static void read_io_limits(struct reader *reader, const cJSON *item, scow_io_limit kind)
-{
-	const cJSON *child;
-
-	if (!cJSON_IsArray(item))
-		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item)
-	{
-		int64_t rate;
-
-		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Rate"), &rate) || rate < 0)
-			return reader_refuse(reader, SCOW_E_INVALID, "expected a Path and a Rate");
-		scow_container_config_add_io_limit(reader->config, kind, object_string(child, "Path"), (uint64_t) rate);
-	}
-}
-
-static void read_io_read_bps(struct reader *reader, const cJSON *item)
-{
-	read_io_limits(reader, item, SCOW_IO_READ_BPS);
-}
-
-static void read_io_write_bps(struct reader *reader, const cJSON *item)
-{
-	read_io_limits(reader, item, SCOW_IO_WRITE_BPS);
-}
-
-static void read_io_read_iops(struct reader *reader, const cJSON *item)
-{
-	read_io_limits(reader, item, SCOW_IO_READ_IOPS);
-}
-
-static void read_io_write_iops(struct reader *reader, const cJSON *item)
-{
-	read_io_limits(reader, item, SCOW_IO_WRITE_IOPS);
-}
-
-static void read_io_weight(scow_container_config *config, uint64_t weight)
-{
-	scow_container_config_set_io_weight(config, weight > 1000000 ? 1000000 : (unsigned int) weight);
-}
-
-static void read_oom_score_adj(scow_container_config *config, int64_t score)
-{
-	scow_container_config_set_oom_score_adj(config, score > 1000000 || score < -1000000 ? 1000000 : (int) score);
-}
-
 static void read_devices(struct reader *reader, const cJSON *item)
 {
 	const cJSON *child;
@@ -256,25 +192,8 @@ static void read_devices(struct reader *reader, const cJSON *item)
 	if (!cJSON_IsArray(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
 	cJSON_ArrayForEach(child, item)
-		scow_container_config_add_device(reader->config, object_string(child, "PathOnHost"),
-						 object_string(child, "PathInContainer"), object_string(child, "CgroupPermissions"));
-}
-
-static void read_ulimits(struct reader *reader, const cJSON *item)
-{
-	const cJSON *child;
-
-	if (!cJSON_IsArray(item))
-		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item)
-	{
-		int64_t soft, hard;
-
-		if (!number_read(cJSON_GetObjectItemCaseSensitive(child, "Soft"), &soft) ||
-		    !number_read(cJSON_GetObjectItemCaseSensitive(child, "Hard"), &hard))
-			return reader_refuse(reader, SCOW_E_INVALID, "expected a Name, and numbers for Soft and Hard");
-		scow_container_config_add_ulimit(reader->config, object_string(child, "Name"), soft, hard);
-	}
+		scow_container_config_add_device(reader->config, json_member_string(child, "PathOnHost"),
+						 json_member_string(child, "PathInContainer"), json_member_string(child, "CgroupPermissions"));
 }
 
 /* "name=value" and "name:value" are both in use. */
@@ -373,25 +292,9 @@ NAMESPACE_READER(read_cgroupns_mode, SCOW_NAMESPACE_CGROUP)
 NAMESPACE_READER(read_network_mode, SCOW_NAMESPACE_NETWORK)
 NAMESPACE_READER(read_time_mode, SCOW_NAMESPACE_TIME)
 
-static void read_cpuset_cpus(scow_container_config *config, const char *cpus)
-{
-	scow_container_config_set_cpuset(config, cpus, config->cpuset_mems);
-}
-
-static void read_cpuset_mems(scow_container_config *config, const char *nodes)
-{
-	scow_container_config_set_cpuset(config, config->cpuset_cpus, nodes);
-}
-
-static void read_swappiness(struct reader *reader, const cJSON *item)
-{
-	if (!is_empty(item) && item->valuedouble != -1)
-		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
-}
-
 static void read_log_config(struct reader *reader, const cJSON *item)
 {
-	const char *type = object_string(item, "Type");
+	const char *type = json_member_string(item, "Type");
 	const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "Config");
 
 	if (type && *type)
@@ -402,7 +305,7 @@ static void read_log_config(struct reader *reader, const cJSON *item)
 
 static void read_restart_policy(struct reader *reader, const cJSON *item)
 {
-	const char *name = object_string(item, "Name");
+	const char *name = json_member_string(item, "Name");
 	const cJSON *count = cJSON_GetObjectItemCaseSensitive(item, "MaximumRetryCount");
 	int64_t retries = 0;
 
@@ -433,22 +336,8 @@ const struct field host_fields[] = {
 	{ "Binds", FIELD_EACH, { .string = read_bind } },
 	{ "Mounts", FIELD_READ, { .read = read_mounts } },
 	{ "Tmpfs", FIELD_READ, { .read = read_tmpfs } },
-	{ "Memory", FIELD_U64, { .u64 = scow_container_config_set_memory_bytes } },
-	{ "MemorySwap", FIELD_I64, { .i64 = scow_container_config_set_memory_swap_bytes } },
-	{ "MemoryReservation", FIELD_U64, { .u64 = scow_container_config_set_memory_reservation_bytes } },
-	{ "NanoCpus", FIELD_READ, { .read = read_nano_cpus } },
-	{ "CpuShares", FIELD_U64, { .u64 = scow_container_config_set_cpu_shares } },
-	{ "CpusetCpus", FIELD_STRING, { .string = read_cpuset_cpus } },
-	{ "CpusetMems", FIELD_STRING, { .string = read_cpuset_mems } },
-	{ "PidsLimit", FIELD_I64, { .i64 = scow_container_config_set_pids_max } },
-	{ "BlkioWeight", FIELD_U64, { .u64 = read_io_weight } },
-	{ "BlkioDeviceReadBps", FIELD_READ, { .read = read_io_read_bps } },
-	{ "BlkioDeviceWriteBps", FIELD_READ, { .read = read_io_write_bps } },
-	{ "BlkioDeviceReadIOps", FIELD_READ, { .read = read_io_read_iops } },
-	{ "BlkioDeviceWriteIOps", FIELD_READ, { .read = read_io_write_iops } },
 	{ "Devices", FIELD_READ, { .read = read_devices } },
 	{ "DeviceCgroupRules", FIELD_EACH, { .string = scow_container_config_add_device_rule } },
-	{ "Ulimits", FIELD_READ, { .read = read_ulimits } },
 	{ "CapAdd", FIELD_EACH, { .string = scow_container_config_add_capability } },
 	{ "CapDrop", FIELD_EACH, { .string = scow_container_config_drop_capability } },
 	{ "SecurityOpt", FIELD_EACH, { .string = read_security_opt } },
@@ -466,12 +355,9 @@ const struct field host_fields[] = {
 	{ "NetworkMode", FIELD_STRING, { .string = read_network_mode } },
 	{ "TimeMode", FIELD_STRING, { .string = read_time_mode } },
 	{ "Init", FIELD_FLAG, { .flag = scow_container_config_set_init } },
-	{ "OomScoreAdj", FIELD_I64, { .i64 = read_oom_score_adj } },
 	{ "ShmSize", FIELD_U64, { .u64 = scow_container_config_set_shm_bytes } },
 	{ "AutoRemove", FIELD_FLAG, { .flag = scow_container_config_set_ephemeral } },
-	{ "CgroupParent", FIELD_STRING, { .string = scow_container_config_set_cgroup_parent } },
 	{ "Annotations", FIELD_READ, { .read = read_annotations } },
-	{ "MemorySwappiness", FIELD_READ, { .read = read_swappiness } },
 	{ "LogConfig", FIELD_READ, { .read = read_log_config } },
 	{ "RestartPolicy", FIELD_READ, { .read = read_restart_policy } },
 	{ "Runtime", FIELD_STRING, { .string = read_runtime } },

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The config as a document in the shape of Docker's container-create request: reading. config-json-host.c has
- * the fields of HostConfig, config-format.c writes.
+ * The config as a document in the shape of Docker's container-create request: reading. config-json-host.c and
+ * config-json-limits.c have the fields of HostConfig, config-format.c writes.
  *
  * Every value goes through the setter of its field, so a document can say no more than a program can; errors
  * carry the field's path. A field that is not known, or not built yet, is refused unless it has its empty value:
  * Docker's clients send all of them.
  *
- * Fields of ours that Docker does not have: Name (as in its inspect), HostConfig.TimeMode, fractions in
- * StopTimeout, and "Options" of a bind mount.
+ * Fields of ours that Docker does not have: Name (as in its inspect), HostConfig.TimeMode, HugepageLimits, RdmaLimits and
+ * CgroupConf (podman's) there, fractions in StopTimeout, and "Options" of a bind mount.
  */
 #include "container/config-json.h"
 
@@ -104,24 +104,21 @@ static void read_field(struct reader *reader, const struct field *field, const c
 	}
 }
 
-/* All members of @object by the table; @prefix is the object's own path with a dot, or "". */
-static void read_members(struct reader *reader, const char *prefix, const struct field *fields, size_t n_fields, const cJSON *object)
+static const struct field *find_field(const struct field *fields, size_t n_fields, const char *name)
 {
-	const cJSON *item;
+	for (size_t i = 0; i < n_fields; i++)
+		if (strcmp(fields[i].name, name) == 0)
+			return &fields[i];
+	return NULL;
+}
 
-	cJSON_ArrayForEach(item, object)
-	{
-		const struct field *field = NULL;
-
-		for (size_t i = 0; i < n_fields && !field; i++)
-			if (strcmp(fields[i].name, item->string) == 0)
-				field = &fields[i];
-		snprintf(reader->path, sizeof(reader->path), "%s%s", prefix, item->string);
-		if (field && !cJSON_IsNull(item))
-			read_field(reader, field, item);
-		else if (!field && !is_empty(item))
-			reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
-	}
+static void read_member(struct reader *reader, const struct field *field, const char *prefix, const cJSON *item)
+{
+	snprintf(reader->path, sizeof(reader->path), "%s%s", prefix, item->string);
+	if (field && !cJSON_IsNull(item))
+		read_field(reader, field, item);
+	else if (!field && !is_empty(item))
+		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version cannot honour it");
 }
 
 /* ---- fields with a shape of their own ---- */
@@ -263,9 +260,16 @@ static void read_healthcheck(struct reader *reader, const cJSON *item)
 
 static void read_host_config(struct reader *reader, const cJSON *item)
 {
+	const cJSON *child;
+
 	if (!cJSON_IsObject(item))
 		return reader_refuse(reader, SCOW_E_INVALID, "expected an object");
-	read_members(reader, "HostConfig.", host_fields, n_host_fields, item);
+	cJSON_ArrayForEach(child, item)
+	{
+		const struct field *field = find_field(host_fields, n_host_fields, child->string);
+
+		read_member(reader, field ? field : find_field(limit_fields, n_limit_fields, child->string), "HostConfig.", child);
+	}
 }
 
 /* Clients name the network of HostConfig.NetworkMode here too; only what they say of it would count. */
@@ -307,6 +311,7 @@ int scow_container_config_from_json(const char *json, scow_container_config **ou
 	scow_error *malformed = NULL;
 	_cleanup_json_ cJSON *document = NULL;
 	struct reader reader = { .config = config };
+	const cJSON *item;
 	int r;
 
 	if (!config)
@@ -323,7 +328,7 @@ int scow_container_config_from_json(const char *json, scow_container_config **ou
 	if (!cJSON_IsObject(document))
 		return error_set(error, SCOW_E_INVALID, "container config: expected an object");
 	config->field = reader.path;
-	read_members(&reader, "", top_fields, ARRAY_SIZE(top_fields), document);
+	cJSON_ArrayForEach(item, document) read_member(&reader, find_field(top_fields, ARRAY_SIZE(top_fields), item->string), "", item);
 	config->field = NULL;
 	r = config_check_stored(config, error);
 	if (r < 0)

@@ -39,6 +39,11 @@ struct field {
 /* HostConfig's own fields, config-json-host.c. */
 extern const struct field host_fields[];
 extern const size_t n_host_fields;
+/* The rest of them, config-json-limits.c. */
+extern const struct field limit_fields[];
+extern const size_t n_limit_fields;
+/* A member's text, or NULL. */
+const char *json_member_string(const cJSON *object, const char *name);
 
 /* Keeps @reason as the error of the field being read. */
 void reader_refuse(struct reader *reader, scow_status status, const char *reason);

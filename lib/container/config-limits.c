@@ -12,6 +12,7 @@
 #include "container/config-internal.h"
 #include "container/options.h"
 #include "runtime/caps.h"
+#include "runtime/cgroup.h"
 
 /* ---- resources ---- */
 
@@ -46,6 +47,22 @@ void scow_container_config_set_memory_reservation_bytes(scow_container_config *c
 		config->memory_reservation_bytes = bytes;
 }
 
+void scow_container_config_set_memory_swappiness(scow_container_config *config, int percent)
+{
+	if (!config)
+		return;
+	if (percent < -1 || percent > 100)
+		return REFUSE(config, "%d is not a swappiness of 0 to 100", percent);
+	config->memory_swappiness = percent < 0 ? 0 : (unsigned int) percent;
+	config->has_memory_swappiness = percent >= 0;
+}
+
+void scow_container_config_set_oom_kill_disable(scow_container_config *config, int disable)
+{
+	if (config)
+		config->oom_kill_disable = disable;
+}
+
 void scow_container_config_set_cpu_millis(scow_container_config *config, uint64_t millis)
 {
 	if (!config)
@@ -53,6 +70,30 @@ void scow_container_config_set_cpu_millis(scow_container_config *config, uint64_
 	if ((millis && millis < 10) || millis > UINT32_MAX)
 		return REFUSE(config, "%llu thousandths of a CPU: at least 10 (0.01) are needed", (unsigned long long) millis);
 	config->cpu_millis = millis;
+}
+
+/* The kernel's own bounds, as Docker checks them. */
+void scow_container_config_set_cpu_quota(scow_container_config *config, int64_t quota_us, uint64_t period_us)
+{
+	if (!config)
+		return;
+	if (quota_us < -1 || (quota_us > 0 && quota_us < 1000) || quota_us > CONFIG_NUMBER_MAX)
+		return REFUSE(config, "%lld us of CPU time: at least 1000 are needed, -1 is no limit", (long long) quota_us);
+	if (period_us && (period_us < 1000 || period_us > 1000000))
+		return REFUSE(config, "%llu us is not a period of 1000 to 1000000", (unsigned long long) period_us);
+	config->cpu_quota_us = quota_us;
+	config->cpu_period_us = period_us;
+}
+
+void scow_container_config_set_cpu_realtime(scow_container_config *config, uint64_t runtime_us, uint64_t period_us)
+{
+	if (!config)
+		return;
+	if (runtime_us > CONFIG_NUMBER_MAX || period_us > CONFIG_NUMBER_MAX)
+		return REFUSE(config, "%llu us is out of range",
+			      (unsigned long long) (runtime_us > CONFIG_NUMBER_MAX ? runtime_us : period_us));
+	config->cpu_rt_runtime_us = runtime_us;
+	config->cpu_rt_period_us = period_us;
 }
 
 void scow_container_config_set_cpu_shares(scow_container_config *config, uint64_t shares)
@@ -86,13 +127,96 @@ void scow_container_config_set_pids_max(scow_container_config *config, int64_t p
 	config->has_pids_max = pids != 0;
 }
 
+static bool io_weight_is_valid(scow_container_config *config, const char *setter, unsigned int weight)
+{
+	if (weight && (weight < 10 || weight > 1000))
+		return REFUSE_AS(config, setter, "%u is not a weight of 10 to 1000", weight), false;
+	return true;
+}
+
 void scow_container_config_set_io_weight(scow_container_config *config, unsigned int weight)
+{
+	if (config && io_weight_is_valid(config, __func__, weight))
+		config->io_weight = weight;
+}
+
+void scow_container_config_add_io_weight(scow_container_config *config, const char *device, unsigned int weight)
+{
+	struct config_io_weight *slot = NULL;
+	const char *path;
+
+	if (!config || !(path = config_clean_path(config, __func__, device)))
+		return;
+	if (!weight)
+		return REFUSE(config, "no weight for '%s'", path);
+	if (!io_weight_is_valid(config, __func__, weight))
+		return;
+	for (size_t i = 0; i < config->n_io_weights; i++)
+		if (str_eq(config->io_weights[i].device, path))
+			slot = &config->io_weights[i];
+	if (!slot)
+		slot = arena_append(&config->arena, &config->io_weights, &config->n_io_weights, sizeof(*slot));
+	if (slot)
+		*slot = (struct config_io_weight){ path, weight };
+}
+
+/* "2MB", "1GB", "64KB": as the kernel names its files. */
+static bool page_size_is_valid(const char *size)
+{
+	size_t digits = strspn(size, "0123456789");
+
+	return digits && digits < 8 && *size != '0' &&
+	       (str_eq(size + digits, "KB") || str_eq(size + digits, "MB") || str_eq(size + digits, "GB"));
+}
+
+void scow_container_config_add_hugepage_limit(scow_container_config *config, const char *page_size, uint64_t bytes)
+{
+	struct config_hugepages *slot = NULL;
+
+	if (!config)
+		return;
+	if (!page_size || !page_size_is_valid(page_size))
+		return REFUSE(config, "'%s' is not a size of pages such as '2MB'", page_size ? page_size : "");
+	if (bytes > CONFIG_NUMBER_MAX)
+		return REFUSE(config, "%llu bytes are too many", (unsigned long long) bytes);
+	for (size_t i = 0; i < config->n_hugepages; i++)
+		if (str_eq(config->hugepages[i].page_size, page_size))
+			slot = &config->hugepages[i];
+	if (!slot)
+		slot = arena_append(&config->arena, &config->hugepages, &config->n_hugepages, sizeof(*slot));
+	if (slot)
+		*slot = (struct config_hugepages){ arena_strdup(&config->arena, page_size), bytes };
+}
+
+void scow_container_config_add_rdma_limit(scow_container_config *config, const char *device, int64_t handles, int64_t objects)
+{
+	struct config_rdma *slot = NULL;
+
+	if (!config)
+		return;
+	if (!device || !name_is_clean(device) || strlen(device) > 64)
+		return REFUSE(config, "'%.80s' is not the name of an rdma device", device ? device : "");
+	if (handles < -1 || objects < -1 || handles > INT32_MAX || objects > INT32_MAX)
+		return REFUSE(config, "'%s': %lld handles and %lld objects: -1 is no limit", device, (long long) handles,
+			      (long long) objects);
+	for (size_t i = 0; i < config->n_rdma; i++)
+		if (str_eq(config->rdma[i].device, device))
+			slot = &config->rdma[i];
+	if (!slot)
+		slot = arena_append(&config->arena, &config->rdma, &config->n_rdma, sizeof(*slot));
+	if (slot)
+		*slot = (struct config_rdma){ arena_strdup(&config->arena, device), handles, objects };
+}
+
+void scow_container_config_set_cgroup_setting(scow_container_config *config, const char *file, const char *value)
 {
 	if (!config)
 		return;
-	if (weight && (weight < 10 || weight > 1000))
-		return REFUSE(config, "%u is not a weight of 10 to 1000", weight);
-	config->io_weight = weight;
+	if (!file || !cgroup_is_setting(file))
+		return REFUSE(config, "'%.80s' is not a setting of a cgroup v2 controller such as 'memory.high'", file ? file : "");
+	if (!value || !*value || text_has_control(value))
+		return REFUSE(config, "'%s' has no proper value", file);
+	config_put_pair(config, &config->cgroup_settings, &config->n_cgroup_settings, file, value);
 }
 
 void scow_container_config_add_io_limit(scow_container_config *config, scow_io_limit kind, const char *device, uint64_t rate)

@@ -100,6 +100,9 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 		return error_set(error, SCOW_E_INVALID,
 				 "the limit on memory and swap together (%lld bytes) is smaller than the one on memory (%llu)",
 				 (long long) config->memory_swap_bytes, (unsigned long long) memory);
+	if (config->cpu_millis && (config->cpu_quota_us || config->cpu_period_us))
+		return error_set(error, SCOW_E_INVALID, "conflicting options: a number of CPUs, and a %s",
+				 config->cpu_quota_us ? "quota of CPU time" : "period for CPU time");
 	if (memory && config->memory_reservation_bytes > memory)
 		return error_set(error, SCOW_E_INVALID, "the memory reservation (%llu bytes) is larger than the limit (%llu)",
 				 (unsigned long long) config->memory_reservation_bytes, (unsigned long long) memory);

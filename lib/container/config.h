@@ -39,6 +39,19 @@ struct config_io_limit {
 	uint64_t rate;
 };
 
+struct config_io_weight {
+	const char *device;
+	unsigned int weight;
+};
+struct config_hugepages {
+	const char *page_size; /* "2MB" */
+	uint64_t bytes;
+};
+struct config_rdma {
+	const char *device;
+	int64_t handles, objects; /* -1: no limit */
+};
+
 struct scow_container_config {
 	struct arena arena;
 	scow_error *error;             /* the first bad value */
@@ -58,11 +71,19 @@ struct scow_container_config {
 	const char **device_rules; size_t n_device_rules;
 	struct config_ulimit *ulimits; size_t n_ulimits;
 	struct config_io_limit *io_limits; size_t n_io_limits;
+	struct config_io_weight *io_weights; size_t n_io_weights;
+	struct config_hugepages *hugepages; size_t n_hugepages;
+	struct config_rdma *rdma; size_t n_rdma;
+	struct config_pair *cgroup_settings; size_t n_cgroup_settings; /* files of cgroup v2 */
 	const char *namespaces[CONFIG_NAMESPACES]; /* by scow_namespace; NULL: default */
 	bool ephemeral, tty, open_stdin, init, read_only, no_new_privileges, unmasked_paths, privileged;
 	int stop_timeout_ms; bool has_stop_timeout;
 	uint64_t shm_bytes, memory_bytes, memory_reservation_bytes, cpu_millis, cpu_shares;
+	uint64_t cpu_period_us, cpu_rt_period_us, cpu_rt_runtime_us;
+	int64_t cpu_quota_us; /* -1: no limit */
 	int64_t memory_swap_bytes; bool has_memory_swap;
+	unsigned int memory_swappiness; bool has_memory_swappiness;
+	bool oom_kill_disable;
 	int64_t pids_max; bool has_pids_max;
 	unsigned int io_weight;
 	int oom_score_adj; bool has_oom_score_adj;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "container/build.h"
@@ -30,6 +31,10 @@ static const char *const limits[] = {
 	"BlkioWeight",
 	"CpuQuota",
 	"CpuPeriod",
+	"CpuRealtimeRuntime",
+	"CpuRealtimePeriod",
+	"MemorySwappiness",
+	"BlkioWeightDevice",
 	"BlkioDeviceReadBps",
 	"BlkioDeviceReadIOps",
 	"BlkioDeviceWriteBps",
@@ -233,8 +238,10 @@ static int update_locked(struct update *update, scow_error **error)
 	/* One that waits to be restarted gets its limits then. */
 	if (r == 0 && update->limits && container_runs(row.state) && row.pid)
 		r = change_cgroup(update, &row, error);
+	FAULT_POINT("update.applied");
 	if (r == 0)
 		r = store(update, error);
+	FAULT_POINT("update.stored");
 	if (r == 0)
 		tell_policy(update, &row);
 	return r;
