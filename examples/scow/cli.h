@@ -117,6 +117,9 @@ struct run_options {
 	const char *restart, *log_driver, *detach_keys, *health_cmd, *health_interval, *health_timeout, *health_start_period,
 		*health_start_interval;
 	struct number health_retries;
+	bool oom_kill_disable;
+	struct list blkio_weights, cgroup_conf;
+	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
 	struct list log_options;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;

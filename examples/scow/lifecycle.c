@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is done to containers that exist: pause, unpause, restart, rename, update, top. */
-#include "cli.h"
+#include "limit_options.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -71,19 +71,24 @@ static int rename_container(struct cli *cli, void *target, int argc, char **argv
 
 /* ---- update ---- */
 
-#define AT(field) offsetof(struct run_options, field)
-
 static const struct option update_table[] = {
-	{ "blkio-weight", 0, OPTION_NUMBER, "uint16", "Block IO weight, 10 to 1000", AT(blkio_weight) },
-	{ "cpu-shares", 'c', OPTION_NUMBER, "int", "CPU shares (relative weight)", AT(cpu_shares) },
-	{ "cpus", 0, OPTION_TEXT, "decimal", "Number of CPUs", AT(cpus) },
-	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
-	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
-	{ "memory", 'm', OPTION_BYTES, "bytes", "Memory limit", AT(memory) },
-	{ "memory-reservation", 0, OPTION_BYTES, "bytes", "Memory soft limit", AT(memory_reservation) },
-	{ "memory-swap", 0, OPTION_BYTES, "bytes", "Memory and swap together; -1 for unlimited swap", AT(memory_swap) },
-	{ "pids-limit", 0, OPTION_NUMBER, "int", "Limit of processes and threads; -1 for none", AT(pids) },
-	{ "restart", 0, OPTION_TEXT, "string", "Restart policy (no|on-failure[:N]|always|unless-stopped)", AT(restart) },
+	ROW_BLKIO_WEIGHT,
+	ROW_BLKIO_WEIGHT_DEVICE,
+	ROW_CPU_PERIOD,
+	ROW_CPU_QUOTA,
+	ROW_CPU_RT_PERIOD,
+	ROW_CPU_RT_RUNTIME,
+	ROW_CPU_SHARES,
+	ROW_CPUS,
+	ROW_CPUSET_CPUS,
+	ROW_CPUSET_MEMS,
+	ROWS_DEVICE_RATES,
+	ROW_MEMORY,
+	ROW_MEMORY_RESERVATION,
+	ROW_MEMORY_SWAP,
+	ROW_MEMORY_SWAPPINESS,
+	ROW_PIDS_LIMIT,
+	{ "restart", 0, OPTION_TEXT, "string", "Restart policy (no|on-failure[:N]|always|unless-stopped)", LIMIT_AT(restart) },
 	{ NULL },
 };
 

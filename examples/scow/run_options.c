@@ -4,7 +4,7 @@
  *
  * Only what needs taking apart is looked at here; whether a value makes sense is the library's to say.
  */
-#include "cli.h"
+#include "limit_options.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,24 +19,27 @@
 static const char no_networks[] = "networks come in a later version: use --network none, host or container:NAME";
 
 const struct option run_option_table[] = {
-	{ "blkio-weight", 0, OPTION_NUMBER, "uint16", "Block IO weight, 10 to 1000", AT(blkio_weight) },
+	ROW_BLKIO_WEIGHT,
+	ROW_BLKIO_WEIGHT_DEVICE,
 	{ "cap-add", 0, OPTION_LIST, "list", "Add Linux capabilities", AT(cap_add) },
 	{ "cap-drop", 0, OPTION_LIST, "list", "Drop Linux capabilities", AT(cap_drop) },
+	{ "cgroup-conf", 0, OPTION_LIST, "list", "Set a file of a cgroup v2 controller (memory.high=64M)", AT(cgroup_conf) },
 	{ "cgroup-parent", 0, OPTION_TEXT, "string", "Parent cgroup for the container", AT(cgroup_parent) },
 	{ "cgroupns", 0, OPTION_TEXT, "string", "Cgroup namespace (host|private)", AT(cgroupns) },
 	{ "cidfile", 0, OPTION_TEXT, "string", "Write the container's id to this file", AT(cidfile) },
-	{ "cpu-shares", 'c', OPTION_NUMBER, "int", "CPU shares (relative weight)", AT(cpu_shares) },
-	{ "cpus", 0, OPTION_TEXT, "decimal", "Number of CPUs", AT(cpus) },
-	{ "cpuset-cpus", 0, OPTION_TEXT, "string", "CPUs in which to allow execution (0-3, 0,1)", AT(cpuset_cpus) },
-	{ "cpuset-mems", 0, OPTION_TEXT, "string", "Memory nodes in which to allow execution (0-3, 0,1)", AT(cpuset_mems) },
+	ROW_CPU_PERIOD,
+	ROW_CPU_QUOTA,
+	ROW_CPU_RT_PERIOD,
+	ROW_CPU_RT_RUNTIME,
+	ROW_CPU_SHARES,
+	ROW_CPUS,
+	ROW_CPUSET_CPUS,
+	ROW_CPUSET_MEMS,
 	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to a supervisor and print its id", AT(detach) },
 	{ "detach-keys", 0, OPTION_TEXT, "string", "Keep it by a supervisor; these keys leave it (ctrl-p,ctrl-q)", AT(detach_keys) },
 	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
 	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
-	{ "device-read-bps", 0, OPTION_LIST, "list", "Limit the read rate, bytes per second, from a device", AT(read_bps) },
-	{ "device-read-iops", 0, OPTION_LIST, "list", "Limit the read rate, operations per second, from a device", AT(read_iops) },
-	{ "device-write-bps", 0, OPTION_LIST, "list", "Limit the write rate, bytes per second, to a device", AT(write_bps) },
-	{ "device-write-iops", 0, OPTION_LIST, "list", "Limit the write rate, operations per second, to a device", AT(write_iops) },
+	ROWS_DEVICE_RATES,
 	{ "domainname", 0, OPTION_TEXT, "string", "Container NIS domain name", AT(domainname) },
 	{ "entrypoint", 0, OPTION_TEXT, "string", "Run this in place of the image's ENTRYPOINT", AT(entrypoint) },
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
@@ -57,17 +60,19 @@ const struct option run_option_table[] = {
 	{ "label-file", 0, OPTION_LIST, "list", "Read in a file of labels", AT(label_files) },
 	{ "log-driver", 0, OPTION_TEXT, "string", "How a detached one's output is kept (json-file|none)", AT(log_driver) },
 	{ "log-opt", 0, OPTION_LIST, "list", "Log options (max-size=10m, max-file=3, compress=true)", AT(log_options) },
-	{ "memory", 'm', OPTION_BYTES, "bytes", "Memory limit", AT(memory) },
-	{ "memory-reservation", 0, OPTION_BYTES, "bytes", "Memory soft limit", AT(memory_reservation) },
-	{ "memory-swap", 0, OPTION_BYTES, "bytes", "Memory and swap together; -1 for unlimited swap", AT(memory_swap) },
+	ROW_MEMORY,
+	ROW_MEMORY_RESERVATION,
+	ROW_MEMORY_SWAP,
+	ROW_MEMORY_SWAPPINESS,
 	{ "mount", 0, OPTION_LIST, "mount", "Attach a file system (type=bind or tmpfs)", AT(mounts) },
 	{ "name", 0, OPTION_TEXT, "string", "Assign a name to the container", AT(name) },
 	{ "network", 0, OPTION_TEXT, "network", "Network (none|host|container:NAME); none by default", AT(network) },
 	{ "net", 0, OPTION_TEXT, "network", NULL, AT(network) },
 	{ "no-healthcheck", 0, OPTION_SWITCH, NULL, "Do without the image's HEALTHCHECK", AT(no_healthcheck) },
+	{ "oom-kill-disable", 0, OPTION_SWITCH, NULL, "At the memory limit, wait and do not kill; cgroup v1", AT(oom_kill_disable) },
 	{ "oom-score-adj", 0, OPTION_NUMBER, "int", "Tune the host's OOM preferences (-1000 to 1000)", AT(oom_score_adj) },
 	{ "pid", 0, OPTION_TEXT, "string", "PID namespace (host|container:NAME)", AT(pid) },
-	{ "pids-limit", 0, OPTION_NUMBER, "int", "Limit of processes and threads; -1 for none", AT(pids) },
+	ROW_PIDS_LIMIT,
 	{ "platform", 0, OPTION_TEXT, "string", "Take the image for this platform (linux/arm64)", AT(platform) },
 	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities and devices, nothing masked", AT(privileged) },
 	{ "pull", 0, OPTION_TEXT, "string", "Pull the image before running (always|missing|never)", AT(pull) },
@@ -97,7 +102,6 @@ const struct option run_option_table[] = {
 	LATER("publish", 'p', "list", no_networks),
 	LATER("publish-all", 'P', NULL, no_networks),
 	LATER("attach", 'a', "list", NULL),
-	LATER("memory-swappiness", 0, "int", NULL),
 	LATER("volumes-from", 0, "list", NULL),
 	{ NULL },
 };
@@ -187,21 +191,46 @@ static bool configure_environment(scow_container_config *config, const struct ru
 
 /* ---- limits ---- */
 
+/* A number that an option may leave out; false where it is negative beyond @least. */
+static bool number_of(const char *flag, const struct number *number, int64_t least, int64_t *out)
+{
+	if (number->set && number->value < least)
+		return bad(flag, keep_format("%lld", (long long) number->value), "it must not be negative");
+	*out = number->value;
+	return true;
+}
+
+static bool configure_cpu_time(scow_container_config *config, const struct run_options *options)
+{
+	int64_t quota, period, runtime, rt_period;
+
+	if (!number_of("cpu-quota", &options->cpu_quota, -1, &quota) || !number_of("cpu-period", &options->cpu_period, 0, &period) ||
+	    !number_of("cpu-rt-runtime", &options->cpu_rt_runtime, 0, &runtime) ||
+	    !number_of("cpu-rt-period", &options->cpu_rt_period, 0, &rt_period))
+		return false;
+	if (quota || period)
+		scow_container_config_set_cpu_quota(config, quota, (uint64_t) period);
+	if (runtime || rt_period)
+		scow_container_config_set_cpu_realtime(config, (uint64_t) runtime, (uint64_t) rt_period);
+	return true;
+}
+
 static bool configure_cpu(scow_container_config *config, const struct run_options *options)
 {
 	uint64_t millis;
+	int64_t shares;
 
 	if (options->cpus && (!parse_decimal(options->cpus, 1000, &millis) || (!millis && strpbrk(options->cpus, "123456789"))))
 		return bad("cpus", options->cpus, "it is no number of thousandths of a CPU");
 	if (options->cpus && millis)
 		scow_container_config_set_cpu_millis(config, millis);
-	if (options->cpu_shares.set && options->cpu_shares.value < 0)
-		return bad("cpu-shares", keep_format("%lld", (long long) options->cpu_shares.value), "it must not be negative");
-	if (options->cpu_shares.value)
-		scow_container_config_set_cpu_shares(config, (uint64_t) options->cpu_shares.value);
+	if (!number_of("cpu-shares", &options->cpu_shares, 0, &shares))
+		return false;
+	if (shares)
+		scow_container_config_set_cpu_shares(config, (uint64_t) shares);
 	if (options->cpuset_cpus || options->cpuset_mems)
 		scow_container_config_set_cpuset(config, options->cpuset_cpus, options->cpuset_mems);
-	return true;
+	return configure_cpu_time(config, options);
 }
 
 /* As in Docker, 0 means "no limit said", and -1 stands for none only where the kernel has such a thing. */
@@ -227,6 +256,10 @@ static bool configure_memory(scow_container_config *config, const struct run_opt
 	}
 	if (options->memory_swap.value)
 		scow_container_config_set_memory_swap_bytes(config, options->memory_swap.value);
+	if (options->swappiness.set)
+		scow_container_config_set_memory_swappiness(config, (int) options->swappiness.value);
+	if (options->oom_kill_disable)
+		scow_container_config_set_oom_kill_disable(config, 1);
 	return true;
 }
 
@@ -261,6 +294,31 @@ static bool configure_rates(scow_container_config *config, const char *flag, con
 	return true;
 }
 
+static bool configure_io_weights(scow_container_config *config, const struct run_options *options)
+{
+	for (size_t i = 0; i < options->blkio_weights.count; i++) {
+		const char *text = options->blkio_weights.items[i], *weight_text, *path = keep_split(text, ':', &weight_text);
+		int64_t weight;
+
+		if (!weight_text || !parse_number(weight_text, &weight) || weight < 0 || weight > UINT16_MAX)
+			return bad("blkio-weight-device", text, "write it as DEVICE:WEIGHT, as /dev/sda:500");
+		scow_container_config_add_io_weight(config, path, (unsigned int) weight);
+	}
+	return true;
+}
+
+static bool configure_cgroup_conf(scow_container_config *config, const struct run_options *options)
+{
+	for (size_t i = 0; i < options->cgroup_conf.count; i++) {
+		const char *value, *file = keep_split(options->cgroup_conf.items[i], '=', &value);
+
+		if (!value)
+			return bad("cgroup-conf", options->cgroup_conf.items[i], "write it as FILE=VALUE");
+		scow_container_config_set_cgroup_setting(config, file, value);
+	}
+	return true;
+}
+
 bool limits_configure(scow_container_config *config, const struct run_options *options)
 {
 	if (options->pids.value)
@@ -270,6 +328,7 @@ bool limits_configure(scow_container_config *config, const struct run_options *o
 	if (options->oom_score_adj.set)
 		scow_container_config_set_oom_score_adj(config, (int) options->oom_score_adj.value);
 	return configure_cpu(config, options) && configure_memory(config, options) && configure_ulimits(config, options) &&
+	       configure_io_weights(config, options) && configure_cgroup_conf(config, options) &&
 	       configure_rates(config, "device-read-bps", &options->read_bps, SCOW_IO_READ_BPS) &&
 	       configure_rates(config, "device-write-bps", &options->write_bps, SCOW_IO_WRITE_BPS) &&
 	       configure_rates(config, "device-read-iops", &options->read_iops, SCOW_IO_READ_IOPS) &&
