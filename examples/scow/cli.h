@@ -120,7 +120,7 @@ struct run_options {
 	bool oom_kill_disable;
 	struct list blkio_weights, cgroup_conf;
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
-	struct list log_options;
+	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
 	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
@@ -146,6 +146,9 @@ bool filters_read(const struct list *options, const char **filters);
 bool detached_configure(scow_container_config *config, const struct run_options *options);
 /* "on-failure:3". */
 bool parse_restart(const char *text, scow_restart *policy, unsigned int *max_retries);
+
+/* ---- names.c: --dns and its like, --add-host; false after printing what is wrong ---- */
+bool names_configure(scow_container_config *config, const struct run_options *options);
 
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);

@@ -19,6 +19,7 @@
 static const char no_networks[] = "networks come in a later version: use --network none, host or container:NAME";
 
 const struct option run_option_table[] = {
+	{ "add-host", 0, OPTION_LIST, "list", "Add a line to /etc/hosts (NAME:ADDRESS, NAME:host-gateway)", AT(add_hosts) },
 	ROW_BLKIO_WEIGHT,
 	ROW_BLKIO_WEIGHT_DEVICE,
 	{ "cap-add", 0, OPTION_LIST, "list", "Add Linux capabilities", AT(cap_add) },
@@ -40,6 +41,10 @@ const struct option run_option_table[] = {
 	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
 	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
 	ROWS_DEVICE_RATES,
+	{ "dns", 0, OPTION_LIST, "list", "Ask this DNS server, in place of the host's", AT(dns) },
+	{ "dns-option", 0, OPTION_LIST, "list", "Set an option of resolv.conf (ndots:2)", AT(dns_options) },
+	{ "dns-opt", 0, OPTION_LIST, "list", NULL, AT(dns_options) },
+	{ "dns-search", 0, OPTION_LIST, "list", "Complete short names with this domain; . for none", AT(dns_search) },
 	{ "domainname", 0, OPTION_TEXT, "string", "Container NIS domain name", AT(domainname) },
 	{ "entrypoint", 0, OPTION_TEXT, "string", "Run this in place of the image's ENTRYPOINT", AT(entrypoint) },
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
@@ -94,8 +99,6 @@ const struct option run_option_table[] = {
 	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
 	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
-	LATER("add-host", 0, "list", no_networks),
-	LATER("dns", 0, "list", no_networks),
 	LATER("expose", 0, "list", no_networks),
 	LATER("ip", 0, "string", no_networks),
 	LATER("network-alias", 0, "list", no_networks),
@@ -469,7 +472,7 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
 		ok = configure_environment(config, options) && limits_configure(config, options) && mounts_configure(config, options) &&
-		     detached_configure(config, options);
+		     detached_configure(config, options) && names_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);

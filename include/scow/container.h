@@ -63,6 +63,18 @@ SCOW_API void scow_container_config_set_hostname(scow_container_config *config, 
 /** scow_container_config_set_domainname() - the NIS domain name. Since: 0.1. See: setdomainname(2). */
 SCOW_API void scow_container_config_set_domainname(scow_container_config *config, const char *domainname);
 
+/** scow_container_config_add_dns() - a DNS server's address, in place of the host's; any number. Since: 0.1. See: resolv.conf(5). */
+SCOW_API void scow_container_config_add_dns(scow_container_config *config, const char *address);
+
+/** scow_container_config_add_dns_search() - a domain to complete short names with, in place of the host's; "." for none. Since: 0.1. */
+SCOW_API void scow_container_config_add_dns_search(scow_container_config *config, const char *domain);
+
+/** scow_container_config_add_dns_option() - an option of resolv.conf, as "ndots:2", in place of the host's. Since: 0.1. */
+SCOW_API void scow_container_config_add_dns_option(scow_container_config *config, const char *option);
+
+/** scow_container_config_add_host() - a line of /etc/hosts; @address: an IP, or "host-gateway" for the host's own. Since: 0.1. */
+SCOW_API void scow_container_config_add_host(scow_container_config *config, const char *name, const char *address);
+
 /** scow_container_config_add_label() - metadata; a label of the image by the same name is overridden. Since: 0.1. */
 SCOW_API void scow_container_config_add_label(scow_container_config *config, const char *name, const char *value);
 

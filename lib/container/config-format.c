@@ -407,6 +407,21 @@ static void put_security(struct writer *w, const scow_container_config *config)
 	put_strings(w, "GroupAdd", config->groups, config->n_groups);
 }
 
+/* ---- names ---- */
+
+static void put_names(struct writer *w, const scow_container_config *config)
+{
+	put_strings(w, "Dns", config->dns, config->n_dns);
+	put_strings(w, "DnsSearch", config->dns_search, config->n_dns_search);
+	put_strings(w, "DnsOptions", config->dns_options, config->n_dns_options);
+	if (!config->n_extra_hosts)
+		return;
+	open_group(w, "ExtraHosts", '[');
+	for (size_t i = 0; i < config->n_extra_hosts; i++)
+		put_joined(w, config->extra_hosts[i].name, ':', config->extra_hosts[i].value);
+	close_group(w, ']');
+}
+
 /* ---- what happens while nobody watches ---- */
 
 static void put_ms(struct writer *w, const char *name, int64_t ms)
@@ -467,6 +482,7 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 	put_mounts(w, config);
 	put_resources(w, config);
 	put_security(w, config);
+	put_names(w, config);
 	for (size_t i = 0; i < CONFIG_NAMESPACES; i++)
 		put_string(w, modes[i], config->namespaces[i]);
 	put_true(w, "Init", config->init);

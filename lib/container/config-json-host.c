@@ -39,6 +39,24 @@ static void read_sysctls(struct reader *reader, const cJSON *item)
 	read_map(reader, item, scow_container_config_set_sysctl);
 }
 
+/* "name:address"; "name=address" is allowed, too. An IPv6 address may be in brackets. */
+static void read_extra_host(scow_container_config *config, const char *text)
+{
+	size_t n = strcspn(text, ":="), size;
+	const char *address = text[n] ? text + n + 1 : text + n;
+	_cleanup_free_ char *name = strndup(text, n), *bare = NULL;
+
+	size = strlen(address);
+	if (size > 2 && address[0] == '[' && address[size - 1] == ']')
+		bare = strndup(address + 1, size - 2);
+	else
+		bare = strdup(address);
+	if (name && bare)
+		scow_container_config_add_host(config, name, bare);
+	else
+		config->arena.failed = true;
+}
+
 static void add_annotation(scow_container_config *config, const char *name, const char *value)
 {
 	if (!*name || text_has_control(name))
@@ -346,6 +364,10 @@ const struct field host_fields[] = {
 	{ "MaskedPaths", FIELD_READ, { .read = read_masked_paths } },
 	{ "ReadonlyPaths", FIELD_READ, { .read = read_readonly_paths } },
 	{ "Sysctls", FIELD_READ, { .read = read_sysctls } },
+	{ "Dns", FIELD_EACH, { .string = scow_container_config_add_dns } },
+	{ "DnsSearch", FIELD_EACH, { .string = scow_container_config_add_dns_search } },
+	{ "DnsOptions", FIELD_EACH, { .string = scow_container_config_add_dns_option } },
+	{ "ExtraHosts", FIELD_EACH, { .string = read_extra_host } },
 	{ "GroupAdd", FIELD_EACH, { .string = scow_container_config_add_group } },
 	{ "IpcMode", FIELD_STRING, { .string = read_ipc_mode } },
 	{ "PidMode", FIELD_STRING, { .string = read_pid_mode } },

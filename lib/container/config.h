@@ -17,6 +17,7 @@ DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
 
 #define CONFIG_NAMESPACES 7                  /* kinds in scow_namespace */
 #define CONFIG_NUMBER_MAX (INT64_C(1) << 53) /* what a JSON number carries exactly */
+#define CONFIG_HOST_GATEWAY "host-gateway"      /* an added host that is the host itself */
 #define CONFIG_MEMORY_MIN (UINT64_C(6) << 20)
 
 struct config_pair {
@@ -62,6 +63,10 @@ struct scow_container_config {
 	struct config_pair *env; size_t n_env;
 	struct config_pair *labels; size_t n_labels;
 	struct config_pair *sysctls; size_t n_sysctls;
+	const char **dns; size_t n_dns;           /* addresses */
+	const char **dns_search; size_t n_dns_search;
+	const char **dns_options; size_t n_dns_options;
+	struct config_pair *extra_hosts; size_t n_extra_hosts; /* name, address or CONFIG_HOST_GATEWAY; a name may have several */
 	struct config_pair *annotations; size_t n_annotations; /* from JSON only: metadata */
 	const char **groups; size_t n_groups;
 	const char **cap_add; size_t n_cap_add;   /* "CAP_NET_ADMIN" or "ALL" */
