@@ -221,6 +221,7 @@ def guest(options):
         "launch": [where / "tests/unit/test_runtime_launch"],
         "life on cgroup v2": ["/usr/bin/env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_lifecycle"],
         "exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec"],
+        "pressure": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_pressure"],
     }.items():
         if not pathlib.Path(command[-1]).exists():
             yield f"guest {name}", "failed", f"{command[-1]} is not there"

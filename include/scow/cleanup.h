@@ -31,5 +31,7 @@ SCOW_DEFINE_AUTO(scow_container_config)
 SCOW_DEFINE_AUTO(scow_process_config)
 SCOW_DEFINE_AUTO(scow_log)
 SCOW_DEFINE_AUTO(scow_events)
+SCOW_DEFINE_AUTO(scow_pressure)
+SCOW_DEFINE_AUTO(scow_pressure_options)
 
 #endif

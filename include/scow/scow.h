@@ -23,8 +23,10 @@
 #include <scow/io.h>
 #include <scow/process.h>
 #include <scow/container.h>
+#include <scow/hook.h>
 #include <scow/log.h>
 #include <scow/event.h>
+#include <scow/pressure.h>
 #include <scow/system.h>
 
 #endif
