@@ -5,6 +5,7 @@
  * Who dies in between leaves a row that says "paused" over processes that run, or the reverse for unpausing; the next unpause,
  * stop or removal mends both, for each of them thaws. A lock keeps a pause and an unpause from meeting in the middle.
  */
+#include "base/fault.h"
 #include "container/event.h"
 #include "container/live.h"
 
@@ -44,7 +45,9 @@ static int pause_locked(scow_container *container, scow_error **error)
 		r = record(container, ACTION_PAUSE, "pause", error);
 	if (r < 0)
 		return r;
+	FAULT_POINT("pause.recorded");
 	r = freeze(container, row.cgroup, true, error);
+	FAULT_POINT("pause.frozen");
 	if (r < 0 && record(container, ACTION_UNPAUSE, NULL, NULL) < 0)
 		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its failed pause is recorded as one", container->id);
 	return r;
@@ -57,6 +60,7 @@ static int unpause_locked(scow_container *container, scow_error **error)
 
 	if (r == 0)
 		r = record(container, ACTION_UNPAUSE, "unpause", error);
+	FAULT_POINT("unpause.recorded");
 	return r < 0 ? r : freeze(container, row.cgroup, false, error);
 }
 
@@ -70,6 +74,7 @@ static int locked(scow_container *container, int (*act)(scow_container *containe
 	if (lock < 0)
 		return lock;
 	r = act(container, error);
+	FAULT_POINT("pause.done");
 	container_unlock(container, lock);
 	return r;
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "container/container.h"
 #include "container/event.h"
@@ -60,6 +61,7 @@ static int write_name(scow_container *container, const char *name, scow_error **
 		const char *const attributes[] = { "oldName", slashed, NULL };
 
 		r = container_event(&work, container->id, "rename", attributes, error);
+		FAULT_POINT("rename.written");
 	}
 	return r < 0 ? r : db_commit(&work, error);
 }
