@@ -83,9 +83,14 @@ struct command {
 int options_parse(const struct option *table, void *into, int *argc, char **argv, bool options_first);
 void options_print_help(const struct option *table);
 
+/* ---- trace.c ---- */
+/* False after printing why not. */
+bool trace_to(scow_engine_options *options, const char *path);
+
 /* ---- main.c ---- */
 struct cli {
 	const char *root; /* NULL: the default */
+	const char *trace; /* NULL: none */
 	bool debug;
 	const struct command *command;
 	scow_engine *engine; /* once opened */
@@ -108,8 +113,19 @@ const struct command *cli_find_command(const char *name);
 extern const char *const cli_groups[];   /* "image"; ends with NULL */
 extern const struct option cli_options[]; /* before the command */
 
+/* ---- hooks.c ---- */
+/* --preserve-fds, --preserve-fd: in the options of run and exec. */
+struct passing {
+	struct number count;
+	const char *list;
+};
+/* Also what we were given as a socket-activated service. False after printing what is wrong. */
+bool pass_descriptors(scow_io *io, const struct passing *passing);
+
 /* ---- run_options.c ---- */
 struct run_options {
+	struct list hooks, annotations;
+	struct passing passing;
 	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
 	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *network, *hostname, *domainname;
 	const char *ipc, *pid, *uts, *userns, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
@@ -118,6 +134,7 @@ struct run_options {
 		*health_start_interval;
 	struct number health_retries;
 	bool oom_kill_disable;
+	const char *scheduler, *io_priority, *memory_policy, *exec_cpus, *rdt_class;
 	struct list blkio_weights, cgroup_conf;
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
@@ -135,6 +152,9 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 /* The flags that limit resources; false after printing what is wrong. */
 bool limits_configure(scow_container_config *config, const struct run_options *options);
 
+/* ---- scheduling.c: false after printing what is wrong ---- */
+bool scheduling_configure(scow_container_config *config, const struct run_options *options);
+
 /* ---- containers.c ---- */
 /* Does one thing to each container named, prints its name if told to, and goes on after a failure. An exit code. */
 int each_container(struct cli *cli, int argc, char **argv, bool print_name,
@@ -146,6 +166,10 @@ bool filters_read(const struct list *options, const char **filters);
 bool detached_configure(scow_container_config *config, const struct run_options *options);
 /* "on-failure:3". */
 bool parse_restart(const char *text, scow_restart *policy, unsigned int *max_retries);
+
+/* ---- hooks.c: false after printing what is wrong ---- */
+bool hooks_configure(scow_container_config *config, const struct run_options *options);
+bool hook_stage_parse(const char *name, scow_hook_stage *stage);
 
 /* ---- names.c: --dns and its like, --add-host; false after printing what is wrong ---- */
 bool names_configure(scow_container_config *config, const struct run_options *options);
@@ -172,6 +196,7 @@ struct attachment {
 	bool remote;  /* the container is its supervisor's, and all of its streams are copied */
 	struct detach_keys keys; /* with a terminal; none: they go on to the program */
 	bool left;               /* they were typed */
+	const struct passing *passing; /* what else the program gets; or NULL */
 };
 /* Sets up @io and holds signals back until attach_wait(). False after printing what is wrong, with *code set. */
 bool attach_prepare(struct attachment *attachment, scow_io *io, int *code);

@@ -13,6 +13,7 @@ struct exec_options {
 	bool interactive, tty, detach, privileged;
 	const char *workdir, *user;
 	struct list env, env_files;
+	struct passing passing;
 };
 #define AT(field) offsetof(struct exec_options, field)
 
@@ -22,6 +23,8 @@ static const struct option exec_table[] = {
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
 	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
 	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
+	{ "preserve-fd", 0, OPTION_TEXT, "list", "Pass these descriptors on, besides 0 to 2 (5,7)", AT(passing.list) },
+	{ "preserve-fds", 0, OPTION_NUMBER, "int", "Pass that many descriptors on, from 3 on", AT(passing.count) },
 	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities, no seccomp", AT(privileged) },
 	{ "tty", 't', OPTION_SWITCH, NULL, "Give it a terminal", AT(tty) },
 	{ "user", 'u', OPTION_TEXT, "string", "User name or number (NAME|UID[:GROUP|GID])", AT(user) },
@@ -76,9 +79,11 @@ static int run_exec(scow_container *container, const scow_process_config *config
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	int code = EXIT_ENGINE;
 
+	if (!pass_descriptors(io, attachment->passing))
+		return EXIT_ENGINE;
 	if (!detach && !attach_prepare(attachment, io, &code))
 		return code;
-	if (scow_container_exec(container, config, detach ? NULL : io, &process, &error) < 0)
+	if (scow_container_exec(container, config, io, &process, &error) < 0)
 		return exec_failure(&error);
 	if (detach)
 		return 0;
@@ -97,7 +102,7 @@ static int exec(struct cli *cli, void *target, int argc, char **argv)
 	SCOW_AUTO(scow_error) *error = NULL;
 	const struct exec_options *options = target;
 	bool tty = options->tty && !options->detach;
-	struct attachment attachment = { .tty = tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1 };
+	struct attachment attachment = { .tty = tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1, .passing = &options->passing };
 	int code;
 
 	(void) argc;

@@ -96,7 +96,7 @@ static int run_attached(struct cli *cli, scow_container **container, struct atta
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	int code = EXIT_ENGINE;
 
-	if (!attach_prepare(attachment, io, &code))
+	if (!pass_descriptors(io, attachment->passing) || !attach_prepare(attachment, io, &code))
 		return code;
 	if (scow_container_start(*container, io, &process, &error) < 0)
 		return start_failure(&error);
@@ -114,11 +114,14 @@ static int run_attached(struct cli *cli, scow_container **container, struct atta
 	return code;
 }
 
-static int run_detached(scow_container *container)
+static int run_detached(scow_container *container, const struct passing *passing)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
 
-	if (scow_container_start_detached(container, &error) < 0)
+	if (!pass_descriptors(io, passing))
+		return EXIT_ENGINE;
+	if (scow_container_start_detached_io(container, io, &error) < 0)
 		return start_failure(&error);
 	printf("%s\n", scow_container_id(container));
 	return 0;
@@ -145,6 +148,7 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 	int code;
 
 	(void) argc;
+	attachment.passing = &options->passing;
 	if (options->sig_proxy)
 		attachment.proxy = options->sig_proxy[0] == 't' || options->sig_proxy[0] == '1';
 	/* Before anything is pulled or made. */
@@ -158,7 +162,7 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 	if (code)
 		return code;
 	if (options->detach)
-		return run_detached(container);
+		return run_detached(container, &options->passing);
 	if (needs_supervisor(options))
 		return start_in_front(cli, &container, &attachment, options->detach_keys, options->sig_proxy);
 	return run_attached(cli, &container, &attachment);
@@ -173,6 +177,8 @@ static int create_only(struct cli *cli, void *target, int argc, char **argv)
 
 	(void) argc;
 	/* An ephemeral container would go with our handle, before anyone could start it. */
+	if (options->passing.count.set || options->passing.list)
+		return complain_usage(cli, "descriptors are passed on by 'scow run', not by 'scow create'");
 	if (remove_later)
 		return complain_usage(cli, "create --rm is not supported by this version: use 'scow run --rm', or 'scow rm' later");
 	code = create(cli, options, argv, &container);

@@ -20,6 +20,7 @@ static const char no_networks[] = "networks come in a later version: use --netwo
 
 const struct option run_option_table[] = {
 	{ "add-host", 0, OPTION_LIST, "list", "Add a line to /etc/hosts (NAME:ADDRESS, NAME:host-gateway)", AT(add_hosts) },
+	{ "annotation", 0, OPTION_LIST, "map", "Add an annotation, which hooks are told (NAME=VALUE)", AT(annotations) },
 	ROW_BLKIO_WEIGHT,
 	ROW_BLKIO_WEIGHT_DEVICE,
 	{ "cap-add", 0, OPTION_LIST, "list", "Add Linux capabilities", AT(cap_add) },
@@ -49,6 +50,7 @@ const struct option run_option_table[] = {
 	{ "entrypoint", 0, OPTION_TEXT, "string", "Run this in place of the image's ENTRYPOINT", AT(entrypoint) },
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
 	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
+	{ "exec-cpus", 0, OPTION_TEXT, "string", "CPUs on which programs executed in it begin (0-3, 0,1)", AT(exec_cpus) },
 	{ "group-add", 0, OPTION_LIST, "list", "Add additional groups to join", AT(groups) },
 	{ "health-cmd", 0, OPTION_TEXT, "string", "Script that tells whether it is well", AT(health_cmd) },
 	{ "health-interval", 0, OPTION_TEXT, "duration", "Time between two checks (500ms|5s|1m30s)", AT(health_interval) },
@@ -56,16 +58,19 @@ const struct option run_option_table[] = {
 	{ "health-start-interval", 0, OPTION_TEXT, "duration", "Time between two checks while it starts", AT(health_start_interval) },
 	{ "health-start-period", 0, OPTION_TEXT, "duration", "Time to start, in which failures do not count", AT(health_start_period) },
 	{ "health-timeout", 0, OPTION_TEXT, "duration", "Time that one check may take", AT(health_timeout) },
+	{ "hook", 0, OPTION_LIST, "hook", "Run a program at a stage of its life (STAGE=PATH[,ARG...])", AT(hooks) },
 	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
 	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
 	{ "insecure", 0, OPTION_SWITCH, NULL, "Pull over plain HTTP or unverified TLS if need be", AT(insecure) },
 	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
+	{ "io-priority", 0, OPTION_TEXT, "string", "I/O priority (rt:LEVEL|be:LEVEL|idle, 0 to 7)", AT(io_priority) },
 	{ "ipc", 0, OPTION_TEXT, "string", "IPC namespace (host|private|container:NAME)", AT(ipc) },
 	{ "label", 'l', OPTION_LIST, "list", "Set metadata on the container", AT(labels) },
 	{ "label-file", 0, OPTION_LIST, "list", "Read in a file of labels", AT(label_files) },
 	{ "log-driver", 0, OPTION_TEXT, "string", "How a detached one's output is kept (json-file|none)", AT(log_driver) },
 	{ "log-opt", 0, OPTION_LIST, "list", "Log options (max-size=10m, max-file=3, compress=true)", AT(log_options) },
 	ROW_MEMORY,
+	{ "memory-policy", 0, OPTION_TEXT, "string", "Memory policy (MODE[:NODES[:FLAGS]], as bind:0-1)", AT(memory_policy) },
 	ROW_MEMORY_RESERVATION,
 	ROW_MEMORY_SWAP,
 	ROW_MEMORY_SWAPPINESS,
@@ -79,12 +84,16 @@ const struct option run_option_table[] = {
 	{ "pid", 0, OPTION_TEXT, "string", "PID namespace (host|container:NAME)", AT(pid) },
 	ROW_PIDS_LIMIT,
 	{ "platform", 0, OPTION_TEXT, "string", "Take the image for this platform (linux/arm64)", AT(platform) },
+	{ "preserve-fd", 0, OPTION_TEXT, "list", "Pass these descriptors on, besides 0 to 2 (5,7)", AT(passing.list) },
+	{ "preserve-fds", 0, OPTION_NUMBER, "int", "Pass that many descriptors on, from 3 on", AT(passing.count) },
 	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities and devices, nothing masked", AT(privileged) },
 	{ "pull", 0, OPTION_TEXT, "string", "Pull the image before running (always|missing|never)", AT(pull) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "No pull progress", AT(quiet) },
+	{ "rdt-class", 0, OPTION_TEXT, "string", "Class of cache and memory bandwidth, of /sys/fs/resctrl", AT(rdt_class) },
 	{ "read-only", 0, OPTION_SWITCH, NULL, "Mount the container's root read-only", AT(read_only) },
 	{ "restart", 0, OPTION_TEXT, "string", "When to start it again (no|on-failure[:max]|always|unless-stopped)", AT(restart) },
 	{ "rm", 0, OPTION_SWITCH, NULL, "Remove the container when it exits", AT(rm) },
+	{ "scheduler", 0, OPTION_TEXT, "string", "Scheduling policy (other,nice=5|fifo,priority=10|idle|...)", AT(scheduler) },
 	{ "security-opt", 0, OPTION_LIST, "list", "seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined", AT(security) },
 	{ "shm-size", 0, OPTION_BYTES, "bytes", "Size of /dev/shm", AT(shm_size) },
 	{ "sig-proxy", 0, OPTION_TEXT, "bool", "Pass signals on to the process; true by default, not with -it", AT(sig_proxy) },
@@ -422,6 +431,8 @@ static void configure_texts(scow_container_config *config, const struct run_opti
 		{ AT(domainname), scow_container_config_set_domainname },
 		{ AT(stop_signal), scow_container_config_set_stop_signal },
 		{ AT(cgroup_parent), scow_container_config_set_cgroup_parent },
+		{ AT(exec_cpus), scow_container_config_set_exec_cpus },
+		{ AT(rdt_class), scow_container_config_set_rdt_class },
 	}, lists[] = {
 		{ AT(cap_add), scow_container_config_add_capability },
 		{ AT(cap_drop), scow_container_config_drop_capability },
@@ -471,8 +482,9 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 			scow_container_config_set_command(config, (const char *const *) command);
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
-		ok = configure_environment(config, options) && limits_configure(config, options) && mounts_configure(config, options) &&
-		     detached_configure(config, options) && names_configure(config, options);
+		ok = configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
+		     mounts_configure(config, options) &&
+		     detached_configure(config, options) && names_configure(config, options) && hooks_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);

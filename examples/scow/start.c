@@ -122,14 +122,16 @@ int start_in_front(struct cli *cli, scow_container **container, struct attachmen
 		   const char *sig_proxy)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
-	SCOW_AUTO(scow_io) *io = scow_io_new();
+	SCOW_AUTO(scow_io) *io = scow_io_new(), *passed = scow_io_new();
 	scow_process *process = NULL;
 	int64_t since = now_ns();
 	int code = EXIT_ENGINE, r;
 
+	if (attachment->passing && !pass_descriptors(passed, attachment->passing))
+		return code;
 	if (!set_up(attachment, detach_keys, sig_proxy) || !attach_prepare(attachment, io, &code))
 		return code;
-	if (scow_container_start_detached(*container, &error) < 0)
+	if (scow_container_start_detached_io(*container, passed, &error) < 0)
 		return start_failure(&error);
 	r = scow_container_attach(*container, io, (attachment->interactive ? SCOW_ATTACH_STDIN : 0u) | SCOW_ATTACH_LOGS, &process, &error);
 	if (r == SCOW_E_STATE && scow_container_state_now(*container, NULL) != SCOW_CONTAINER_RUNNING)

@@ -51,7 +51,7 @@ SCOW_API void scow_container_config_set_env(scow_container_config *config, const
 /** scow_container_config_set_workdir() - absolute, made if missing. Since: 0.1. */
 SCOW_API void scow_container_config_set_workdir(scow_container_config *config, const char *path);
 
-/** scow_container_config_set_user() - "name", "uid", "user:group"; resolved in the container's own passwd and group. Since: 0.1. */
+/** scow_container_config_set_user() - "name", "uid", "user:group", ":group" (root in that group); resolved in the container's own passwd and group. Since: 0.1. */
 SCOW_API void scow_container_config_set_user(scow_container_config *config, const char *user);
 
 /** scow_container_config_add_group() - a supplementary group, by name or number (`--group-add`). Since: 0.1. */
@@ -77,6 +77,9 @@ SCOW_API void scow_container_config_add_host(scow_container_config *config, cons
 
 /** scow_container_config_add_label() - metadata; a label of the image by the same name is overridden. Since: 0.1. */
 SCOW_API void scow_container_config_add_label(scow_container_config *config, const char *name, const char *value);
+
+/** scow_container_config_add_annotation() - metadata for others than the engine: hooks are told it (hook.h). Since: 0.1. */
+SCOW_API void scow_container_config_add_annotation(scow_container_config *config, const char *name, const char *value);
 
 /** scow_container_config_set_tty() - 1: it gets a terminal of its own. Since: 0.1. */
 SCOW_API void scow_container_config_set_tty(scow_container_config *config, int tty);
@@ -209,6 +212,41 @@ SCOW_API void scow_container_config_add_ulimit(scow_container_config *config, co
 /** scow_container_config_set_oom_score_adj() - -1000 to 1000; 0: as the caller's. Since: 0.1. See: proc(5). */
 SCOW_API void scow_container_config_set_oom_score_adj(scow_container_config *config, int score);
 
+/**
+ * scow_container_config_set_scheduler() - policy of its program, and of those that are executed in it
+ * @policy:   "other", "batch", "idle", "fifo" or "rr", also as "SCHED_FIFO"; NULL for the caller's
+ * @nice:     -20 to 19, for other and batch
+ * @priority: 1 to 99, for fifo and rr; else 0
+ * @flags:    comma-separated: reset-on-fork, keep-policy, keep-params; NULL for none
+ * Since: 0.1.  See: sched_setattr(2).
+ */
+SCOW_API void scow_container_config_set_scheduler(scow_container_config *config, const char *policy, int nice, unsigned int priority,
+						  const char *flags);
+
+/** scow_container_config_set_scheduler_deadline() - the policy SCHED_DEADLINE; @flags: also reclaim, dl-overrun. Since: 0.1. See: sched(7). */
+SCOW_API void scow_container_config_set_scheduler_deadline(scow_container_config *config, uint64_t runtime_ns, uint64_t deadline_ns,
+							   uint64_t period_ns, const char *flags);
+
+/** scow_container_config_set_io_priority() - @io_class: "rt", "be" or "idle", NULL for the caller's; @level: 0 (first) to 7. Since: 0.1. See: ioprio_set(2). */
+SCOW_API void scow_container_config_set_io_priority(scow_container_config *config, const char *io_class, unsigned int level);
+
+/**
+ * scow_container_config_set_memory_policy() - which memory nodes it is given memory of
+ * @mode:  "default", "preferred", "bind", "interleave", "local", "preferred-many", "weighted-interleave", also as "MPOL_BIND"; NULL
+ *         for the caller's
+ * @nodes: "0-1"; NULL where the mode takes none
+ * @flags: comma-separated: static-nodes, relative-nodes, numa-balancing; NULL for none
+ * Since: 0.1.  See: set_mempolicy(2).
+ */
+SCOW_API void scow_container_config_set_memory_policy(scow_container_config *config, const char *mode, const char *nodes,
+						      const char *flags);
+
+/** scow_container_config_set_exec_cpus() - CPUs on which programs executed in it begin, as "0-2,4"; they may leave them. NULL for any. Since: 0.1. */
+SCOW_API void scow_container_config_set_exec_cpus(scow_container_config *config, const char *cpus);
+
+/** scow_container_config_set_rdt_class() - a class of cache and memory bandwidth, a directory of /sys/fs/resctrl. Since: 0.1. See: the kernel's resctrl. */
+SCOW_API void scow_container_config_set_rdt_class(scow_container_config *config, const char *name);
+
 /** scow_container_config_set_cgroup_parent() - cgroup path under which its own is made; default: the caller's own. Since: 0.1. */
 SCOW_API void scow_container_config_set_cgroup_parent(scow_container_config *config, const char *path);
 
@@ -250,13 +288,29 @@ typedef enum scow_namespace {
  * scow_container_config_set_namespace() - where one of its namespaces comes from
  * @mode: "private" (of its own), "host", "container:NAME" (shared with a running container) or
  *        "path:/proc/..." (an open one). For the network: "none" is a private one with only `lo`;
- *        "bridge" is reserved.
+ *        "bridge" is reserved. For user also "auto" (as "private"), "auto:size=N" and, for a plain user,
+ *        "keep-id" or "keep-id:uid=N,gid=N" (his own id is the same, or that, inside).
  *
  * Default: private for all but user (host for root, private for a plain user) and time (host); network: "none".
  * A shared ipc namespace has the other's queues and System V segments; /dev/shm stays each container's own, but for "host".
  * Since: 0.1.  See: namespaces(7).
  */
 SCOW_API void scow_container_config_set_namespace(scow_container_config *config, scow_namespace kind, const char *mode);
+
+/**
+ * scow_container_config_add_uid_map() - ids of its user namespace, which is then "private"
+ * @inside:  the first id in the container; one map must begin with 0
+ * @outside: the first on the host; for a plain user a position in what he has: 0 himself, from 1 on his range in /etc/subuid
+ * @count:   how many
+ *
+ * Without maps a private user namespace of root's has 65536 ids that no other container has: of the ranges that /etc/subuid and
+ * /etc/subgid give to "scow" or "containers", else from 1879048192 on. Without group maps the groups are mapped as the users.
+ * Since: 0.1.  See: user_namespaces(7).
+ */
+SCOW_API void scow_container_config_add_uid_map(scow_container_config *config, uint32_t inside, uint32_t outside, uint32_t count);
+
+/** scow_container_config_add_gid_map() - the same for groups. Since: 0.1. */
+SCOW_API void scow_container_config_add_gid_map(scow_container_config *config, uint32_t inside, uint32_t outside, uint32_t count);
 
 /**
  * scow_container_config_from_json() - settings from a document
@@ -341,6 +395,15 @@ SCOW_API int scow_container_start(scow_container *container, const scow_io *io, 
  * Returns: as scow_container_start().  Threads: any.  Since: 0.1.
  */
 SCOW_API int scow_container_start_detached(scow_container *container, scow_error **error);
+
+/**
+ * scow_container_start_detached_io() - the same, with descriptors for its program
+ * @io: borrowed, may be NULL; only what scow_io_pass_fd() and scow_io_set_listen() say counts. Its supervisor keeps the descriptors for
+ *      its restarts; scow_container_restart() does not.
+ *
+ * Returns: as scow_container_start(); SCOW_E_INVALID where @io asks for streams.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_start_detached_io(scow_container *container, const scow_io *io, scow_error **error);
 
 typedef enum scow_attach_flags {
 	SCOW_ATTACH_STDIN = 1,   /* what is written goes to the program; without it, only output */
@@ -455,7 +518,15 @@ SCOW_API int scow_container_size(scow_container *container, uint64_t *written, u
 /** scow_container_stats_json() - its counters now, in the shape of Docker's /stats?one-shot. @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
 SCOW_API int scow_container_stats_json(scow_container *container, char **out, scow_error **error);
 
-/** scow_container_kill() - send its PID 1 a signal. Returns: 0, SCOW_E_STATE (does not run), SCOW_E_INVALID, SCOW_E_DENIED. Threads: any. Since: 0.1. */
+/**
+ * scow_container_kill() - send its PID 1 a signal
+ *
+ * As with Docker its next end is then the last, whatever its restart policy: if the signal is SIGKILL or its stop signal, if no stop
+ * signal is named by its settings or its image, or if the policy is unless-stopped. In the first three cases a paused one goes on. One that
+ * waits to be restarted has no process: only its policy is told.
+ *
+ * Returns: 0, SCOW_E_STATE (does not run), SCOW_E_INVALID, SCOW_E_DENIED.  Threads: any.  Since: 0.1.
+ */
 SCOW_API int scow_container_kill(scow_container *container, int signal, scow_error **error);
 
 /**

@@ -61,6 +61,19 @@ SCOW_API void scow_io_set_capture(scow_io *io, size_t limit_bytes);
 /** scow_io_set_input() - 1: stdin is a pipe that scow_process_write() fills. A terminal always has one. Since: 0.1. */
 SCOW_API void scow_io_set_input(scow_io *io, int open);
 
+/**
+ * scow_io_pass_fd() - give the process one more descriptor
+ * @number: what it is there: 3 to 511, each once; 64 of them at most
+ * @fd:     borrowed until the start has returned; any kind. A directory of the host is a way out of the container.
+ *
+ * A bad one is reported by the start (SCOW_E_INVALID).
+ * Since: 0.1.
+ */
+SCOW_API void scow_io_pass_fd(scow_io *io, int number, int fd);
+
+/** scow_io_set_listen() - the descriptors 3 to 3 + @count - 1, which are passed, are sockets to serve: LISTEN_FDS and LISTEN_PID are set for it. 0 for none. Since: 0.1. See: sd_listen_fds(3). */
+SCOW_API void scow_io_set_listen(scow_io *io, unsigned int count);
+
 /** scow_io_set_window() - the terminal's size from the first prompt on; default 24 by 80. Since: 0.1. */
 SCOW_API void scow_io_set_window(scow_io *io, unsigned int rows, unsigned int columns);
 

@@ -29,7 +29,7 @@
 #include "base/cleanup.h"
 
 #define STACK_BYTES (16 * 1024)
-#define FDS_MAX 32
+#define FDS_MAX 96
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
@@ -178,6 +178,10 @@ static no_sanitize int child_fds(struct child *child)
 	r = raw(SYS_close_range, 0, ~0U, CLOSE_RANGE_CLOEXEC, 0, 0);
 	if (r < 0)
 		child_die(child, STEP_FDS, r);
+#ifdef FAULT_FD
+	raw(SYS_fcntl, FAULT_FD, F_SETFD, 0, 0, 0);
+	raw(SYS_fcntl, FAULT_FD + 1, F_SETFD, 0, 0, 0);
+#endif
 	for (size_t i = 0; i < spawn->n_fds; i++) {
 		r = raw(SYS_dup3, child->copies[i], spawn->fds[i].target, 0, 0, 0);
 		if (r < 0)

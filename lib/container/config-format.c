@@ -195,7 +195,7 @@ static void put_bind(struct writer *w, const struct config_mount *mount, struct 
 
 static void put_bind_options(struct writer *w, const struct bind_options *options)
 {
-	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel };
+	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel, .idmap = options->idmap, .own = options->own };
 	struct arena arena = { 0 };
 	const char *more = bind_options_format(&rest, &arena);
 
@@ -329,6 +329,40 @@ static void put_more_limits(struct writer *w, const scow_container_config *confi
 	put_map(w, "CgroupConf", config->cgroup_settings, config->n_cgroup_settings);
 }
 
+static void put_scheduling(struct writer *w, const scow_container_config *config)
+{
+	const struct config_scheduler *scheduler = &config->scheduler;
+	const struct config_memory_policy *memory = &config->memory_policy;
+
+	if (scheduler->policy) {
+		open_group(w, "Scheduler", '{');
+		put_string(w, "Policy", scheduler->policy);
+		if (scheduler->nice)
+			put_number(w, "Nice", scheduler->nice);
+		put_count(w, "Priority", scheduler->priority);
+		put_strings(w, "Flags", scheduler->flags, scheduler->n_flags);
+		put_count(w, "Runtime", scheduler->runtime_ns);
+		put_count(w, "Deadline", scheduler->deadline_ns);
+		put_count(w, "Period", scheduler->period_ns);
+		close_group(w, '}');
+	}
+	if (config->io_class) {
+		open_group(w, "IOPriority", '{');
+		put_string(w, "Class", config->io_class);
+		put_number(w, "Priority", config->io_level);
+		close_group(w, '}');
+	}
+	if (memory->mode) {
+		open_group(w, "MemoryPolicy", '{');
+		put_string(w, "Mode", memory->mode);
+		put_string(w, "Nodes", memory->nodes);
+		put_strings(w, "Flags", memory->flags, memory->n_flags);
+		close_group(w, '}');
+	}
+	put_string(w, "ExecCpus", config->exec_cpus);
+	put_string(w, "IntelRdtClosID", config->rdt_class);
+}
+
 static void put_resources(struct writer *w, const scow_container_config *config)
 {
 	put_count(w, "Memory", config->memory_bytes);
@@ -352,6 +386,7 @@ static void put_resources(struct writer *w, const scow_container_config *config)
 	put_count(w, "BlkioWeight", config->io_weight);
 	put_io_limits(w, config);
 	put_more_limits(w, config);
+	put_scheduling(w, config);
 	if (config->has_oom_score_adj)
 		put_number(w, "OomScoreAdj", config->oom_score_adj);
 	put_count(w, "ShmSize", config->shm_bytes);
@@ -383,6 +418,28 @@ static void put_devices(struct writer *w, const scow_container_config *config)
 		close_group(w, ']');
 	}
 	put_strings(w, "DeviceCgroupRules", config->device_rules, config->n_device_rules);
+}
+
+static void put_maps(struct writer *w, const char *name, const struct id_range *maps, size_t n)
+{
+	if (!n)
+		return;
+	open_group(w, name, '[');
+	for (size_t i = 0; i < n; i++) {
+		separate(w);
+		str_printf(&w->out, "\"%u:%u:%u\"", maps[i].inside, maps[i].outside, maps[i].count);
+	}
+	close_group(w, ']');
+}
+
+static void put_id_maps(struct writer *w, const scow_container_config *config)
+{
+	if (!config->n_uid_maps && !config->n_gid_maps)
+		return;
+	open_group(w, "IDMappings", '{');
+	put_maps(w, "UidMap", config->uid_maps, config->n_uid_maps);
+	put_maps(w, "GidMap", config->gid_maps, config->n_gid_maps);
+	close_group(w, '}');
 }
 
 static void put_security(struct writer *w, const scow_container_config *config)
@@ -467,6 +524,42 @@ static void put_log(struct writer *w, const scow_container_config *config)
 	close_group(w, '}');
 }
 
+static void put_hook(struct writer *w, const struct spec_hook *hook)
+{
+	open_group(w, NULL, '{');
+	put_string(w, "path", hook->path);
+	if (hook->args)
+		put_vector(w, "args", (const char *const *) hook->args, hook->n_args);
+	if (hook->env)
+		put_vector(w, "env", (const char *const *) hook->env, hook->n_env);
+	if (hook->timeout_ms) {
+		put_number(w, "timeout", hook->timeout_ms / 1000);
+		if (hook->timeout_ms % 1000)
+			str_printf(&w->out, ".%03u", hook->timeout_ms % 1000);
+	}
+	close_group(w, '}');
+}
+
+static void put_hooks(struct writer *w, const scow_container_config *config)
+{
+	if (!config->n_hooks)
+		return;
+	open_group(w, "Hooks", '{');
+	for (unsigned int stage = 0; stage < CONFIG_HOOK_STAGES; stage++) {
+		bool open = false;
+
+		for (size_t i = 0; i < config->n_hooks; i++) {
+			if (config->hooks[i].stage != stage)
+				continue;
+			open_once(w, hook_stage_name(stage), '[', &open);
+			put_hook(w, &config->hooks[i]);
+		}
+		if (open)
+			close_group(w, ']');
+	}
+	close_group(w, '}');
+}
+
 static void put_host_config(struct writer *w, const scow_container_config *config)
 {
 	static const char *const modes[CONFIG_NAMESPACES] = {
@@ -485,12 +578,14 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 	put_names(w, config);
 	for (size_t i = 0; i < CONFIG_NAMESPACES; i++)
 		put_string(w, modes[i], config->namespaces[i]);
+	put_id_maps(w, config);
 	put_true(w, "Init", config->init);
 	put_true(w, "ReadonlyRootfs", config->read_only);
 	put_true(w, "AutoRemove", config->ephemeral);
 	put_restart(w, config);
 	put_log(w, config);
 	put_map(w, "Annotations", config->annotations, config->n_annotations);
+	put_hooks(w, config);
 	if (w->out.size == empty) { /* nothing of it was set */
 		w->out.size = before;
 		w->comma = comma;

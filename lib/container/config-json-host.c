@@ -57,16 +57,9 @@ static void read_extra_host(scow_container_config *config, const char *text)
 		config->arena.failed = true;
 }
 
-static void add_annotation(scow_container_config *config, const char *name, const char *value)
-{
-	if (!*name || text_has_control(name))
-		return config_refuse(config, SCOW_E_INVALID, config->field, "'%s' is not the name of an annotation", name);
-	config_put_pair(config, &config->annotations, &config->n_annotations, name, value);
-}
-
 static void read_annotations(struct reader *reader, const cJSON *item)
 {
-	read_map(reader, item, add_annotation);
+	read_map(reader, item, scow_container_config_add_annotation);
 }
 
 static void read_tmpfs(struct reader *reader, const cJSON *item)
@@ -376,10 +369,12 @@ const struct field host_fields[] = {
 	{ "CgroupnsMode", FIELD_STRING, { .string = read_cgroupns_mode } },
 	{ "NetworkMode", FIELD_STRING, { .string = read_network_mode } },
 	{ "TimeMode", FIELD_STRING, { .string = read_time_mode } },
+	{ "IDMappings", FIELD_READ, { .read = id_mappings_read } },
 	{ "Init", FIELD_FLAG, { .flag = scow_container_config_set_init } },
 	{ "ShmSize", FIELD_U64, { .u64 = scow_container_config_set_shm_bytes } },
 	{ "AutoRemove", FIELD_FLAG, { .flag = scow_container_config_set_ephemeral } },
 	{ "Annotations", FIELD_READ, { .read = read_annotations } },
+	{ "Hooks", FIELD_READ, { .read = read_hooks } },
 	{ "LogConfig", FIELD_READ, { .read = read_log_config } },
 	{ "RestartPolicy", FIELD_READ, { .read = read_restart_policy } },
 	{ "Runtime", FIELD_STRING, { .string = read_runtime } },

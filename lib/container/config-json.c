@@ -7,8 +7,8 @@
  * carry the field's path. A field that is not known, or not built yet, is refused unless it has its empty value:
  * Docker's clients send all of them.
  *
- * Fields of ours that Docker does not have: Name (as in its inspect), HostConfig.TimeMode, HugepageLimits, RdmaLimits and
- * CgroupConf (podman's) there, fractions in StopTimeout, and "Options" of a bind mount.
+ * Fields of ours that Docker does not have: Name (as in its inspect), HostConfig.TimeMode, IDMappings (podman's), HugepageLimits, RdmaLimits,
+ * Scheduler, IOPriority, MemoryPolicy, ExecCpus, and podman's CgroupConf and IntelRdtClosID there, fractions in StopTimeout, and "Options" of a bind mount.
  */
 #include "container/config-json.h"
 
@@ -123,7 +123,7 @@ static void read_member(struct reader *reader, const struct field *field, const 
 
 /* ---- fields with a shape of their own ---- */
 
-static const char **vector_read(struct reader *reader, const cJSON *item)
+const char **vector_read(struct reader *reader, const cJSON *item)
 {
 	size_t n = (size_t) cJSON_GetArraySize(item), used = 0;
 	const char **words = calloc(n + 1, sizeof(*words));

@@ -45,6 +45,9 @@ extern const size_t n_limit_fields;
 /* A member's text, or NULL. */
 const char *json_member_string(const cJSON *object, const char *name);
 
+/* HostConfig.IDMappings, in podman's form: config-ids.c. */
+void id_mappings_read(struct reader *reader, const cJSON *item);
+
 /* Keeps @reason as the error of the field being read. */
 void reader_refuse(struct reader *reader, scow_status status, const char *reason);
 /* A whole number that is exact. */
@@ -53,5 +56,9 @@ bool number_read(const cJSON *item, int64_t *out);
 bool is_empty(const cJSON *item);
 /* The same, or made of nothing else: for objects whose members' names mean nothing by themselves. */
 bool is_empty_within(const cJSON *item);
+/* An array of strings as a vector to free(), whose words are the document's; NULL after refusing. */
+const char **vector_read(struct reader *reader, const cJSON *item);
+/* OCI's hooks, config-hooks.c. */
+void read_hooks(struct reader *reader, const cJSON *item);
 /* An object of strings, one call each. */
 void read_map(struct reader *reader, const cJSON *item, void (*set)(scow_container_config *, const char *, const char *));

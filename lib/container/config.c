@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "container/config-internal.h"
+#include "container/id-map.h"
 #include "container/options.h"
 
 #define NAME_BYTES_MAX 255
@@ -106,7 +107,8 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 	if (memory && config->memory_reservation_bytes > memory)
 		return error_set(error, SCOW_E_INVALID, "the memory reservation (%llu bytes) is larger than the limit (%llu)",
 				 (unsigned long long) config->memory_reservation_bytes, (unsigned long long) memory);
-	return config_check_detached(config, error);
+	r = id_maps_check(config, error);
+	return r < 0 ? r : config_check_detached(config, error);
 }
 
 int config_check(const scow_container_config *config, scow_error **error)
@@ -239,8 +241,9 @@ void scow_container_config_set_user(scow_container_config *config, const char *u
 
 	if (!config)
 		return;
-	if (user && *user && (!name_is_clean(user) || colon == user || (colon && (!colon[1] || strchr(colon + 1, ':')))))
-		return REFUSE(config, "'%s' is not a user: 'name', 'uid', 'user:group'", user);
+	/* Without a name before the colon it is root, as for Docker, and not the image's user. */
+	if (user && *user && (!name_is_clean(user) || (colon && strchr(colon + 1, ':'))))
+		return REFUSE(config, "'%s' is not a user: 'name', 'uid', 'user:group', ':group'", user);
 	config_set_string(config, &config->user, user && *user ? user : NULL);
 }
 

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <scow/container.h>
+#include <scow/hook.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "container/scheduling.h"
 #include "image/manifest.h"
 #include "runtime/spec.h"
 
@@ -67,7 +69,7 @@ struct scow_container_config {
 	const char **dns_search; size_t n_dns_search;
 	const char **dns_options; size_t n_dns_options;
 	struct config_pair *extra_hosts; size_t n_extra_hosts; /* name, address or CONFIG_HOST_GATEWAY; a name may have several */
-	struct config_pair *annotations; size_t n_annotations; /* from JSON only: metadata */
+	struct config_pair *annotations; size_t n_annotations; /* metadata for hooks */
 	const char **groups; size_t n_groups;
 	const char **cap_add; size_t n_cap_add;   /* "CAP_NET_ADMIN" or "ALL" */
 	const char **cap_drop; size_t n_cap_drop;
@@ -75,12 +77,16 @@ struct scow_container_config {
 	struct config_device *devices; size_t n_devices;
 	const char **device_rules; size_t n_device_rules;
 	struct config_ulimit *ulimits; size_t n_ulimits;
+	struct spec_hook *hooks; size_t n_hooks; /* in the order in which they were added */
+	scow_hook_fn hook; void *hook_data;      /* not stored */
 	struct config_io_limit *io_limits; size_t n_io_limits;
 	struct config_io_weight *io_weights; size_t n_io_weights;
 	struct config_hugepages *hugepages; size_t n_hugepages;
 	struct config_rdma *rdma; size_t n_rdma;
 	struct config_pair *cgroup_settings; size_t n_cgroup_settings; /* files of cgroup v2 */
 	const char *namespaces[CONFIG_NAMESPACES]; /* by scow_namespace; NULL: default */
+	struct id_range *uid_maps, *gid_maps;      /* of its user namespace; without @gid_maps the groups are mapped as the users */
+	size_t n_uid_maps, n_gid_maps;
 	bool ephemeral, tty, open_stdin, init, read_only, no_new_privileges, unmasked_paths, privileged;
 	int stop_timeout_ms; bool has_stop_timeout;
 	uint64_t shm_bytes, memory_bytes, memory_reservation_bytes, cpu_millis, cpu_shares;
@@ -89,6 +95,10 @@ struct scow_container_config {
 	int64_t memory_swap_bytes; bool has_memory_swap;
 	unsigned int memory_swappiness; bool has_memory_swappiness;
 	bool oom_kill_disable;
+	struct config_scheduler scheduler;
+	struct config_memory_policy memory_policy;
+	const char *io_class; unsigned int io_level; /* class NULL: none was asked for */
+	const char *exec_cpus, *rdt_class;
 	int64_t pids_max; bool has_pids_max;
 	unsigned int io_weight;
 	int oom_score_adj; bool has_oom_score_adj;
@@ -119,6 +129,10 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 
 /* Their part that is about detached containers, config-detached.c. */
 int config_check_detached(const scow_container_config *config, scow_error **error) _must_check_;
+
+#define CONFIG_HOOK_STAGES 6
+/* As OCI writes it; NULL past the last. */
+const char *hook_stage_name(unsigned int stage);
 
 /* Keeps the first bad value's reason; @setter is a public setter's full name. */
 void config_refuse(scow_container_config *config, scow_status status, const char *setter, const char *format, ...) _printf_(4, 5);

@@ -12,11 +12,14 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "container/create.h"
+#include "container/id-map.h"
 #include "container/sweep.h"
 #include "container/event.h"
+#include "engine/trace.h"
 #include "store/lock.h"
 
 #define NAME_ATTEMPTS 16
@@ -119,6 +122,7 @@ struct draft {
 	char *labels; /* JSON, merged; NULL: none */
 	const char *name, *owner, *cgroup;
 	int state;
+	uint32_t ids; /* that its user namespace gets */
 };
 
 static int conflict(struct db_work *work, const scow_container *container, const char *name, scow_error **error)
@@ -171,7 +175,9 @@ static int insert_row(scow_container *container, const struct draft *draft, scow
 	}
 	if (r == 0)
 		return conflict(&work, container, name, error);
-	if (r > 0)
+	if (r > 0 && draft->ids)
+		r = id_range_take(container->engine, &work, container->id, draft->ids, error);
+	if (r >= 0)
 		r = container_event(&work, container->id, "create", NULL, error);
 	if (r < 0)
 		return error_wrap(error, r, "create container '%s'", name);
@@ -228,6 +234,8 @@ static int fill_handle(scow_container *container, scow_image *image, const scow_
 	random_hex(container->id, 32);
 	container->created = now_ns();
 	container->ephemeral = config->ephemeral;
+	container->hook = config->hook;
+	container->hook_data = config->hook_data;
 	container->image = scow_image_ref(image);
 	container->image_id = strdup(scow_image_id(image));
 	container->image_name = strdup(image_given_name(image));
@@ -238,8 +246,8 @@ static int fill_handle(scow_container *container, scow_image *image, const scow_
 	return r < 0 ? r : fill_merged(container, image_config, config, labels, error);
 }
 
-static int insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, scow_container **out,
-		  scow_error **error)
+static int insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, struct trace *trace,
+		  scow_container **out, scow_error **error)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
 	_cleanup_free_ char *json = NULL, *labels = NULL, *cgroup = NULL;
@@ -261,10 +269,12 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 		r = container_cgroup_location(engine, container->id, &cgroup, error);
 	if (r < 0)
 		return r;
+	trace_phase(trace, "settings");
 	draft.config = json;
 	draft.labels = labels;
 	draft.cgroup = cgroup ? cgroup : "";
 	draft.name = config->name;
+	draft.ids = id_range_wanted(engine, config);
 	draft.owner = claimed || container->ephemeral ? engine->owner_id : NULL;
 	if (claimed)
 		draft.state = container_next_state(ACTION_START);
@@ -278,6 +288,8 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 	}
 	if (r < 0)
 		return r;
+	trace_phase(trace, "record");
+	FAULT_POINT("create.inserted");
 	container->created_here = true;
 	*out = take_ptr(&container);
 	return 0;
@@ -287,6 +299,7 @@ int container_insert(scow_engine *engine, scow_image *image, const scow_containe
 		     scow_error **error)
 {
 	_cleanup_(scow_container_config_unrefp) scow_container_config *defaults = NULL;
+	struct trace trace;
 	int r = engine_check(engine, error);
 
 	if (r < 0)
@@ -300,7 +313,10 @@ int container_insert(scow_engine *engine, scow_image *image, const scow_containe
 		if (!config)
 			return error_oom(error);
 	}
-	return insert(engine, image, config, claimed, out, error);
+	trace_begin(&trace, engine, "create", 0);
+	r = insert(engine, image, config, claimed, &trace, out, error);
+	trace_end(&trace, r < 0 ? NULL : (*out)->id, r);
+	return r;
 }
 
 int scow_container_create(scow_engine *engine, scow_image *image, const scow_container_config *config, scow_container **out,

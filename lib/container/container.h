@@ -38,6 +38,8 @@ struct scow_container {
 	pthread_mutex_t lock;            /* config, image, status_text, former */
 	scow_container_config *config;   /* parsed from the row on first use, and when it has changed */
 	char *config_text;               /* what it was parsed from */
+	scow_hook_fn hook;               /* of the config that it was made with; or NULL */
+	void *hook_data;
 	struct former *former;           /* names and settings that were replaced: somebody may hold them */
 	scow_image *image;               /* got on first use, or as given to create */
 	char *status_text;
@@ -128,7 +130,8 @@ int64_t now_ns(void);
 /* ---- start.c ---- */
 
 /* Starts one whose row is claimed by @owner, whose lock @lock_fd holds: detached. */
-int container_start_claimed(scow_container *container, bool was_started, const char *owner, int lock_fd, scow_error **error) _must_check_;
+int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const char *owner, int lock_fd,
+			    scow_error **error) _must_check_;
 
 /* If this engine started it: makes sure that its end, which has come, is recorded. */
 void container_reap_own(scow_engine *engine, const char *id);

@@ -18,8 +18,10 @@
 #include <scow/log.h>
 
 #include "base/fd.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "container/event.h"
+#include "container/hooks.h"
 #include "container/live.h"
 #include "container/sweep.h"
 #include "runtime/attach.h"
@@ -131,12 +133,17 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 		if (r < 0)
 			return r;
 	}
+	FAULT_POINT("sweep.noted");
 	/* A finished supervisor has removed it, but for what others made inside. */
 	container_clear_cgroup(engine, id, row.cgroup);
+	if (known && !finished)
+		hooks_poststop_of(engine, id);
+	FAULT_POINT("sweep.emptied");
 	if (row.ephemeral)
 		r = container_erase(engine, id, known ? &exit : NULL, error);
 	else
 		r = record(engine, id, owner, &row, known ? &exit : NULL, error);
+	FAULT_POINT("sweep.recorded");
 	if (r >= 0)
 		forget_owner(engine, owner);
 	return r < 0 ? r : 0;
@@ -302,7 +309,7 @@ int scow_container_attach(scow_container *container, const scow_io *io, unsigned
 
 /* ---- starting ---- */
 
-int scow_container_start_detached(scow_container *container, scow_error **error)
+int scow_container_start_detached_io(scow_container *container, const scow_io *io, scow_error **error)
 {
 	struct container_row previous;
 	_cleanup_fd_ int lock = -1;
@@ -317,10 +324,17 @@ int scow_container_start_detached(scow_container *container, scow_error **error)
 	lock = owner_make(container->engine, DETACHED_MARK, owner, error);
 	if (lock < 0)
 		return lock;
+	FAULT_POINT("detached.owned");
 	r = container_claim(container->engine, container->id, owner, &previous, error);
+	FAULT_POINT("detached.claimed");
 	if (r == 0)
-		r = container_start_claimed(container, previous.started != 0, owner, lock, error);
+		r = container_start_claimed(container, previous.started != 0, io, owner, lock, error);
 	if (r < 0)
 		forget_owner(container->engine, owner);
 	return r;
+}
+
+int scow_container_start_detached(scow_container *container, scow_error **error)
+{
+	return scow_container_start_detached_io(container, NULL, error);
 }

@@ -18,11 +18,14 @@
 
 #include "base/cancel.h"
 #include "base/digest.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/guard.h"
 #include "container/event.h"
+#include "container/id-map.h"
 #include "container/live.h"
+#include "engine/trace.h"
 #include "runtime/exec.h"
 #include "runtime/launch.h"
 #include "runtime/process.h"
@@ -40,6 +43,7 @@ struct exec {
 	struct launch launch;
 	struct joined *joined;
 	uint64_t started_us;
+	struct trace trace;
 };
 
 static void exec_done(struct exec *exec)
@@ -90,8 +94,13 @@ static int build(struct exec *exec, const scow_io *io, scow_error **error)
 		r = container_image_of(container, &image, error);
 	if (r == 0)
 		r = spec_build_exec(container->engine, container->id, image, settings, exec->config, spec, error);
+	/* Of one that was joined, too. */
+	if (r == 0 && !container->engine->facts.rootless && spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_HOST)
+		r = id_maps_into(exec->row.pid, spec, error);
 	if (r == 0)
 		r = io_setup_open(io, spec->terminal, false, &exec->io, error);
+	if (r == 0)
+		r = io_setup_pass(&exec->io, spec, error);
 	spec->rows = exec->io.rows;
 	spec->columns = exec->io.columns;
 	return r;
@@ -122,7 +131,7 @@ static int launch(struct exec *exec, scow_error **error)
 	char digits[17];
 	int r;
 
-	exec->launch = (struct launch){ .spec = &exec->spec, .cgroup = exec->cgroup, .exec = &joined, .pidfd = -1, .terminal_fd = -1 };
+	exec->launch = (struct launch){ .spec = &exec->spec, .cgroup = exec->cgroup, .exec = &joined, .trace = &exec->trace, .pidfd = -1, .terminal_fd = -1 };
 	memcpy(exec->launch.fds, exec->io.child_fds, sizeof(exec->launch.fds));
 	if (!exec->config->detached) {
 		random_hex(digits, 8);
@@ -222,19 +231,28 @@ int scow_container_exec(scow_container *container, const scow_process_config *co
 		return r;
 	if (!out)
 		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
+	trace_begin(&exec.trace, container->engine, "exec", 0);
 	r = find_container(&exec, error);
 	if (r == 0)
 		r = build(&exec, io, error);
+	trace_phase(&exec.trace, "prepare");
+	FAULT_POINT("exec.built");
 	if (r == 0)
 		r = make_cgroup(&exec, error);
+	trace_phase(&exec.trace, "cgroup");
+	FAULT_POINT("exec.prepared");
 	if (r == 0)
 		r = joined_new(container, &exec.joined, error);
 	if (r == 0)
 		r = launch(&exec, error);
+	FAULT_POINT("exec.launched");
 	if (r == 0)
 		r = make_process(&exec, out, error);
+	trace_phase(&exec.trace, "process");
+	FAULT_POINT("exec.announced");
 	if (r < 0)
 		r = error_wrap(error, explain(&exec, r, error), "execute in container '%s'", container->name);
 	exec_done(&exec);
+	trace_end(&exec.trace, container->id, r);
 	return r;
 }

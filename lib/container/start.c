@@ -16,13 +16,17 @@
 #include <sys/stat.h>
 
 #include "base/cancel.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
 #include "container/health-plan.h"
+#include "container/hooks.h"
 #include "container/join.h"
+#include "engine/trace.h"
 #include "image/layer.h"
+#include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/supervisor.h"
 
@@ -38,6 +42,7 @@ struct running {
 	struct running *next;
 	scow_container *container;
 	scow_process *process; /* no reference: its last one takes this entry out */
+	bool poststop;         /* it has hooks for its end */
 };
 
 struct start {
@@ -52,10 +57,13 @@ struct start {
 	bool made_dir;
 	struct join join;
 	struct launch launch;
+	struct hook_point point;
+	bool tried; /* to make the process */
 	struct running *running;
 	const char *owner; /* its supervisor to be; NULL: it is ours */
 	int lock_fd;
 	uint64_t started_us;
+	struct trace trace;
 };
 
 /* ---- what this engine runs ---- */
@@ -127,6 +135,8 @@ static void process_ended(void *data, const struct process_exit *exit)
 	scow_error *failure = NULL;
 	int r;
 
+	if (running->poststop)
+		hooks_poststop(container);
 	running_take(running);
 	if (container->ephemeral)
 		r = container_erase(container->engine, container->id, exit, &failure);
@@ -174,6 +184,8 @@ static void start_undo(struct start *start)
 		cgroup_free(start->cgroup);
 	}
 	start->cgroup = NULL;
+	if (start->tried)
+		hooks_run_all(engine, start->container->id, &start->spec.hooks, WIRE_STAGE_POSTSTOP, 0);
 	/* Not only to be tidy: a volatile overlay refuses a work directory that was mounted before. */
 	if (start->made_dir)
 		container_remove_dir(engine, start->container->id, NULL);
@@ -212,6 +224,7 @@ static int open_root(struct start *start, scow_error **error)
 	start->dir_fd = dir_open_at(engine->containers_fd, container->id);
 	if (start->dir_fd < 0)
 		return error_errno(error, -start->dir_fd, "open", "open 'containers/%s'", container->id);
+	FAULT_POINT("start.directory");
 	r = start->made_dir ? make_dir(start, "diff", error) : 0;
 	if (r == 0 && start->made_dir)
 		r = make_dir(start, "work", error);
@@ -233,9 +246,15 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 
 	r = spec_build(engine, container->id, start->image, start->config, spec, error);
 	if (r == 0)
+		r = hooks_prepare(container, start->config, spec, error);
+	start->point = (struct hook_point){ container, &spec->hooks, start->owner != NULL };
+	if (r == 0)
 		r = join_containers(engine, start->config, spec, &start->join, error);
-	if (r == 0 && !start->owner)
-		r = io_setup_open(io, spec->terminal, start->config->open_stdin, &start->io, error);
+	if (r == 0)
+		r = start->owner ? io_setup_detached(io, &start->io, error)
+				 : io_setup_open(io, spec->terminal, start->config->open_stdin, &start->io, error);
+	if (r == 0)
+		r = io_setup_pass(&start->io, spec, error);
 	if (r == 0)
 		r = open_root(start, error);
 	if (r < 0)
@@ -247,6 +266,7 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 	if (!spec->cgroup_name || !start->running)
 		return error_oom(error);
 	start->running->container = scow_container_ref(container);
+	start->running->poststop = hooks_have(&spec->hooks, WIRE_STAGE_POSTSTOP);
 	return cgroup_create(engine, spec->cgroup_parent, spec->cgroup_name, &spec->resources, &start->cgroup, error);
 }
 
@@ -270,6 +290,9 @@ static int launch(struct start *start, scow_error **error)
 		.spec = &start->spec,
 		.cgroup = start->cgroup,
 		.guard_key = guard_key_of(start->container),
+		.ready = hooks_ready,
+		.ready_data = &start->point,
+		.trace = &start->trace,
 		.pidfd = -1,
 		.terminal_fd = -1,
 	};
@@ -326,6 +349,8 @@ static int supervise(struct start *start, scow_error **error)
 		.open_stdin = config->open_stdin,
 		.policy = (unsigned int) config->restart,
 		.retries = config->restart_retries,
+		.ready = start->container->hook ? hooks_ready : NULL,
+		.ready_data = &start->point,
 	};
 	struct spec health = { .layers_fd = -1, .container_fd = -1 };
 	struct log_settings log;
@@ -358,7 +383,7 @@ static int failure_code(int r)
 
 /* Starts a container whose row is claimed. @config may be NULL: read from the row. */
 static int start_claimed(scow_container *container, const scow_container_config *config, bool was_started, const scow_io *io,
-			 const char *owner, int lock_fd, scow_process **out, scow_error **error)
+			 const char *owner, int lock_fd, int64_t began, scow_process **out, scow_error **error)
 {
 	struct start start = { .container = container, .config = config, .dir_fd = -1, .owner = owner, .lock_fd = lock_fd };
 	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
@@ -366,6 +391,9 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	int r = 0;
 
 	start.started_us = clock_us();
+	trace_begin(&start.trace, container->engine, "start", began);
+	if (began)
+		trace_phase(&start.trace, "claim");
 	join_init(&start.join);
 	start.io.our_stdin = start.io.our_stdout = start.io.our_stderr = -1;
 	if (!config)
@@ -374,17 +402,27 @@ static int start_claimed(scow_container *container, const scow_container_config 
 		r = container_image_of(container, &start.image, &failure);
 	if (r == 0)
 		r = prepare(&start, io, &failure);
+	trace_phase(&start.trace, "prepare");
+	FAULT_POINT("start.prepared");
+	start.tried = r == 0;
 	if (r == 0)
 		r = owner ? supervise(&start, &failure) : launch(&start, &failure);
 	if (r == 0 && !owner)
 		r = make_process(&start, &process, &failure);
+	trace_phase(&start.trace, owner ? "supervisor" : "process");
+	FAULT_POINT("start.launched");
 	if (r < 0) {
 		start_undo(&start);
 		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
 	} else {
 		r = container_record_start(container->engine, container->id, owner, start.launch.pid, &failure);
+		FAULT_POINT("start.recorded");
 	}
+	if (r == 0)
+		hooks_run_all(container->engine, container->id, &start.spec.hooks, WIRE_STAGE_POSTSTART, start.launch.pid);
+	trace_phase(&start.trace, "record");
 	start_done(&start);
+	trace_end(&start.trace, container->id, r);
 	if (r < 0) {
 		error_wrap(&failure, r, "start container '%s'", container->name);
 		if (error)
@@ -397,22 +435,26 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	return 0;
 }
 
-int container_start_claimed(scow_container *container, bool was_started, const char *owner, int lock_fd, scow_error **error)
+int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const char *owner, int lock_fd,
+			    scow_error **error)
 {
-	return start_claimed(container, NULL, was_started, NULL, owner, lock_fd, NULL, error);
+	return start_claimed(container, NULL, was_started, io, owner, lock_fd, 0, NULL, error);
 }
 
 int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error)
 {
 	struct container_row previous;
+	int64_t began;
 	int r = container_check(container, error);
 
 	if (r < 0)
 		return r;
 	if (!out)
 		return error_set(error, SCOW_E_INVALID, "no place for the process was given");
+	began = trace_now(container->engine);
 	r = container_claim(container->engine, container->id, NULL, &previous, error);
-	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, NULL, -1, out, error);
+	FAULT_POINT("start.claimed");
+	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, NULL, -1, began, out, error);
 }
 
 int scow_container_run(scow_engine *engine, scow_image *image, const scow_container_config *config, const scow_io *io, scow_process **out,
@@ -424,7 +466,7 @@ int scow_container_run(scow_engine *engine, scow_image *image, const scow_contai
 
 	r = container_insert(engine, image, config, true, &container, error);
 	if (r == 0)
-		r = start_claimed(container, config, false, io, NULL, -1, &process, error);
+		r = start_claimed(container, config, false, io, NULL, -1, 0, &process, error);
 	if (r == 0)
 		r = scow_process_wait(process, -1, &code, error);
 	if (r < 0)

@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "container/live.h"
 #include "container/detached.h"
 #include "container/event.h"
+#include "container/hooks.h"
 #include "store/lock.h"
 
 #define CODE_KILLED (128 + SIGKILL)
@@ -149,13 +151,16 @@ int container_sweep_one(scow_engine *engine, const char *id, const char *dead, s
 		r = take_over(engine, id, dead, &row, error);
 	if (r <= 0)
 		return r;
+	FAULT_POINT("sweep.taken");
 	if (container_runs(row.state)) {
 		/* What is frozen does not die of a signal alone (v1): its cgroup is killed and thawed first. */
 		if (row.state == SCOW_CONTAINER_PAUSED)
 			container_clear_cgroup(engine, id, row.cgroup);
 		container_kill_left(engine, &row);
 		container_clear_cgroup(engine, id, row.cgroup);
+		hooks_poststop_of(engine, id);
 	}
+	FAULT_POINT("sweep.cleared");
 	if (row.ephemeral || row.state == SCOW_CONTAINER_REMOVING)
 		return container_erase(engine, id, &killed, error);
 	return put_to_rest(engine, id, &row, error);

@@ -20,9 +20,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "engine/guard.h"
 #include "engine/helper.h"
+#include "engine/trace.h"
 #include "engine/userns.h"
 
 void job_done(struct job *job)
@@ -223,7 +225,8 @@ static int failure(int socket, const struct wire_report *report, scow_error **er
 	memcpy(call, report->call, sizeof(report->call));
 	if (report->size > WIRE_REPORT_TEXT_MAX || read_all(socket, text, report->size) < 0)
 		return error_set(error, SCOW_E_FAILED, "scow-init ended while it reported a failure");
-	return error_errno(error, report->error, call, "%s", text);
+	/* Where no system call failed the text says it all. */
+	return report->error ? error_errno(error, report->error, call, "%s", text) : error_set(error, SCOW_E_FAILED, "%s", text);
 }
 
 static pid_t pid_of(int pidfd)
@@ -269,6 +272,30 @@ static void listen_for_child(struct job_process *process, int socket)
 	}
 }
 
+/* The owner's part, then two bytes: for the step that waits for it, and for the one that waits at the end. */
+static int get_ready(struct job_process *process, int socket, scow_error **error)
+{
+	static const char go[2];
+	int r = process->ready(process->ready_data, process->pid, error);
+
+	if (r < 0)
+		return r;
+	/* That it has gone shows in what it reports. */
+	while (send(socket, go, process->go ? 2 : 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static int take_times(struct job_process *process, int socket, const struct wire_report *report, scow_error **error)
+{
+	struct wire_time times[WIRE_TIMES_MAX];
+
+	if (report->size > sizeof(times) || read_all(socket, times, report->size) < 0)
+		return error_set(error, SCOW_E_FAILED, "scow-init ended while it told its times");
+	trace_steps(process->trace, times, report->size / sizeof(times[0]));
+	return 0;
+}
+
 /* Reads reports to the end of the file, or (@until_child) to the one that names the child. */
 static int listen_to(struct job_process *process, int socket, bool until_child, scow_error **error)
 {
@@ -286,6 +313,18 @@ static int listen_to(struct job_process *process, int socket, bool until_child, 
 			if (until_child)
 				listen_for_child(process, socket);
 			return r;
+		}
+		if (report.kind == WIRE_TIMES) {
+			r = take_times(process, socket, &report, error);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (report.kind == WIRE_IS_READY && process->ready) {
+			r = get_ready(process, socket, error);
+			if (r < 0)
+				return r;
+			continue;
 		}
 		if (fd < 0)
 			return error_set(error, SCOW_E_FAILED, "receive a descriptor from scow-init: too many open files?");
@@ -307,14 +346,18 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 		r = outbox_send(outbox, socket, 0);
 		r = r < 0 ? error_errno(error, -r, "sendmsg", "send the launch plan") : listen_to(process, socket, true, error);
 	}
+	FAULT_POINT("job.entered");
 	if (r == 0 && process->guard_key)
 		r = guard_add(engine, process->guard_key, process->pidfd, process->tree, error);
+	FAULT_POINT("job.guarded");
 	if (r < 0)
 		return r;
-	outbox->count = outbox->size;
+	if (!process->ready)
+		outbox->count = outbox->size;
 	r = outbox_send(outbox, socket, 0);
 	if (r < 0)
 		return error_errno(error, -r, "sendmsg", "send the launch plan");
+	FAULT_POINT("job.told");
 	return listen_to(process, socket, false, error);
 }
 
@@ -384,7 +427,7 @@ int job_run(scow_engine *engine, struct job *job, struct job_process *process, s
 		outbox.parts[outbox.size++] = (struct iovec){ &go, 1 };
 	if (!(process->clone_flags & CLONE_NEWUSER)) {
 		/* Nobody has to be told of the process first, so it may go as soon as it is born. */
-		if (!process->guard_key && !process->enters)
+		if (!process->guard_key && !process->enters && !process->ready)
 			outbox.count = outbox.size;
 		r = outbox_send(&outbox, ours, MSG_DONTWAIT);
 		if (r < 0)
@@ -393,6 +436,7 @@ int job_run(scow_engine *engine, struct job *job, struct job_process *process, s
 	r = give_birth(engine, process, theirs, error);
 	if (r < 0)
 		return r;
+	FAULT_POINT("job.born");
 	/* Ours has to go, or the end of the program's would not be the end of the file. */
 	close(take_fd(&theirs));
 	r = converse(engine, process, ours, &outbox, error);

@@ -31,7 +31,8 @@ void job_blob(struct job *job, struct wire_step *step, const void *data, size_t 
 /* The plan in one piece, malloc'ed: what job_run sends. */
 int job_bytes(struct job *job, void **out, size_t *size, scow_error **error) _must_check_;
 
-#define JOB_FDS_MAX 16
+struct trace;
+#define JOB_FDS_MAX (16 + WIRE_PASS_MAX)
 struct job_process {
 	/* in */
 	uint64_t clone_flags;      /* with CLONE_NEWUSER the id maps are written */
@@ -44,6 +45,10 @@ struct job_process {
 	const struct guard_tree *tree; /* for the guard; or NULL */
 	bool enters;               /* the plan has a WIRE_ENTER: the process that counts is its child */
 	bool go;                   /* the plan has a WIRE_GO */
+	/* The plan has a WIRE_READY: called there, on this thread and without a lock; a status ends the process. NULL: it has none. */
+	int (*ready)(void *data, pid_t pid, scow_error **error);
+	void *ready_data;
+	struct trace *trace;       /* NULL: none; else the plan begins with WIRE_TRACE */
 	/* out */
 	pid_t pid;
 	int pidfd;                 /* owned by the caller after success */

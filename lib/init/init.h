@@ -28,6 +28,7 @@ struct init {
 	uint32_t n_groups;
 	const char *home;
 	bool supervised; /* ends with its supervisor */
+	bool below_init; /* PID 1 is our parent */
 };
 extern struct init init;
 
@@ -38,7 +39,9 @@ noreturn void fail(const char *call, long error);
 long must(long result, const char *call);
 void report_fd(enum wire_report_kind kind, int fd);
 noreturn void finish(int code);
-/* All of @size from WIRE_FD_SOCKET, or the end of this program: the end of file is the owner's death. */
+/* WIRE_FD_SOCKET, until the program's own descriptors get that number. */
+extern int report_socket;
+/* All of @size from the socket, or the end of this program: the end of file is the owner's death. */
 void read_socket(void *to, size_t size);
 /* Takes the steps of a plan, the last of which becomes the program. */
 noreturn void carry_out(void *plan, size_t size);
@@ -57,6 +60,14 @@ bool text_number(const char *s, uint32_t *out);
 char *text_add(char *at, const char *end, const char *s);
 char *text_add_number(char *at, const char *end, uint64_t number);
 
+/* hooks.c: why a hook did not do its part */
+struct hook_problem {
+	const char *text, *call;
+	long error; /* 0: the text says it all */
+};
+/* Runs the hook of a WIRE_HOOK to its end: NULL, or what is wrong. */
+const struct hook_problem *hook_run(const struct plan *plan, const struct wire_step *step, int pid);
+
 /* root.c: paths inside the new root */
 int root_open(const char *path, int flags); /* fd or -errno; links lead to places inside the root only */
 int root_make_dirs(const char *path);       /* O_PATH fd or -errno */
@@ -68,19 +79,42 @@ void root_parent_forget(void);
 unsigned int fd_mode(int fd);
 int proc_open(const char *path, int flags); /* in our own procfs, through nothing that is a link or a mount; fd or -errno */
 
+/* userns.c */
+int userns_fd(uint64_t slot);
+void userns_become_root(void);
+void tree_keep(uint64_t index, int mount);
+int tree_take(uint64_t index);
+void idmap(int mount, uint64_t slot, bool recursive);
+void idmap_cover(const char *path, uint64_t slot); /* the mount that shows the ids goes over what is there */
+void idmap_mounter(uint64_t uid, uint64_t gid);
+
 /* One for each wire_kind. */
 typedef void step_fn(const struct wire_step *step);
 step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domainname, step_loopback;   /* namespaces.c */
 step_fn step_cgroup_join;
 step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
-step_fn step_mount, step_bind, step_cgroup, step_read_only, step_mask;                                   /* mounts.c */
+step_fn step_root_attach;
+step_fn step_mount, step_bind, step_tree, step_cgroup, step_read_only, step_mask;                        /* mounts.c */
+step_fn step_userns;                                                                                     /* userns.c */
 step_fn step_file;                                                                                       /* files.c */
 step_fn step_device, step_dev_links, step_terminal;                                                      /* devices.c */
 step_fn step_user;                                                                                       /* identity.c */
 step_fn step_sysctl, step_oom_score, step_rlimit, step_credentials, step_seccomp;                        /* limits.c */
+step_fn step_ready, step_hook, step_fds;                                                                  /* hooks.c, program.c */
+step_fn step_scheduler, step_io_priority, step_memory_policy, step_affinity;                             /* scheduling.c */
+step_fn step_netlink;                                                                                    /* netlink.c */
 step_fn step_chdir, step_session, step_exec;                                                             /* program.c */
 step_fn step_init;                                                                                       /* supervise.c */
+step_fn step_trace;                                                                                      /* times.c */
+void times_note(uint32_t kind); /* a step begins */
 step_fn step_chown, step_remove;                                                                         /* trees.c */
+
+/*
+ * netlink.c: fills in and sends a struct wire_batch, which it changes, in this process's network namespace: 0, or -errno and @what was
+ * being done.
+ */
+struct wire_patch_values;
+long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what);
 
 noreturn void guard_main(void); /* supervise.c */
 noreturn void supervisor_main(char **argv);

@@ -5,6 +5,7 @@
  * every container, and must cost next to nothing.
  */
 #include "init/init.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 
 struct init init;
+int report_socket = WIRE_FD_SOCKET;
 
 static struct {
 	const char *what, *object, *joint, *object2;
@@ -56,9 +58,21 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_CREDENTIALS] = step_credentials,
 	[WIRE_SECCOMP] = step_seccomp,
 	[WIRE_EXEC] = step_exec,
+	[WIRE_TRACE] = step_trace,
 	[WIRE_CHOWN] = step_chown,
 	[WIRE_REMOVE] = step_remove,
 	[WIRE_CGROUP_JOIN] = step_cgroup_join,
+	[WIRE_SCHEDULER] = step_scheduler,
+	[WIRE_IO_PRIORITY] = step_io_priority,
+	[WIRE_MEMORY_POLICY] = step_memory_policy,
+	[WIRE_AFFINITY] = step_affinity,
+	[WIRE_USERNS] = step_userns,
+	[WIRE_TREE] = step_tree,
+	[WIRE_ROOT_ATTACH] = step_root_attach,
+	[WIRE_READY] = step_ready,
+	[WIRE_HOOK] = step_hook,
+	[WIRE_FDS] = step_fds,
+	[WIRE_NETLINK] = step_netlink,
 };
 
 void finish(int code)
@@ -104,7 +118,7 @@ void fail(const char *call, long error)
 	message.report.error = (int32_t) (error < 0 ? -error : error);
 	message.report.size = (uint32_t) (at - message.text);
 	text_add(message.report.call, message.report.call + sizeof(message.report.call), call);
-	sys(SYS_sendto, WIRE_FD_SOCKET, &message, sizeof(message.report) + message.report.size, MSG_NOSIGNAL);
+	sys(SYS_sendto, report_socket, &message, sizeof(message.report) + message.report.size, MSG_NOSIGNAL);
 	finish(125);
 }
 
@@ -126,7 +140,7 @@ void report_fd(enum wire_report_kind kind, int fd)
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	must(sys(SYS_sendmsg, WIRE_FD_SOCKET, &message, MSG_NOSIGNAL), "sendmsg");
+	must(sys(SYS_sendmsg, report_socket, &message, MSG_NOSIGNAL), "sendmsg");
 }
 
 void read_socket(void *to, size_t size)
@@ -134,7 +148,7 @@ void read_socket(void *to, size_t size)
 	unsigned char *at = to;
 
 	while (size) {
-		long n = sys(SYS_read, WIRE_FD_SOCKET, at, size);
+		long n = sys(SYS_read, report_socket, at, size);
 
 		if (n == -EINTR)
 			continue;
@@ -158,12 +172,15 @@ noreturn void carry_out(void *plan, size_t size)
 	init.root = init.proc = init.empty_dir = init.null_device = -1;
 	doing("read the launch plan", NULL, NULL, NULL);
 	/* The sender's end, and all that a failing step leaves open, must not reach the program. */
-	must(sys(SYS_fcntl, WIRE_FD_SOCKET, F_SETFD, FD_CLOEXEC), "fcntl");
+	must(sys(SYS_fcntl, report_socket, F_SETFD, FD_CLOEXEC), "fcntl");
+	FAULT_LAST();
 	/* Modes are what a step says; the program's own umask comes with its session. */
 	sys(SYS_umask, 0);
 	must(plan_decode(plan, size, &init.plan), "decode");
 	for (uint32_t i = 0; i < init.plan.n_steps; i++) {
 		init.step = init.plan.steps[i].kind;
+		FAULT_STEP(init.step);
+		times_note(init.step);
 		steps[init.step](&init.plan.steps[i]);
 	}
 	finish(0);

@@ -86,6 +86,44 @@ static void set_home(char **env)
 	*slot = home;
 }
 
+/* Only now it is known. */
+static void set_listen_pid(char **env)
+{
+	static char text[sizeof("LISTEN_PID=") + 20];
+
+	text_add_number(text_add(text, text + sizeof(text), "LISTEN_PID="), text + sizeof(text), (uint64_t) sys(SYS_getpid));
+	for (; *env; env++)
+		if (text_starts(*env, "LISTEN_PID="))
+			*env = text;
+}
+
+/*
+ * What the program is given besides its streams takes its numbers, one of which may be our socket's. All first move out of the way of
+ * all numbers.
+ */
+void step_fds(const struct wire_step *step)
+{
+	const uint32_t *numbers = plan_blob(&init.plan, step);
+	uint32_t count = step->blob_size / sizeof(*numbers), above = WIRE_FD_PASS + WIRE_PASS_MAX;
+	int moved[WIRE_PASS_MAX];
+
+	doing("give the program its descriptors", NULL, NULL, NULL);
+	if (!numbers || count > WIRE_PASS_MAX)
+		fail("decode", -EINVAL);
+	for (uint32_t i = 0; i < count; i++)
+		if (numbers[i] >= above)
+			above = numbers[i] + 1;
+	report_socket = (int) must(sys(SYS_fcntl, WIRE_FD_SOCKET, F_DUPFD_CLOEXEC, above), "fcntl");
+	sys(SYS_close, WIRE_FD_SOCKET);
+	for (uint32_t i = 0; i < count; i++)
+		moved[i] = (int) must(sys(SYS_fcntl, WIRE_FD_PASS + i, F_DUPFD_CLOEXEC, above), "fcntl");
+	sys(SYS_close_range, WIRE_FD_PASS, WIRE_FD_PASS + count - 1, 0);
+	for (uint32_t i = 0; i < count; i++)
+		must(sys(SYS_dup3, moved[i], numbers[i], 0), "dup3");
+	for (uint32_t i = 0; i < count; i++)
+		sys(SYS_close, moved[i]);
+}
+
 static noreturn void exec_by_path(char **args, char **env)
 {
 	static char file[4096];
@@ -125,6 +163,8 @@ void step_exec(const struct wire_step *step)
 	if (!args[0])
 		fail("execve", -EINVAL);
 	set_home(env);
+	if (step->flags & WIRE_LISTEN)
+		set_listen_pid(env);
 	/* A change of user has dropped it. */
 	if (init.supervised)
 		sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);

@@ -9,6 +9,7 @@
  * found is used by descriptor. No path is looked up twice.
  */
 #include "init/init.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,6 +175,14 @@ static void attach_root(int mount)
 	init.root = mount;
 }
 
+static void keep_root(const struct wire_step *step, int mount)
+{
+	if (step->flags & WIRE_KEPT)
+		init.root = mount;
+	else
+		attach_root(mount);
+}
+
 /* A comma ends an option, and a backslash protects it. */
 static char *add_escaped(char *at, const char *end, const char *s)
 {
@@ -217,7 +226,10 @@ static void overlay_by_mount(const struct wire_step *step)
 		fail("mount", -E2BIG);
 	must(sys(SYS_mount, "overlay", "/", "overlay", 0, options), "mount");
 	/* "/" leads below what was just mounted over it, ".." of the root does not. */
-	init.root = (int) must(sys(SYS_openat, AT_FDCWD, "/..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
+	if (step->flags & WIRE_KEPT)
+		init.root = (int) must(sys(SYS_open_tree, AT_FDCWD, "/..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "open_tree");
+	else
+		init.root = (int) must(sys(SYS_openat, AT_FDCWD, "/..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
 }
 
 /*
@@ -232,11 +244,26 @@ static void enter(const char *path)
 	must(sys(SYS_chdir, path), "chdir");
 }
 
+static void cover(const struct wire_step *step, unsigned int text)
+{
+	const char *path = plan_text(&init.plan, step, text);
+
+	doing("open the directory", path, NULL, NULL);
+	if (!path)
+		fail("decode", -EINVAL);
+	idmap_cover(path, step->number[0]);
+}
+
 void step_overlay(const struct wire_step *step)
 {
 	char **lowers = plan_vector(&init.plan, step, 0);
 	int context, mount;
 
+	if (step->flags & WIRE_IDMAPPED) {
+		cover(step, 0);
+		cover(step, 1);
+		idmap_mounter(step->number[1], step->number[2]);
+	}
 	enter(plan_text(&init.plan, step, 0));
 	doing("mount the overlay root", NULL, NULL, NULL);
 	if (step->flags & WIRE_BY_MOUNT) {
@@ -260,7 +287,7 @@ void step_overlay(const struct wire_step *step)
 	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
 	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
 	sys(SYS_close, context);
-	attach_root(mount);
+	keep_root(step, mount);
 }
 
 void step_root_bind(const struct wire_step *step)
@@ -268,7 +295,14 @@ void step_root_bind(const struct wire_step *step)
 	const char *path = plan_text(&init.plan, step, 0);
 
 	doing("use as the root", path, NULL, NULL);
-	attach_root((int) must(sys(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE), "open_tree"));
+	keep_root(step, (int) must(sys(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE), "open_tree"));
+}
+
+void step_root_attach(const struct wire_step *step)
+{
+	(void) step;
+	doing("mount the root", NULL, NULL, NULL);
+	attach_root(init.root);
 }
 
 void step_root_read_only(const struct wire_step *step)
@@ -312,7 +346,9 @@ void step_pivot(const struct wire_step *step)
 	init.proc = -1;
 	root_parent_forget();
 	/* From here on no descriptor leads to the host any more, but those that the program is given (CVE-2024-21626). */
-	must(sys(SYS_close_range, WIRE_FD_SOCKET + 1, ~0U, 0), "close_range");
+	if (step->number[1])
+		must(sys(SYS_close_range, WIRE_FD_SOCKET + 1, WIRE_FD_PASS - 1, 0), "close_range");
+	must(close_from(step->number[1] ? WIRE_FD_PASS + (unsigned int) step->number[1] : WIRE_FD_SOCKET + 1), "close_range");
 	if (step->number[0])
 		must(sys(SYS_mount, 0, "/", 0, step->number[0], 0), "mount");
 }

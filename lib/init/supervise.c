@@ -11,6 +11,7 @@
  * somebody's container has a cgroup there, whose file is held, too: all that it has started goes with it.
  */
 #include "init/init.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +117,7 @@ void step_init(const struct wire_step *step)
 			sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 		stay((int) pid);
 	}
+	init.below_init = true;
 	/* The end of the file: PID 1 has nothing left that the program could want from it. */
 	sys(SYS_close, pipe[1]);
 	while (sys(SYS_read, pipe[0], &byte, 1) == -EINTR)
@@ -190,6 +192,7 @@ static bool guard_receive(void)
 	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
 		memcpy(fds, CMSG_DATA(&control.header), control.header.cmsg_len < CMSG_LEN(sizeof(fds)) ? sizeof(int) : sizeof(fds));
 	guard_note(&request, fds);
+	FAULT_POINT("guard.noted");
 	return true;
 }
 
@@ -272,6 +275,7 @@ void guard_main(void)
 			break;
 		}
 	}
+	FAULT_POINT("guard.alone");
 	for (size_t i = 0; i < guard.count; i++)
 		kill_ward(&guard.wards[i]);
 	finish(0);

@@ -7,6 +7,7 @@
  * cgroup before it does anything, and dies with us.
  */
 #include "init/supervisor.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,11 @@ static const struct wire_failure *say(const char *what, const char *call, long e
 	failure.report.size = (uint32_t) (end - failure.text);
 	text_add(failure.report.call, failure.report.call + sizeof(failure.report.call), call);
 	return &failure;
+}
+
+const struct wire_failure *run_problem(const char *what, const char *call, long error)
+{
+	return say(what, call, error);
 }
 
 struct birth {
@@ -103,8 +109,11 @@ static noreturn void be_container(const struct birth *birth)
 	must(r, "write");
 	/* What remains below are the namespaces to join, and the descriptors of this process in between; all go when it moves into its
 	 * root. */
-	sys(SYS_close_range, WIRE_FD_LOCK, ~0U, 0);
+	if (supervisor.config.n_passed)
+		sys(SYS_close_range, WIRE_FD_LOCK, WIRE_FD_PASS - 1, 0);
+	close_from(supervisor.config.n_passed ? WIRE_FD_PASS + supervisor.config.n_passed : WIRE_FD_LOCK);
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof(none));
+	FAULT_POINT("run.born");
 	read_socket(&byte, 1);
 	carry_out(supervisor.plan, supervisor.config.plan_size);
 }
@@ -225,6 +234,9 @@ int run_pid_of(int pidfd)
 	return 0;
 }
 
+/* For two steps that wait. */
+static const char go[2];
+
 /* Reads reports to the end of the file. */
 static const struct wire_failure *listen_to(struct birth *birth)
 {
@@ -237,6 +249,13 @@ static const struct wire_failure *listen_to(struct birth *birth)
 			return problem;
 		if (n < 0)
 			return say("hear from scow-init", "recvmsg", n);
+		if (failure.report.kind == WIRE_IS_READY) {
+			problem = hooks_before(birth->pid);
+			if (problem)
+				return problem;
+			sys(SYS_sendto, birth->pair[0], go, sizeof(go), MSG_NOSIGNAL);
+			continue;
+		}
 		if (fd < 0)
 			return say("receive a descriptor from scow-init", "recvmsg", -EMFILE);
 		if (failure.report.kind == WIRE_TERMINAL_FD) {
@@ -263,7 +282,8 @@ static void destroy(struct birth *birth)
 
 static const struct wire_failure *raise_it(struct birth *birth)
 {
-	static const char go[2];
+	/* The second is for the step that waits before the program, unless another waits before that. */
+	size_t n_go = supervisor.config.flags & WIRE_SUPERVISE_READY ? 1 : 2;
 	const struct wire_failure *problem = NULL;
 	long r = 0;
 
@@ -271,9 +291,10 @@ static const struct wire_failure *raise_it(struct birth *birth)
 		r = write_maps(birth->pid);
 	if (r < 0)
 		problem = say("map ids for the container's user namespace: check /etc/subuid and /etc/subgid", "uid_map", r);
-	/* One byte to begin with, one for the step that waits before the program. That it has gone shows below. */
+	/* That it has gone shows below. */
 	if (!problem) {
-		sys(SYS_sendto, birth->pair[0], go, sizeof(go), MSG_NOSIGNAL);
+		sys(SYS_sendto, birth->pair[0], go, n_go, MSG_NOSIGNAL);
+		FAULT_POINT("run.told");
 		problem = listen_to(birth);
 	}
 	if (problem)
@@ -323,6 +344,7 @@ const struct wire_failure *run_begin(void)
 		r = sys(SYS_clone3, &args, sizeof(args));
 		if (r == 0)
 			be_container(&birth);
+		FAULT_POINT("run.cloned");
 		birth.pid = (int) r;
 		if (r < 0)
 			problem = say("create a process", "clone3", r);

@@ -2,8 +2,8 @@
 /*
  * What the library and a supervisor say to each other.
  *
- * 1. At the start, on its socket: struct wire_supervise | id map of users | of groups | plan | plan of the health check. It answers with the report of the
- *    container's scow-init (WIRE_FAILED), or WIRE_STARTED.
+ * 1. At the start, on its socket: struct wire_supervise | id map of users | of groups | plan | plan of the health check | hooks. It answers with the report of the
+ *    container's scow-init (WIRE_FAILED), or WIRE_STARTED. Before that, where it asks (WIRE_SUPERVISE_ASKS), WIRE_IS_READY: a byte of 1 lets it go on.
  * 2. Ever after it says how things are in ROOT/containers/ID/state, a struct wire_state that is replaced by rename.
  * 3. ROOT/containers/ID/attach.sock takes any number of clients; each message, both ways, is a struct wire_frame and its bytes.
  *
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define WIRE_SUPERVISE_MAGIC 0x31707573u /* "sup1" */
+#define WIRE_SUPERVISE_MAGIC 0x32707573u /* "sup2" */
 #define WIRE_OWNER_SIZE 40
 #define WIRE_CGROUPS_MAX 11
 #define WIRE_STATE_NAME "state"
@@ -29,6 +29,8 @@ enum wire_supervise_flag {
 	WIRE_SUPERVISE_KILL_CGROUP = 1 << 4, /* its pid namespace is not its own */
 	WIRE_SUPERVISE_MAP_BY_HELPER = 1 << 5, /* the id maps are arguments of programs: each NUL-terminated, the program first */
 	WIRE_SUPERVISE_ENTERS = 1 << 6,      /* the plan has a WIRE_ENTER */
+	WIRE_SUPERVISE_READY = 1 << 7,       /* the plan has a WIRE_READY */
+	WIRE_SUPERVISE_ASKS = 1 << 8,        /* the library is asked then, at the first start */
 	WIRE_SUPERVISE_TERMINAL = 1 << 2,
 };
 
@@ -47,6 +49,8 @@ struct wire_supervise {
 	uint32_t health_plan_size;         /* 0: no checks */
 	uint32_t health_retries;
 	uint32_t health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms;
+	uint32_t hooks_size;               /* of a plan of nothing but WIRE_HOOK; 0: none */
+	uint32_t n_passed;                 /* descriptors from WIRE_FD_PASS on */
 	char owner[WIRE_OWNER_SIZE];
 };
 
@@ -114,5 +118,5 @@ struct wire_hello {
 	uint32_t terminal;
 };
 
-_Static_assert(sizeof(struct wire_supervise) == 80 + WIRE_OWNER_SIZE, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_supervise) == 88 + WIRE_OWNER_SIZE, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_state) == 384 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");

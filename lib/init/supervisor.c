@@ -7,6 +7,7 @@
  * 3. At the end of all: the cgroup, the lock, the wake of those who wait for events. It ends with the container's exit code.
  */
 #include "init/supervisor.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,7 +100,7 @@ static void read_orders(void)
 	read_socket(config, sizeof(*config));
 	if (config->magic != WIRE_SUPERVISE_MAGIC || config->n_cgroups > WIRE_CGROUPS_MAX || config->uid_map_size > 65536 ||
 	    config->gid_map_size > 65536 || config->plan_size > WIRE_PLAN_BYTES_MAX || config->health_plan_size > WIRE_PLAN_BYTES_MAX ||
-	    config->plan_size < sizeof(struct wire_plan))
+	    config->plan_size < sizeof(struct wire_plan) || config->hooks_size > WIRE_PLAN_BYTES_MAX || config->n_passed > WIRE_PASS_MAX)
 		fail("decode", -EINVAL);
 	maps = config->uid_map_size + config->gid_map_size;
 	/* The plan first: it is aligned so. */
@@ -107,10 +108,16 @@ static void read_orders(void)
 	supervisor.maps = (char *) supervisor.plan + config->plan_size;
 	read_socket(supervisor.maps, maps);
 	read_socket(supervisor.plan, config->plan_size);
-	if (!config->health_plan_size)
-		return;
-	supervisor.health_plan = get_memory(config->health_plan_size);
-	read_socket(supervisor.health_plan, config->health_plan_size);
+	if (config->health_plan_size) {
+		supervisor.health_plan = get_memory(config->health_plan_size);
+		read_socket(supervisor.health_plan, config->health_plan_size);
+	}
+	if (config->hooks_size) {
+		void *hooks = get_memory(config->hooks_size);
+
+		read_socket(hooks, config->hooks_size);
+		hooks_open(hooks, config->hooks_size);
+	}
 }
 
 /* ---- a run ---- */
@@ -204,7 +211,9 @@ static noreturn void end(void)
 		state_write();
 	}
 	attach_close();
+	FAULT_POINT("supervisor.ending");
 	sys(SYS_close, WIRE_FD_LOCK);
+	FAULT_POINT("supervisor.unlocked");
 	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_STATES_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		sys(SYS_close, fd);
@@ -242,10 +251,14 @@ static void after_run(int code, int sig)
 	again = is_to_restart();
 	if (!again) {
 		cgroup_end();
+		FAULT_POINT("supervisor.cleared");
 		attach_unname();
+		FAULT_POINT("supervisor.unnamed");
 	}
+	hooks_after_end();
 	state->run_state = again ? WIRE_RUN_RESTARTING : WIRE_RUN_FINISHED;
 	state_write();
+	FAULT_POINT("supervisor.recorded");
 	attach_exit(code, sig);
 	if (!again)
 		end();
@@ -259,11 +272,13 @@ static void process_ended(void)
 
 	while (sys(SYS_wait4, supervisor.pid, &status, __WALL, 0) == -EINTR)
 		;
+	FAULT_POINT("supervisor.reaped");
 	/* All that a pipe can hold, and no more: somebody else may have it open still. */
 	for (unsigned int i = 0; i < OUTPUTS; i++)
 		for (unsigned int piece = 0; piece < LAST_PIECES && read_output(i); piece++)
 			;
 	log_end_lines();
+	FAULT_POINT("supervisor.logged");
 	held = false;
 	close_run();
 	supervisor.state.oom_kills = (uint32_t) (kills - kills_before);
@@ -289,9 +304,11 @@ static void begin_again(void)
 	const struct wire_failure *problem = run_begin();
 
 	state->restart_count++;
+	FAULT_POINT("supervisor.again");
 	if (!problem) {
 		note_run();
 		watch_run();
+		hooks_after_restart(supervisor.pid);
 		return;
 	}
 	/* What cannot be started is not tried for ever, as with Docker. */
@@ -306,6 +323,7 @@ void supervisor_stop(void)
 	if (!supervisor.pid)
 		end();
 	state_write();
+	FAULT_POINT("supervisor.stopping");
 }
 
 /* ---- waiting ---- */
@@ -421,19 +439,25 @@ static void begin(void)
 		sys(SYS_sendto, WIRE_FD_SOCKET, problem, sizeof(problem->report) + problem->report.size, MSG_NOSIGNAL);
 		finish(125);
 	}
+	FAULT_POINT("supervisor.begun");
 	note_run();
+	FAULT_POINT("supervisor.noted");
 	sys(SYS_sendto, WIRE_FD_SOCKET, &started, sizeof(started), MSG_NOSIGNAL);
 	/* Taken, so that no other descriptor gets its number. */
 	sys(SYS_dup3, 0, WIRE_FD_SOCKET, O_CLOEXEC);
 	watch_run();
+	FAULT_POINT("supervisor.told");
 }
 
 void supervisor_main(char **argv)
 {
 	struct wire_state *state = &supervisor.state;
 
+	FAULT_POINT("supervisor.first");
 	leave_caller();
+	FAULT_POINT("supervisor.left");
 	read_orders();
+	FAULT_POINT("supervisor.ordered");
 	/* A copy of us becomes PID 1, and this is what it is called there. */
 	memset(argv[1], 0, text_length(argv[1]));
 	state->magic = WIRE_SUPERVISE_MAGIC;
@@ -445,6 +469,7 @@ void supervisor_main(char **argv)
 	chunk = get_memory(CHUNK_BYTES);
 	log_open();
 	attach_open();
+	FAULT_POINT("supervisor.opened");
 	begin();
 	supervise();
 }

@@ -51,6 +51,14 @@ int run_pid_of(int pidfd);
 /* A pipe's end or terminal does not hold us up. */
 void set_nonblock(int fd);
 
+const struct wire_failure *run_problem(const char *what, const char *call, long error);
+
+/* supervisor-hooks.c */
+void hooks_open(void *bytes, size_t size);
+const struct wire_failure *hooks_before(int pid); /* what the container waits for: NULL, or why it is not to go on */
+void hooks_after_restart(int pid);
+void hooks_after_end(void);
+
 /* supervisor-state.c */
 int64_t clock_ns(int clock);
 uint64_t process_start(int pid);

@@ -20,6 +20,7 @@
 #define WIRE_TEXTS 4
 #define WIRE_VECTORS 2
 #define WIRE_NUMBERS 4
+#define WIRE_PASS_MAX 64
 
 /* Where the program finds its descriptors. */
 enum wire_fd {
@@ -29,6 +30,7 @@ enum wire_fd {
 	WIRE_FD_NS = 6,        /* namespaces to join, from here on */
 	WIRE_FD_LOCK = 14,     /* a supervisor's: held locked as long as it lives */
 	WIRE_FD_CGROUPS = 15,  /* a supervisor's: the container's cgroup in each hierarchy, from here on */
+	WIRE_FD_PASS = 64,     /* what the program is given besides its streams, from here on (WIRE_FDS) */
 };
 
 #define WIRE_MODE_RUN "run"     /* reads a plan and carries it out */
@@ -43,17 +45,18 @@ struct wire_plan {
 
 enum wire_kind {
 	WIRE_GO,          /* waits for one byte: the owner has taken all precautions */
-	WIRE_JOIN,        /* numbers: fd (of a namespace, or a pidfd for several at once; closed afterwards), CLONE_NEW* */
+	WIRE_JOIN,        /* numbers: fd (SLOT: of USERNS; of a namespace, or a pidfd for several at once; closed afterwards), CLONE_NEW* */
 	WIRE_UNSHARE,     /* numbers: CLONE_NEW* */
 	WIRE_ENTER,       /* numbers: CLONE_NEW*; goes on in a new child of our parent, in its namespaces */
 	WIRE_PROPAGATION, /* numbers: MS_* for all that the new mount namespace has */
 	WIRE_HOSTNAME,    /* texts: name */
 	WIRE_DOMAINNAME,  /* texts: name */
 	WIRE_LOOPBACK,
-	WIRE_OVERLAY,     /* texts: directory of the lowers, directory that holds "diff" and "work"; vectors: lowers, top first */
+	WIRE_OVERLAY,     /* texts: directory of the lowers, directory that holds "diff" and "work"; vectors: lowers, top first; numbers: (IDMAPPED)
+			   * slot, uid and gid on the host of its root */
 	WIRE_ROOT_BIND,   /* texts: path */
 	WIRE_MOUNT,       /* texts: type, source, target, data; numbers: MS_*, propagation */
-	WIRE_BIND,        /* texts: source, target; numbers: MS_*, propagation */
+	WIRE_BIND,        /* texts: source, target; numbers: MS_*, propagation, (PREPARED) which, (IDMAPPED) slot */
 	WIRE_CGROUP,      /* texts: target; numbers: MS_*, 1 for v2 only */
 	WIRE_FILE,        /* texts: path; blob: content; numbers: mode, 1 for the last one */
 	WIRE_DEVICE,      /* texts: path, source to bind; numbers: mode with type, device number, uid, gid */
@@ -65,7 +68,7 @@ enum wire_kind {
 	WIRE_READ_ONLY,   /* texts: path */
 	WIRE_MASK,        /* texts: path */
 	WIRE_ROOT_READ_ONLY,
-	WIRE_PIVOT,       /* numbers: propagation of the root, or 0 */
+	WIRE_PIVOT,       /* numbers: propagation of the root, or 0; how many descriptors stay from WIRE_FD_PASS on */
 	WIRE_USER,        /* texts: user; vectors: groups */
 	WIRE_CHDIR,       /* texts: path */
 	WIRE_SESSION,     /* texts: container id; numbers: umask */
@@ -77,7 +80,31 @@ enum wire_kind {
 	WIRE_CHOWN,       /* texts: path; blob: security.capability; numbers: uid, gid, mode or UINT32_MAX */
 	WIRE_REMOVE,      /* texts: name */
 	WIRE_CGROUP_JOIN, /* texts: a tasks or cgroup.procs file of the host, another where that one may hold no processes */
+	WIRE_READY,       /* says so (WIRE_IS_READY) and waits for one byte: the owner does its part in the namespaces */
+	WIRE_HOOK,        /* texts: program, JSON of the container's state after status and pid; vectors: arguments, environment; numbers: enum
+			     wire_stage, milliseconds or 0, pid or 0 for this process */
+	WIRE_FDS,         /* blob: uint32_t, the numbers that the descriptors from WIRE_FD_PASS on get */
+	WIRE_NETLINK,     /* texts: what it is about; blob: struct wire_batch; in our own network namespace */
+	WIRE_USERNS,      /* texts: uid map, gid map; or numbers[1]: fd of one that is there. numbers: slot, fd, uid on the host of its root */
+	WIRE_TREE,        /* as BIND, but for the target: opened, and kept for it as number[2] */
+	WIRE_ROOT_ATTACH,
+	WIRE_SCHEDULER,   /* texts: policy; blob: struct wire_scheduler */
+	WIRE_IO_PRIORITY, /* texts: class; numbers: as ioprio_set takes it */
+	WIRE_MEMORY_POLICY, /* texts: mode, nodes; numbers: mode with flags; blob: bits of the nodes, or none */
+	WIRE_AFFINITY,    /* texts: CPUs; blob: their bits */
+	WIRE_TRACE,       /* notes when each step begins, and tells (WIRE_TIMES) */
 	WIRE_KINDS
+};
+
+/* Of a hook, in their order. */
+enum wire_stage {
+	WIRE_STAGE_PRESTART,
+	WIRE_STAGE_CREATE_RUNTIME,
+	WIRE_STAGE_CREATE_CONTAINER,
+	WIRE_STAGE_START_CONTAINER,
+	WIRE_STAGE_POSTSTART,
+	WIRE_STAGE_POSTSTOP,
+	WIRE_STAGES
 };
 
 enum wire_flag {
@@ -94,7 +121,23 @@ enum wire_flag {
 	WIRE_ORPHAN = 1 << 11,        /* ENTER: a child of nobody's but the system's init */
 	WIRE_NO_CONSOLE = 1 << 12,    /* TERMINAL: it is not the container's own, /dev/console stays */
 	WIRE_HOST_PROC = 1 << 13,     /* OOM_SCORE: through the host's /proc, nothing is joined yet */
+	WIRE_LISTEN = 1 << 14,        /* EXEC: LISTEN_PID of the environment becomes the process's own */
+	WIRE_IDMAPPED = 1 << 16,      /* OVERLAY, TREE, BIND: by the user namespace in a slot */
+	WIRE_KEPT = 1 << 17,          /* OVERLAY, ROOT_BIND: mounted nowhere before ROOT_ATTACH */
+	WIRE_PREPARED = 1 << 18,      /* BIND: of a TREE */
+	WIRE_SLOT = 1 << 19,          /* JOIN */
+	WIRE_OWN_STDIO = 1 << 20,     /* USERNS: the pipes that are 0 to 2 become its root's */
+	WIRE_RAISE = 1 << 21,         /* RLIMIT: only the hard one, where it is too low */
 	WIRE_TTY = 1 << 9,            /* SESSION: descriptor 0 becomes the controlling terminal */
+};
+
+/* The first 48 bytes of the kernel's struct sched_attr, whose header does not go with libc's. */
+struct wire_scheduler {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
 };
 
 struct wire_step {
@@ -105,12 +148,49 @@ struct wire_step {
 	uint64_t number[WIRE_NUMBERS];
 };
 
+/*
+ * Netlink messages with holes that only their sender can fill: struct wire_batch | struct wire_patch[n_patches] | messages[size], each
+ * an nlmsghdr on a boundary of 4 bytes. Who sends them wants an acknowledgement of each (lib/network/netlink.h).
+ */
+enum wire_patch_kind {
+	WIRE_PATCH_PID,   /* uint32_t: of the container's PID 1, as the sender sees it */
+	WIRE_PATCH_RUN,   /* four hexadecimal digits: another number for each run, so that what is left of the last one is not in the way */
+	WIRE_PATCH_INDEX, /* uint32_t: of the link @name, where it is sent */
+};
+struct wire_patch {
+	uint32_t offset, kind; /* in the messages */
+	char name[16];
+};
+struct wire_batch {
+	uint32_t magic, n_patches, n_messages, size;
+};
+#define WIRE_BATCH_MAGIC 0x31627363u /* "csb1" */
+struct wire_patch_values {
+	int32_t pid;
+	uint32_t run; /* its low 16 bits */
+};
+
+/*
+ * ROOT/containers/ID/network, of a detached container: read before each run. struct wire_network | batch for the host's side, sent when
+ * the process is born | batch for the inside, which its PID 1 takes | nfnetlink messages that the supervisor sends at its end.
+ * Sizes may be 0. Replaced by rename.
+ */
+#define WIRE_NETWORK_NAME "network"
+#define WIRE_NETWORK_MAGIC 0x3177656eu /* "new1" */
+struct wire_network {
+	uint32_t magic, size; /* of all */
+	uint32_t host_size, inside_size, end_size;
+	uint32_t run;         /* where its numbers begin */
+};
+
 /* What comes back. The end of file without a report is success: the program runs. */
 enum wire_report_kind {
 	WIRE_FAILED,      /* error, call, and a text that says what was being done */
 	WIRE_TERMINAL_FD, /* the master comes along */
 	WIRE_CHILD_FD,    /* a pidfd comes along: of WIRE_ENTER's child */
+	WIRE_TIMES,       /* struct wire_time, one a step; @size of them together */
 	WIRE_STARTED,     /* from a supervisor: the program runs, its state file is there */
+	WIRE_IS_READY,    /* of WIRE_READY; from a supervisor: `error` is the container's pid */
 };
 
 struct wire_report {
@@ -121,6 +201,12 @@ struct wire_report {
 };
 #define WIRE_REPORT_TEXT_MAX 4096
 
+#define WIRE_TIMES_MAX 256
+struct wire_time {
+	uint32_t kind, reserved;
+	int64_t ns; /* since 1970: when it began */
+};
+
 /* What is killed with a process, if a second descriptor comes along: the cgroup of which that is the file. */
 enum wire_tree { WIRE_TREE_NONE, WIRE_TREE_KILL /* cgroup.kill, to write */, WIRE_TREE_PROCS /* cgroup.procs, to read */ };
 
@@ -130,5 +216,7 @@ struct wire_guard {
 	uint32_t tree; /* enum wire_tree */
 };
 
+_Static_assert(sizeof(struct wire_scheduler) == 48, "as the kernel's");
 _Static_assert(sizeof(struct wire_plan) == 24 && sizeof(struct wire_step) == 72, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_batch) == 16 && sizeof(struct wire_patch) == 24, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_report) == 40 && sizeof(struct wire_guard) == 16, "the same bytes on both sides");

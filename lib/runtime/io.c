@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 
 #define ROWS_DEFAULT 24
 #define COLUMNS_DEFAULT 80
+#define FIRST_PASSED 3
+#define LAST_PASSED 511
 #define WINDOW_MAX 65535 /* struct winsize has shorts */
 
 struct scow_io {
@@ -32,6 +35,9 @@ struct scow_io {
 	void *output_data;
 	size_t capture_limit;
 	bool input;
+	struct spec_fd passed[WIRE_PASS_MAX];
+	size_t n_passed;
+	unsigned int listen;
 	unsigned int rows, columns;
 	const char *problem; /* the first bad value, reported by the start */
 };
@@ -122,6 +128,93 @@ void scow_io_set_window(scow_io *io, unsigned int rows, unsigned int columns)
 	io->columns = columns;
 }
 
+void scow_io_pass_fd(scow_io *io, int number, int fd)
+{
+	if (!io)
+		return;
+	if (number < FIRST_PASSED || number > LAST_PASSED)
+		return refuse(io, "scow_io_pass_fd: a number that is not from 3 to 511");
+	if (fd < 0)
+		return refuse(io, "scow_io_pass_fd: a negative descriptor");
+	for (size_t i = 0; i < io->n_passed; i++)
+		if (io->passed[i].number == number)
+			return refuse(io, "scow_io_pass_fd: one number twice");
+	if (io->n_passed == WIRE_PASS_MAX)
+		return refuse(io, "scow_io_pass_fd: more than 64 descriptors");
+	io->passed[io->n_passed++] = (struct spec_fd){ number, fd };
+}
+
+void scow_io_set_listen(scow_io *io, unsigned int count)
+{
+	if (io)
+		io->listen = count;
+}
+
+static int take_passed(const scow_io *io, struct io_setup *out, scow_error **error)
+{
+	unsigned int in_range = 0;
+
+	for (size_t i = 0; i < io->n_passed; i++) {
+		const struct spec_fd *passed = &io->passed[i];
+
+		if (fcntl(passed->fd, F_GETFD) < 0)
+			return error_errno_status(error, SCOW_E_INVALID, errno, "fcntl", "pass on descriptor %d", passed->fd);
+		in_range += (unsigned int) passed->number - FIRST_PASSED < io->listen;
+		out->fds[out->n_fds++] = *passed;
+	}
+	if (in_range != io->listen)
+		return error_set(error, SCOW_E_INVALID, "%u sockets to serve from descriptor 3 on, of which %u are passed", io->listen,
+				 in_range);
+	out->listen = io->listen;
+	return 0;
+}
+
+int io_setup_detached(const scow_io *io, struct io_setup *out, scow_error **error)
+{
+	*out = (struct io_setup){ .child_fds = { -1, -1, -1 }, .our_stdin = -1, .our_stdout = -1, .our_stderr = -1 };
+	if (!io)
+		return 0;
+	if (io->problem)
+		return error_set(error, SCOW_E_INVALID, "%s", io->problem);
+	if (io->output || io->capture_limit || io->fds[SCOW_STDIN] >= 0 || io->fds[SCOW_STDOUT] >= 0 || io->fds[SCOW_STDERR] >= 0)
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "a detached container's streams are its supervisor's"),
+				  "attach to it, or read its log");
+	return take_passed(io, out, error);
+}
+
+static bool is_variable(const char *entry, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+/* Whatever they were before. */
+static int set_listen(struct spec *spec, unsigned int count, scow_error **error)
+{
+	char **env = arena_alloc(&spec->arena, (spec->n_env + 3) * sizeof(*env));
+	size_t n = 0;
+
+	if (!env)
+		return error_oom(error);
+	for (size_t i = 0; i < spec->n_env; i++)
+		if (!is_variable(spec->env[i], "LISTEN_FDS") && !is_variable(spec->env[i], "LISTEN_PID"))
+			env[n++] = spec->env[i];
+	env[n++] = arena_printf(&spec->arena, "LISTEN_FDS=%u", count);
+	env[n++] = arena_strdup(&spec->arena, "LISTEN_PID=");
+	spec->env = env;
+	spec->n_env = n;
+	spec->listens = true;
+	return arena_failed(&spec->arena) ? error_oom(error) : 0;
+}
+
+int io_setup_pass(const struct io_setup *setup, struct spec *spec, scow_error **error)
+{
+	spec->fds = setup->fds;
+	spec->n_fds = setup->n_fds;
+	return setup->listen ? set_listen(spec, setup->listen, error) : 0;
+}
+
 /* A pipe of which the child gets one end and we the other, ours non-blocking. */
 static int open_pipe(struct io_setup *setup, int stream, int *ours, scow_error **error)
 {
@@ -174,6 +267,9 @@ int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_s
 	out->output = io->output;
 	out->output_data = io->output_data;
 	out->capture_limit = io->capture_limit;
+	r = take_passed(io, out, error);
+	if (r < 0)
+		return r;
 	if (terminal)
 		return open_terminal_setup(io, error);
 

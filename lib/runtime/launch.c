@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/trace.h"
 #include "runtime/plan.h"
 
 #define TTY_GROUP 5
@@ -57,6 +58,8 @@ static void place_descriptors(const struct launch *launch, const struct plan_nam
 		add_fd(process, namespaces->join_fds[i], WIRE_FD_NS + i);
 	if (launch->exec)
 		add_fd(process, launch->exec->pidfd, WIRE_FD_NS);
+	for (size_t i = 0; i < launch->spec->n_fds; i++)
+		add_fd(process, launch->spec->fds[i].fd, WIRE_FD_PASS + (int) i);
 }
 
 static bool needs_null(const struct launch *launch)
@@ -110,6 +113,9 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 		.tree = launch->exec ? launch->exec->tree : NULL,
 		.enters = namespaces->enters,
 		.go = true,
+		.ready = launch->spec->waits_ready ? launch->ready : NULL,
+		.ready_data = launch->ready_data,
+		.trace = launch->trace,
 	};
 	int r;
 
@@ -121,7 +127,9 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 			return error_errno(error, errno, "open", "open /dev/null");
 	}
 	place_descriptors(launch, namespaces, null_fd, &process);
+	trace_phase(launch->trace, "plan");
 	r = job_run(engine, job, &process, error);
+	trace_phase(launch->trace, "launch");
 	if (r < 0)
 		return error_at(error, launch_explain(&engine->facts, launch->spec, &process.report, r, error), "start", launch->spec->id);
 	launch->pid = process.pid;
@@ -152,6 +160,8 @@ int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
 	int r;
 
 	launch->pid = launch->pidfd = launch->terminal_fd = -1;
+	if (trace_is_on(launch->trace))
+		job_step(&job, WIRE_TRACE, 0);
 	r = launch_facts(engine, &facts, error);
 	if (r < 0)
 		return r;

@@ -19,6 +19,7 @@ struct launch_exec {
 	bool orphan;              /* it is nobody's child, and outlives us */
 };
 
+struct trace;
 struct launch {
 	/* in */
 	const struct spec *spec;
@@ -26,6 +27,10 @@ struct launch {
 	int fds[3];               /* become 0, 1, 2; borrowed; unused with a terminal */
 	uint64_t guard_key;       /* 0: not owned, no guard */
 	const struct launch_exec *exec; /* NULL: a container of its own */
+	/* Of a spec that waits_ready: called when all is mounted, before the program; a status ends the container. */
+	int (*ready)(void *data, pid_t pid, scow_error **error);
+	void *ready_data;
+	struct trace *trace;      /* NULL: none */
 	/* out */
 	pid_t pid;
 	int pidfd;                /* owned by the caller after success */

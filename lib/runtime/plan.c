@@ -24,6 +24,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "runtime/hooks.h"
+#include "runtime/plan-scheduling.h"
+#include "runtime/plan-userns.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -46,7 +49,9 @@ int plan_namespaces_open(const struct spec *spec, const struct plan_facts *facts
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
 		const struct spec_namespace *namespace = &spec->namespaces[i];
 
-		if (namespace->mode == SPEC_NS_NEW)
+		if (namespace->mode == SPEC_NS_NEW && i == SPEC_NS_USER && !facts->user_ns)
+			out->enters = true; /* scow-init makes it, and then all others in it */
+		else if (namespace->mode == SPEC_NS_NEW)
 			out->clone_flags |= clone_flag[i];
 		if (namespace->mode != SPEC_NS_JOIN)
 			continue;
@@ -96,15 +101,19 @@ static void add_join(struct job *job, const struct spec *spec, const struct plan
 	job_text(job, step, 0, spec->namespaces[i].path);
 }
 
-static void add_namespaces(struct job *job, const struct spec *spec, const struct plan_namespaces *namespaces)
+static void add_namespaces(struct job *job, const struct spec *spec, const struct plan_facts *facts,
+			   const struct plan_namespaces *namespaces)
 {
 	uint64_t late = namespaces->clone_flags & LATE_FLAGS;
 
-	/* The user namespace gives the right to the others, so it is first, and what is made is made in it. */
-	add_join(job, spec, namespaces, SPEC_NS_USER);
+	/* The user namespace gives the right to the others, so it is first, and what is made is made in it. Root has that right outside. */
+	if (!facts->mapped)
+		add_join(job, spec, namespaces, SPEC_NS_USER);
 	for (int i = 0; i < SPEC_NS_COUNT; i++)
 		if (i != SPEC_NS_USER)
 			add_join(job, spec, namespaces, i);
+	if (facts->mapped)
+		add_number(job, WIRE_JOIN, WIRE_SLOT, 0)->number[1] = CLONE_NEWUSER;
 	if (namespaces->enters)
 		add_number(job, WIRE_ENTER, 0, namespaces->clone_flags & ~LATE_FLAGS & ~(uint64_t) CLONE_NEWUSER);
 	if (late)
@@ -144,7 +153,7 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 	if (spec->layers_fd < 0) {
 		if (!spec->root_path)
 			return error_set(error, SCOW_E_INVALID, "a container needs a root file system");
-		add_text(job, WIRE_ROOT_BIND, 0, spec->root_path);
+		add_text(job, WIRE_ROOT_BIND, facts->mapped ? WIRE_KEPT : 0, spec->root_path);
 		return 0;
 	}
 	/* The kernel has no overlay of a single layer, and mount points have to be made: so there is an upper always. */
@@ -155,9 +164,16 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 		r = path_of(spec->container_fd, container, error);
 	if (r < 0)
 		return r;
-	flags |= facts->user_ns ? WIRE_USERXATTR : 0;
+	if (facts->mapped)
+		flags |= WIRE_IDMAPPED | WIRE_KEPT;
+	else
+		flags |= facts->user_ns ? WIRE_USERXATTR : 0;
 	flags |= spec->overlay_volatile ? WIRE_VOLATILE : 0;
 	step = job_step(job, WIRE_OVERLAY, flags);
+	if (facts->mapped) {
+		step->number[1] = plan_mapped_id(spec->uid_map, spec->n_uid_map, 0);
+		step->number[2] = plan_mapped_id(spec->gid_map, spec->n_gid_map, 0);
+	}
 	job_text(job, step, 0, layers);
 	job_text(job, step, 1, container);
 	job_vector(job, step, 0, spec->lowers, spec->n_lowers, 0);
@@ -195,18 +211,35 @@ static int add_file_system(struct job *job, const struct spec_mount *mount, cons
 	return 0;
 }
 
-static void add_bind(struct job *job, const struct spec_mount *mount, uint32_t flags, bool slave)
+static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags, bool slave)
 {
 	struct wire_step *step;
+	int slot = plan_map_slot(spec, mount);
 
 	flags |= (mount->create_source ? WIRE_CREATE_SOURCE : 0) | (mount->recursive_read_only ? WIRE_READ_ONLY_ALL : 0);
-	step = add_text(job, WIRE_BIND, flags, mount->source);
+	flags |= slot >= 0 ? WIRE_IDMAPPED : 0;
+	step = add_text(job, kind, flags, mount->source);
+	step->number[2] = (uint64_t) (mount - spec->mounts);
+	step->number[3] = slot >= 0 ? (uint64_t) slot : 0;
 	job_text(job, step, 1, mount->target);
 	step->number[0] = mount->flags;
 	step->number[1] = mount->propagation;
 	/* Where nothing is a slave all is private already, and a clone as well. */
 	if (!mount->propagation || (mount->propagation & MS_PRIVATE))
 		step->number[1] = slave ? MS_PRIVATE | MS_REC : 0;
+}
+
+static void add_bind(struct job *job, const struct spec *spec, const struct spec_mount *mount, uint32_t flags, bool slave)
+{
+	struct wire_step *step;
+
+	if (!(flags & WIRE_PREPARED)) {
+		add_tree(job, spec, mount, WIRE_BIND, flags, slave);
+		return;
+	}
+	step = add_text(job, WIRE_BIND, flags, mount->source);
+	job_text(job, step, 1, mount->target);
+	step->number[2] = (uint64_t) (mount - spec->mounts);
 }
 
 static int add_mounts(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
@@ -230,7 +263,7 @@ static int add_mounts(struct job *job, const struct spec *spec, const struct pla
 				return r;
 			break;
 		case SPEC_MOUNT_BIND:
-			add_bind(job, mount, flags, slave);
+			add_bind(job, spec, mount, flags | (facts->mapped ? WIRE_PREPARED : 0), slave);
 			break;
 		case SPEC_MOUNT_CGROUP:
 			step = add_text(job, WIRE_CGROUP, flags, mount->target);
@@ -288,12 +321,12 @@ static const char *rlimit_name(int resource)
 	return resource >= 0 && (size_t) resource < ARRAY_SIZE(names) ? names[resource] : "?";
 }
 
-static void add_settings(struct job *job, const struct spec *spec)
+static void add_settings(struct job *job, const struct spec *spec, const struct plan_facts *facts)
 {
 	for (size_t i = 0; i < spec->n_sysctls; i++)
 		job_text(job, add_text(job, WIRE_SYSCTL, spec->sysctls[i].optional ? WIRE_OPTIONAL : 0, spec->sysctls[i].name), 1,
 			 spec->sysctls[i].value);
-	if (spec->has_oom_score_adj)
+	if (spec->has_oom_score_adj && !facts->mapped)
 		add_number(job, WIRE_OOM_SCORE, 0, (uint64_t) (int64_t) spec->oom_score_adj);
 	if (spec->make_cwd && spec->cwd && strcmp(spec->cwd, "/") != 0)
 		add_text(job, WIRE_MAKE_DIR, 0, spec->cwd);
@@ -333,10 +366,23 @@ static void add_directory(struct job *job, const struct spec *spec)
 		add_text(job, WIRE_CHDIR, 0, spec->cwd);
 }
 
+/* Their places until then are WIRE_FD_PASS and on. */
+static void add_passed(struct job *job, const struct spec *spec)
+{
+	uint32_t numbers[WIRE_PASS_MAX];
+
+	if (!spec->n_fds)
+		return;
+	for (size_t i = 0; i < spec->n_fds; i++)
+		numbers[i] = (uint32_t) spec->fds[i].number;
+	job_blob(job, job_step(job, WIRE_FDS, 0), numbers, spec->n_fds * sizeof(*numbers));
+}
+
 static void add_program(struct job *job, const struct spec *spec, const struct plan_facts *facts)
 {
 	struct wire_step *step;
 
+	add_passed(job, spec);
 	step = add_number(job, WIRE_SESSION, spec->terminal ? WIRE_TTY : 0, spec->has_umask ? (uint64_t) spec->umask : 022);
 	job_text(job, step, 0, spec->id);
 	for (size_t i = 0; i < spec->n_rlimits; i++) {
@@ -347,8 +393,10 @@ static void add_program(struct job *job, const struct spec *spec, const struct p
 		step->number[2] = limit->hard;
 		job_text(job, step, 0, rlimit_name(limit->resource));
 	}
+	plan_add_scheduling(job, spec);
 	add_credentials(job, spec, facts);
-	step = job_step(job, WIRE_EXEC, 0);
+	hooks_compile(job, &spec->hooks, WIRE_STAGE_START_CONTAINER, 0);
+	step = job_step(job, WIRE_EXEC, spec->listens ? WIRE_LISTEN : 0);
 	job_vector(job, step, 0, spec->args, spec->n_args, 0);
 	job_vector(job, step, 1, spec->env, spec->n_env, 1);
 }
@@ -357,6 +405,8 @@ static int check(const struct spec *spec, scow_error **error)
 {
 	if (!spec->n_args || !spec->args[0][0])
 		return error_set(error, SCOW_E_INVALID, "no command specified");
+	if (spec->n_fds > WIRE_PASS_MAX)
+		return error_set(error, SCOW_E_LIMIT, "more than %d descriptors to pass on", WIRE_PASS_MAX);
 	if (spec->n_seccomp > BPF_MAXINSNS)
 		return error_set(error, SCOW_E_LIMIT, "a seccomp filter of %zu instructions: the kernel takes %d", spec->n_seccomp,
 				 BPF_MAXINSNS);
@@ -376,9 +426,12 @@ int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, c
 
 	if (r < 0)
 		return r;
+	plan_add_resource_class(job, spec);
 	/* By the host's /proc, and by our own rights: once the namespaces are joined the file is nobody's that we are. */
 	if (spec->has_oom_score_adj)
 		add_number(job, WIRE_OOM_SCORE, WIRE_HOST_PROC, (uint64_t) (int64_t) spec->oom_score_adj);
+	if (plan_maps_ids(spec, facts))
+		plan_add_rights(job, spec)->number[2] = plan_mapped_id(spec->uid_map, spec->n_uid_map, 0);
 	step = add_number(job, WIRE_JOIN, 0, (uint64_t) exec->fd);
 	step->number[1] = exec->namespaces;
 	if (plan_exec_enters(exec))
@@ -393,24 +446,63 @@ int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, c
 	return 0;
 }
 
-int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
-		 scow_error **error)
+/* What is done in a mount namespace of root's own, whose mounts nobody sees: the sources and the root, ready to be attached. */
+static int add_preparations(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
 {
-	bool slave = needs_slave(spec);
-	int r = check(spec, error);
+	add_number(job, WIRE_UNSHARE, 0, CLONE_NEWNS);
+	if (!(spec->root_propagation & MS_SHARED) && slave)
+		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_SLAVE);
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
+			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, 0, slave || (spec->root_propagation & MS_SHARED));
+	/* Or the host would get what covers its directories. */
+	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
+	return add_root(job, spec, facts, error);
+}
 
-	if (r < 0)
-		return r;
-	add_namespaces(job, spec, namespaces);
+/* Up to a mount namespace that is the container's. */
+static int add_beginning(struct job *job, const struct spec *spec, const struct plan_facts *facts,
+			 const struct plan_namespaces *namespaces, bool slave, scow_error **error)
+{
+	int r;
+
+	if (facts->mapped) {
+		r = plan_add_maps(job, spec, namespaces, error);
+		if (r == 0)
+			r = add_preparations(job, spec, facts, slave, error);
+		if (r < 0)
+			return r;
+		add_namespaces(job, spec, facts, namespaces);
+		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
+		return 0;
+	}
+	plan_add_bind_maps(job, spec);
+	add_namespaces(job, spec, facts, namespaces);
 	/* What the host is to see of a bind must stay its peer until then: only "/", on which the new root is put, is parted. */
 	add_number(job, WIRE_PROPAGATION, 0, spec->root_propagation & MS_SHARED ? MS_PRIVATE : MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
+	return 0;
+}
+
+static int compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
+		   scow_error **error)
+{
+	bool slave = needs_slave(spec);
+	int r;
+
+	plan_add_resource_class(job, spec);
+	r = add_beginning(job, spec, facts, namespaces, slave, error);
+	if (r < 0)
+		return r;
 	if (spec->hostname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
 		add_text(job, WIRE_HOSTNAME, 0, spec->hostname);
 	if (spec->domainname && spec->namespaces[SPEC_NS_UTS].mode == SPEC_NS_NEW)
 		add_text(job, WIRE_DOMAINNAME, 0, spec->domainname);
 	if (spec->namespaces[SPEC_NS_NETWORK].mode == SPEC_NS_NEW)
 		job_step(job, WIRE_LOOPBACK, 0);
-	r = add_root(job, spec, facts, error);
+	if (facts->mapped)
+		job_step(job, WIRE_ROOT_ATTACH, 0);
+	else
+		r = add_root(job, spec, facts, error);
 	if (r < 0)
 		return r;
 	r = add_mounts(job, spec, facts, slave, error);
@@ -418,13 +510,27 @@ int plan_compile(const struct spec *spec, const struct plan_facts *facts, const 
 		return r;
 	add_files(job, spec);
 	add_devices(job, spec);
-	add_settings(job, spec);
+	/* What they put into the root or its namespaces is then made read-only or masked as the rest. */
+	if (spec->waits_ready)
+		job_step(job, WIRE_READY, 0);
+	hooks_compile(job, &spec->hooks, WIRE_STAGE_CREATE_CONTAINER, 0);
+	add_settings(job, spec, facts);
 	add_user(job, spec);
-	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0);
+	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0)->number[1] =
+		spec->n_fds;
 	add_directory(job, spec);
 	job_step(job, WIRE_GO, 0);
 	if (spec->init)
 		job_step(job, WIRE_INIT, 0);
 	add_program(job, spec, facts);
 	return 0;
+}
+
+int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
+		 scow_error **error)
+{
+	struct plan_facts inside = plan_maps_ids(spec, facts) ? plan_mapped_facts(spec, facts) : *facts;
+	int r = check(spec, error);
+
+	return r < 0 ? r : compile(spec, &inside, namespaces, job, error);
 }

@@ -7,7 +7,9 @@
 #include <scow/process.h>
 
 #include "engine/engine.h"
+#include "init/wire.h"
 #include "runtime/cgroup.h"
+#include "runtime/spec.h"
 
 DEFINE_CLEANUP(scow_process *, scow_process_unref)
 
@@ -76,9 +78,16 @@ struct io_setup {
 	scow_output_fn output;
 	void *output_data;
 	size_t capture_limit;
+	struct spec_fd fds[WIRE_PASS_MAX]; /* what else the process gets, borrowed */
+	size_t n_fds;
+	unsigned int listen;
 };
 /* Fills @out also on failure, so that io_setup_done() may always follow. @io may be NULL. */
 int io_setup_open(const scow_io *io, bool terminal, bool open_stdin, struct io_setup *out, scow_error **error) _must_check_;
+/* The same for one that a supervisor starts, which has its streams: only what is passed. */
+int io_setup_detached(const scow_io *io, struct io_setup *out, scow_error **error) _must_check_;
+/* Puts what is passed into @spec, for as long as @setup is there. */
+int io_setup_pass(const struct io_setup *setup, struct spec *spec, scow_error **error) _must_check_;
 /* The same for one that runs already: our_stdout and our_stderr are where its output is to be written, or -1. */
 int io_setup_attach(const scow_io *io, struct io_setup *out, scow_error **error) _must_check_;
 void io_setup_close_child(struct io_setup *setup); /* after the spawn */

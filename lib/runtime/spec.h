@@ -87,6 +87,26 @@ struct spec_cgroup_setting {
 	const char *file, *value; /* "memory.high", a file of cgroup v2 */
 };
 
+#define SPEC_BITS_MAX 1024
+struct spec_bits { /* CPUs or memory nodes */
+	uint64_t words[SPEC_BITS_MAX / 64];
+};
+
+struct spec_scheduler { /* sched_setattr(2) */
+	const char *name;      /* "SCHED_FIFO" */
+	uint32_t policy;
+	uint64_t flags;
+	int nice;
+	unsigned int priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+struct spec_memory_policy { /* set_mempolicy(2) */
+	const char *name, *nodes; /* "MPOL_BIND", "0-1" or NULL */
+	uint32_t mode;            /* with flags */
+	struct spec_bits bits;
+};
+
 /* A field that was not asked for is 0 (or NULL); has_* where 0 means something. */
 struct spec_resources {
 	uint64_t memory_bytes, memory_reservation_bytes;
@@ -118,6 +138,24 @@ struct spec_file {
 	const char *content;
 	size_t size;
 	mode_t mode;
+};
+
+/* OCI's hooks, runtime/hooks.h. */
+struct spec_hook {
+	unsigned int stage;      /* enum wire_stage, which are those of scow_hook_stage */
+	const char *path;        /* absolute */
+	char **args; size_t n_args; /* argv; none: the path alone */
+	char **env; size_t n_env;
+	unsigned int timeout_ms; /* 0: none */
+};
+struct spec_hooks {
+	const struct spec_hook *items; size_t n; /* in order */
+	const char *state;       /* JSON of what they are told, after status and pid: from its first member to the closing brace */
+};
+
+/* A descriptor that the program gets besides its streams. */
+struct spec_fd {
+	int number, fd;          /* inside; ours, borrowed */
 };
 
 struct spec {
@@ -164,10 +202,20 @@ struct spec {
 	bool no_new_privileges;
 	struct spec_rlimit *rlimits; size_t n_rlimits;
 	int oom_score_adj; bool has_oom_score_adj;
+	const struct spec_scheduler *scheduler;
+	const char *io_priority_name; unsigned int io_priority; /* as ioprio_set(2) takes it; name NULL: none */
+	const struct spec_memory_policy *memory_policy;
+	const char *affinity_name; struct spec_bits affinity;   /* CPUs to begin on; name NULL: none */
+	const char *resctrl_tasks;         /* file of the host's that it joins */
 	int umask; bool has_umask;
 	bool init;                         /* scow-init stays as PID 1: forwards signals, reaps */
 	const struct sock_filter *seccomp; size_t n_seccomp; /* BPF, or none */
 	unsigned int seccomp_flags;
+
+	struct spec_hooks hooks;
+	bool waits_ready;                  /* before it leaves the host's file systems it says so (WIRE_READY), and waits */
+	const struct spec_fd *fds; size_t n_fds;
+	bool listens;                      /* LISTEN_PID, which is in the environment, is to be the program's own */
 
 	const char *cgroup_name;           /* "scow-<id>" */
 	const char *cgroup_parent;         /* NULL: the engine's base */

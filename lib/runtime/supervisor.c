@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "base/str.h"
@@ -25,10 +26,11 @@
 #include "engine/job.h"
 #include "runtime/cgroup-internal.h"
 #include "runtime/exec.h"
+#include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/plan.h"
 
-#define SUPERVISOR_FDS 32
+#define SUPERVISOR_FDS (32 + WIRE_PASS_MAX)
 #define ANSWER_WAIT_MS 5000
 
 struct preparation {
@@ -36,8 +38,8 @@ struct preparation {
 	const struct supervisor_start *start;
 	struct wire_supervise orders;
 	struct str maps;
-	void *plan, *health;
-	size_t plan_size, health_size;
+	void *plan, *health, *hooks;
+	size_t plan_size, health_size, hooks_size;
 	struct plan_namespaces namespaces;
 	int cgroup_fds[WIRE_CGROUPS_MAX];
 	int null_fd, socket;
@@ -53,6 +55,7 @@ static void preparation_done(struct preparation *p)
 	str_done(&p->maps);
 	free(p->plan);
 	free(p->health);
+	free(p->hooks);
 }
 
 static int open_cgroups(struct preparation *p, scow_error **error)
@@ -112,6 +115,10 @@ static void fill_orders(struct preparation *p)
 	orders->flags |= start->spec->terminal ? WIRE_SUPERVISE_TERMINAL : 0;
 	orders->flags |= p->namespaces.enters ? WIRE_SUPERVISE_ENTERS : 0;
 	orders->flags |= start->spec->namespaces[SPEC_NS_PID].mode != SPEC_NS_NEW ? WIRE_SUPERVISE_KILL_CGROUP : 0;
+	orders->flags |= start->spec->waits_ready ? WIRE_SUPERVISE_READY : 0;
+	orders->flags |= start->ready ? WIRE_SUPERVISE_ASKS : 0;
+	orders->hooks_size = (uint32_t) p->hooks_size;
+	orders->n_passed = (uint32_t) start->spec->n_fds;
 	orders->clone_flags = p->namespaces.clone_flags;
 	orders->log_bytes = start->log_bytes;
 	orders->log_files = start->log_files ? start->log_files : 1;
@@ -142,6 +149,8 @@ static int prepare(struct preparation *p, scow_error **error)
 		r = job_bytes(&job, &p->plan, &p->plan_size, error);
 	if (r == 0 && p->start->health)
 		r = exec_plan_bytes(p->engine, p->start->health, p->start->cgroup, WIRE_FD_NS, &p->health, &p->health_size, &enters, error);
+	if (r == 0)
+		r = hooks_bytes(&p->start->spec->hooks, &p->hooks, &p->hooks_size, error);
 	if (r == 0)
 		r = open_cgroups(p, error);
 	if (r < 0)
@@ -174,6 +183,8 @@ static int give_birth(struct preparation *p, int theirs, scow_error **error)
 	for (int i = 0; i < SPEC_NS_COUNT; i++)
 		if (p->namespaces.join_fds[i] >= 0)
 			fds[spawn.n_fds++] = (struct spawn_fd){ p->namespaces.join_fds[i], WIRE_FD_NS + i };
+	for (size_t i = 0; i < p->start->spec->n_fds; i++)
+		fds[spawn.n_fds++] = (struct spawn_fd){ p->start->spec->fds[i].fd, WIRE_FD_PASS + (int) i };
 	for (uint32_t i = 0; i < p->orders.n_cgroups; i++)
 		fds[spawn.n_fds++] = (struct spawn_fd){ p->cgroup_fds[i], WIRE_FD_CGROUPS + (int) i };
 	r = spawn_process(&spawn, &pid, &pidfd, error);
@@ -211,8 +222,19 @@ static int send_orders(struct preparation *p, scow_error **error)
 		r = send_all(p->socket, p->plan, p->plan_size);
 	if (r == 0 && p->orders.health_plan_size)
 		r = send_all(p->socket, p->health, p->health_size);
+	if (r == 0 && p->orders.hooks_size)
+		r = send_all(p->socket, p->hooks, p->hooks_size);
 	/* That it has gone shows below: its report says why. */
 	return r == 0 || r == -EPIPE || r == -ECONNRESET ? 0 : error_errno(error, -r, "send", "send the launch plan");
+}
+
+static int answer(struct preparation *p, pid_t pid, scow_error **error)
+{
+	int r = p->start->ready(p->start->ready_data, pid, error);
+	const char go_on = r == 0;
+
+	send_all(p->socket, &go_on, 1);
+	return r;
 }
 
 static int hear(struct preparation *p, scow_error **error)
@@ -223,6 +245,14 @@ static int hear(struct preparation *p, scow_error **error)
 	ssize_t n = fd_read_full(p->socket, &report, sizeof(report));
 	int r;
 
+	if (n == sizeof(report) && report.kind == WIRE_IS_READY && p->start->ready) {
+		r = answer(p, report.error, error);
+		/* What it says to a refusal is of no interest, but that it has ended is. */
+		n = fd_read_full(p->socket, &report, sizeof(report));
+		if (r < 0)
+			return r;
+	}
+
 	if (n != sizeof(report))
 		return error_errno(error, n < 0 ? (int) -n : EPIPE, "read", "start the supervisor: it ended without a report");
 	if (report.kind == WIRE_STARTED)
@@ -230,7 +260,7 @@ static int hear(struct preparation *p, scow_error **error)
 	memcpy(call, report.call, sizeof(report.call));
 	if (report.size > WIRE_REPORT_TEXT_MAX || fd_read_full(p->socket, text, report.size) != (ssize_t) report.size)
 		return error_set(error, SCOW_E_FAILED, "the supervisor ended while it reported a failure");
-	r = error_errno(error, report.error, call, "%s", text);
+	r = report.error ? error_errno(error, report.error, call, "%s", text) : error_set(error, SCOW_E_FAILED, "%s", text);
 	r = launch_explain(&p->engine->facts, p->start->spec, &report, r, error);
 	return error_at(error, r, "start", p->start->spec->id);
 }
@@ -258,10 +288,13 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	r = give_birth(&p, theirs, error);
 	if (r < 0)
 		return error_wrap(error, r, "start the supervisor");
+	FAULT_POINT("supervise.born");
 	close(take_fd(&theirs));
 	r = send_orders(&p, error);
+	FAULT_POINT("supervise.told");
 	if (r == 0)
 		r = hear(&p, error);
+	FAULT_POINT("supervise.heard");
 	if (r == 0 && !supervisor_state(engine, start->spec->id, start->owner, state))
 		r = error_set(error, SCOW_E_FAILED, "the supervisor has not written down what it started");
 	return r;

@@ -22,6 +22,9 @@ struct supervisor_start {
 	uint64_t log_bytes;
 	unsigned int log_files, policy, retries; /* enum wire_policy */
 	const struct spec *health; /* of its health check, a program that joins it (container/exec.h); NULL: none */
+	/* Of a spec that waits_ready: as struct launch has it, at the first start only; NULL: nobody is asked. */
+	int (*ready)(void *data, pid_t pid, scow_error **error);
+	void *ready_data;
 	unsigned int health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms, health_retries;
 };
 
