@@ -96,6 +96,89 @@ CREATE TABLE containers (
 CREATE INDEX containers_by_image ON containers(image);
 CREATE INDEX containers_by_owner ON containers(owner);
 
+-- The host's ids that are a container's own, in its user namespace: no two overlap (container/id-map.c).
+CREATE TABLE id_ranges (
+	container TEXT PRIMARY KEY REFERENCES containers(id) ON DELETE CASCADE,
+	first     INTEGER NOT NULL UNIQUE,
+	size      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Networks (lib/network). Addresses are hexadecimal digits of a fixed number, 8 or 32, so that their order is that of the text.
+CREATE TABLE networks (
+	id       TEXT PRIMARY KEY,          -- 64 hex digits
+	name     TEXT NOT NULL UNIQUE,
+	driver   INTEGER NOT NULL,          -- enum network_driver
+	flags    INTEGER NOT NULL,          -- enum network_flag
+	mtu      INTEGER NOT NULL DEFAULT 0,
+	mode     INTEGER NOT NULL DEFAULT 0, -- of a macvlan
+	link     TEXT NOT NULL,             -- the bridge, or a macvlan's parent
+	settings TEXT NOT NULL,             -- JSON: options, labels
+	owner    TEXT,                      -- of an ephemeral one: who made it
+	created  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE pools (
+	network    TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+	position   INTEGER NOT NULL,
+	family     INTEGER NOT NULL,        -- 4 or 6
+	subnet     TEXT NOT NULL,
+	bits       INTEGER NOT NULL,
+	range      TEXT NOT NULL,
+	range_bits INTEGER NOT NULL,
+	gateway    TEXT,
+	last_given TEXT,                    -- the search goes on after it
+	PRIMARY KEY (network, position)
+) WITHOUT ROWID;
+
+-- Addresses that no container gets.
+CREATE TABLE reserved (
+	network TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+	address TEXT NOT NULL,
+	name    TEXT NOT NULL,
+	PRIMARY KEY (network, address)
+) WITHOUT ROWID;
+
+-- A container on a network. Its addresses are leases: only one that runs has them, and no two have the same.
+CREATE TABLE endpoints (
+	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+	network   TEXT NOT NULL REFERENCES networks(id),
+	position  INTEGER NOT NULL,         -- the order in which they were added
+	priority  INTEGER NOT NULL DEFAULT 0,
+	wanted4   TEXT,                     -- asked for; nobody else gets them without asking
+	wanted6   TEXT,
+	interface TEXT NOT NULL DEFAULT '', -- asked for
+	settings  TEXT NOT NULL DEFAULT '', -- JSON: Docker's EndpointSettings as they were asked for
+	ip4       TEXT,
+	ip6       TEXT,
+	mac       TEXT,
+	link      TEXT,                     -- its name inside, while it runs
+	run       INTEGER NOT NULL DEFAULT 0, -- part of the name of its port on the host
+	PRIMARY KEY (container, network)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX endpoints_ip4 ON endpoints(network, ip4) WHERE ip4 IS NOT NULL;
+CREATE UNIQUE INDEX endpoints_ip6 ON endpoints(network, ip6) WHERE ip6 IS NOT NULL;
+CREATE INDEX endpoints_by_network ON endpoints(network);
+CREATE INDEX endpoints_wanted4 ON endpoints(network, wanted4) WHERE wanted4 IS NOT NULL;
+CREATE INDEX endpoints_wanted6 ON endpoints(network, wanted6) WHERE wanted6 IS NOT NULL;
+
+-- Host ports that are taken, by containers that run.
+CREATE TABLE ports (
+	protocol  INTEGER NOT NULL,         -- IPPROTO_*
+	address   TEXT NOT NULL,            -- the host's, '' for any of IPv4, '::' for any of IPv6
+	port      INTEGER NOT NULL,
+	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+	target    INTEGER NOT NULL,         -- inside
+	PRIMARY KEY (protocol, address, port)
+) WITHOUT ROWID;
+CREATE INDEX ports_by_container ON ports(container);
+
+-- Not running, paused or restarting any more: whoever records that frees its addresses and ports, also after a crash.
+CREATE TRIGGER container_leaves_networks AFTER UPDATE OF state ON containers
+WHEN old.state IN (1, 2, 3) AND new.state NOT IN (1, 2, 3) BEGIN
+	UPDATE endpoints SET ip4 = NULL, ip6 = NULL, mac = NULL, link = NULL WHERE container = new.id;
+	DELETE FROM ports WHERE container = new.id;
+END;
+
 -- What happened, numbered without a gap: one more than the highest, which is never deleted. store/journal.h.
 CREATE TABLE events (
 	number     INTEGER PRIMARY KEY,

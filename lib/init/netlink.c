@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Netlink messages that the library has built (lib/network/netlink.c), sent where it is not: in a container's network namespace, and
+ * by a supervisor on the host. The holes that only the sender can fill are filled here, and every answer is looked at.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <sys/socket.h>
+
+#define ANSWERS 4096
+
+static const char *what_of(uint32_t type)
+{
+	return type == RTM_NEWLINK    ? "set up the link"
+	       : type == RTM_NEWADDR  ? "add the address"
+	       : type == RTM_NEWROUTE ? "add the route"
+				      : "change the network";
+}
+
+static uint32_t *word_at(void *bytes, uint32_t offset)
+{
+	return (uint32_t *) (void *) ((char *) bytes + offset);
+}
+
+/* Whether all that it says of itself is inside its @size. */
+static bool is_whole(const struct wire_batch *batch, size_t size)
+{
+	const struct wire_patch *patches = (const void *) (batch + 1);
+	const char *messages = (const char *) (patches + batch->n_patches);
+	uint32_t at = 0;
+
+	if (size < sizeof(*batch) || batch->magic != WIRE_BATCH_MAGIC || batch->n_patches > 4096 || batch->size > 1u << 20 ||
+	    batch->size & 3 || size != sizeof(*batch) + batch->n_patches * sizeof(*patches) + batch->size)
+		return false;
+	for (uint32_t i = 0; i < batch->n_patches; i++)
+		if (batch->size < 4 || patches[i].offset > batch->size - 4 || patches[i].name[15])
+			return false;
+	for (uint32_t i = 0; i < batch->n_messages; i++) {
+		const struct nlmsghdr *message = (const void *) (messages + at);
+
+		if (batch->size - at < sizeof(*message) || message->nlmsg_len < sizeof(*message) || message->nlmsg_len > batch->size - at ||
+		    message->nlmsg_len & 3)
+			return false;
+		at += message->nlmsg_len;
+	}
+	return at == batch->size;
+}
+
+static long fill(long socket, const struct wire_patch *patch, void *bytes, const struct wire_patch_values *values)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct ifreq request = { 0 };
+	long r;
+
+	switch (patch->kind) {
+	case WIRE_PATCH_PID:
+		*word_at(bytes, patch->offset) = (uint32_t) values->pid;
+		return 0;
+	case WIRE_PATCH_RUN:
+		for (unsigned int i = 0; i < 4; i++)
+			((char *) bytes)[patch->offset + i] = digits[values->run >> (12 - 4 * i) & 15];
+		return 0;
+	default:
+		text_add(request.ifr_name, request.ifr_name + sizeof(request.ifr_name), patch->name);
+		r = sys(SYS_ioctl, socket, SIOCGIFINDEX, &request);
+		if (r >= 0)
+			*word_at(bytes, patch->offset) = (uint32_t) request.ifr_ifindex;
+		return r;
+	}
+}
+
+/* Reads the acknowledgements: 0, or the first refusal, which is of message number @refused. */
+static long hear(long socket, uint32_t count, uint32_t *refused)
+{
+	static char answers[ANSWERS] __attribute__((aligned(8)));
+	uint32_t heard = 0;
+	long result = 0;
+
+	while (heard < count) {
+		long n = sys(SYS_recvfrom, socket, answers, sizeof(answers), 0, 0, 0);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n ? n : -EPIPE;
+		for (long at = 0; n - at >= (long) (sizeof(struct nlmsghdr) + sizeof(int));) {
+			struct nlmsghdr *message = (void *) (answers + at);
+			int error = *(int *) (void *) (message + 1);
+
+			if (message->nlmsg_len < sizeof(*message))
+				return -EBADMSG;
+			if (message->nlmsg_type == NLMSG_ERROR) {
+				heard++;
+				if (error && !result) {
+					result = error;
+					*refused = message->nlmsg_seq;
+				}
+			}
+			at += (message->nlmsg_len + 3) & ~3u;
+		}
+	}
+	return result;
+}
+
+long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what)
+{
+	static const int yes = 1;
+	struct wire_batch *batch = bytes;
+	struct wire_patch *patches = (void *) (batch + 1);
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	uint32_t refused = 0, at = 0;
+	char *messages;
+	long socket, r = 0;
+
+	*what = "change the network";
+	if (!is_whole(batch, size))
+		return -EBADMSG;
+	messages = (char *) (patches + batch->n_patches);
+	socket = sys(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	if (socket < 0)
+		return socket;
+	sys(SYS_setsockopt, socket, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
+	for (uint32_t i = 0; i < batch->n_patches && r >= 0; i++)
+		r = fill(socket, &patches[i], messages, values);
+	for (uint32_t i = 0; i < batch->n_messages; i++) {
+		struct nlmsghdr *message = (void *) (messages + at);
+
+		message->nlmsg_seq = i;
+		at += message->nlmsg_len;
+	}
+	if (r >= 0)
+		r = sys(SYS_sendto, socket, messages, batch->size, 0, &kernel, sizeof(kernel));
+	if (r >= 0)
+		r = hear(socket, batch->n_messages, &refused);
+	sys(SYS_close, socket);
+	at = 0;
+	for (uint32_t i = 0; r < 0 && i <= refused && i < batch->n_messages; i++) {
+		*what = what_of(((struct nlmsghdr *) (void *) (messages + at))->nlmsg_type);
+		at += ((struct nlmsghdr *) (void *) (messages + at))->nlmsg_len;
+	}
+	return r;
+}
+
+void step_netlink(const struct wire_step *step)
+{
+	const struct wire_patch_values none = { 0 };
+	const char *what = NULL;
+	long r = netlink_send((void *) (uintptr_t) plan_blob(&init.plan, step), step->blob_size, NETLINK_ROUTE, &none, &what);
+
+	doing(what, plan_text(&init.plan, step, 0), NULL, NULL);
+	must(r, "netlink");
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The networks that always are: "bridge", "host" and "none". Their rows are made when somebody first needs them, for only then does
+ * anybody look at what the host uses.
+ */
+#include "network/network.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/digest.h"
+#include "network/subnet.h"
+
+#define DEFAULT_LINK "scow0"
+
+static int has_builtin(struct db_work *work, scow_error **error)
+{
+	sqlite3_stmt *row;
+
+	return db_query(work, &row, error, "SELECT 1 FROM networks WHERE name = '" NETWORK_DEFAULT "'", "");
+}
+
+static int insert(struct db_work *work, struct network *network, const char *name, enum network_driver driver, unsigned int flags,
+		  scow_error **error)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!network->id[0] || driver != NETWORK_BRIDGE)
+		random_hex(network->id, 32);
+	network->name = name;
+	network->driver = driver;
+	network->flags = NETWORK_BUILTIN | flags;
+	network->settings = "{}";
+	network->created = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	return network_insert(work, network, NULL, error);
+}
+
+static int choose_link(struct netns *ns, struct network *network, scow_error **error)
+{
+	struct link link;
+	int r = netns_link(ns, DEFAULT_LINK, &link, error);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		snprintf(network->link, sizeof(network->link), DEFAULT_LINK);
+	else
+		snprintf(network->link, sizeof(network->link), "br-%.12s", network->id);
+	return 0;
+}
+
+static int make(struct netns *ns, scow_error **error)
+{
+	_cleanup_subnet_uses_ struct subnet_uses uses = { 0 };
+	_cleanup_db_ struct db_work work = { 0 };
+	struct network bridge = { .n_pools = 1 }, others = { .n_pools = 0 };
+	struct pool pool;
+	int r = subnet_uses_host(ns, &uses, error);
+
+	bridge.pools = &pool;
+	if (r == 0)
+		r = db_begin(ns->engine->db, &work, error);
+	if (r == 0)
+		r = has_builtin(&work, error);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = subnet_uses_store(&work, &uses, error);
+	if (r == 0)
+		r = subnet_choose4(&uses, &pool, error);
+	random_hex(bridge.id, 32);
+	if (r == 0)
+		r = choose_link(ns, &bridge, error);
+	if (r == 0)
+		r = insert(&work, &bridge, NETWORK_DEFAULT, NETWORK_BRIDGE, NETWORK_IPV4 | NETWORK_ICC | NETWORK_MASQUERADE, error);
+	if (r == 0)
+		r = insert(&work, &others, "host", NETWORK_HOST, 0, error);
+	if (r == 0)
+		r = insert(&work, &others, "none", NETWORK_NONE, 0, error);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+int network_ensure_builtin(scow_engine *engine, scow_error **error)
+{
+	_cleanup_netns_ struct netns ns = { 0 };
+	struct db_work work = { 0 };
+	int r;
+
+	db_lock(engine->db, &work);
+	r = has_builtin(&work, error);
+	db_end(&work);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = netns_open(engine, &ns, error);
+	return r < 0 ? r : make(&ns, error);
+}

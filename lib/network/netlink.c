@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Netlink: building messages, sending them, hearing what the kernel says to each. See: netlink(7), rtnetlink(7).
+ *
+ * 1. A batch goes out in one sendmsg(); the kernel takes the messages one after the other and goes on after a refusal, so all the
+ *    acknowledgements are read in any case: none is left for the next who asks.
+ * 2. NETLINK_EXT_ACK gives the kernel's own sentence ("Invalid prefix for given prefix length"), which is better than any errno.
+ */
+#include "network/netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+#define ANSWER_BYTES (32 * 1024)
+
+/* ---- building ---- */
+
+void batch_done(struct batch *batch)
+{
+	str_done(&batch->bytes);
+	str_done(&batch->patches);
+}
+
+static struct nlmsghdr *last_message(struct batch *batch)
+{
+	return (void *) (batch->bytes.data + batch->message);
+}
+
+static void add_padded(struct batch *batch, const void *data, size_t size)
+{
+	static const char zeros[4];
+
+	str_add_bytes(&batch->bytes, data, size);
+	str_add_bytes(&batch->bytes, zeros, -size & 3);
+	if (!batch->bytes.failed)
+		last_message(batch)->nlmsg_len = (uint32_t) (batch->bytes.size - batch->message);
+}
+
+void batch_message(struct batch *batch, unsigned int type, unsigned int flags, const void *header, size_t size)
+{
+	struct nlmsghdr message = {
+		.nlmsg_len = sizeof(message),
+		.nlmsg_type = (uint16_t) type,
+		.nlmsg_flags = (uint16_t) (flags | NLM_F_REQUEST | NLM_F_ACK),
+	};
+
+	batch->message = batch->bytes.size;
+	batch->count++;
+	add_padded(batch, &message, sizeof(message));
+	add_padded(batch, header, size);
+}
+
+void batch_attribute(struct batch *batch, unsigned int type, const void *data, size_t size)
+{
+	struct rtattr attribute = { .rta_len = (uint16_t) RTA_LENGTH(size), .rta_type = (uint16_t) type };
+
+	add_padded(batch, &attribute, sizeof(attribute));
+	add_padded(batch, data, size);
+}
+
+void batch_text(struct batch *batch, unsigned int type, const char *text)
+{
+	batch_attribute(batch, type, text, strlen(text) + 1);
+}
+
+void batch_u8(struct batch *batch, unsigned int type, uint8_t value)
+{
+	batch_attribute(batch, type, &value, sizeof(value));
+}
+
+void batch_u16(struct batch *batch, unsigned int type, uint16_t value)
+{
+	batch_attribute(batch, type, &value, sizeof(value));
+}
+
+void batch_u32(struct batch *batch, unsigned int type, uint32_t value)
+{
+	batch_attribute(batch, type, &value, sizeof(value));
+}
+
+size_t batch_nest(struct batch *batch, unsigned int type)
+{
+	size_t at = batch->bytes.size;
+
+	batch_attribute(batch, type, NULL, 0);
+	return at;
+}
+
+void batch_nest_end(struct batch *batch, size_t nest)
+{
+	if (!batch->bytes.failed)
+		((struct rtattr *) (void *) (batch->bytes.data + nest))->rta_len = (uint16_t) (batch->bytes.size - nest);
+}
+
+static void add_patch(struct batch *batch, enum wire_patch_kind kind, const char *name, size_t offset)
+{
+	struct wire_patch patch = { .offset = (uint32_t) offset, .kind = (uint32_t) kind };
+
+	if (name)
+		snprintf(patch.name, sizeof(patch.name), "%s", name);
+	str_add_bytes(&batch->patches, &patch, sizeof(patch));
+}
+
+void batch_patch_here(struct batch *batch, enum wire_patch_kind kind, const char *name, size_t from_end)
+{
+	add_patch(batch, kind, name, batch->bytes.size - from_end);
+}
+
+void batch_patch_header(struct batch *batch, enum wire_patch_kind kind, const char *name, size_t offset)
+{
+	add_patch(batch, kind, name, batch->message + sizeof(struct nlmsghdr) + offset);
+}
+
+void batch_write(const struct batch *batch, struct str *out)
+{
+	const struct wire_batch header = {
+		.magic = WIRE_BATCH_MAGIC,
+		.n_patches = (uint32_t) (batch->patches.size / sizeof(struct wire_patch)),
+		.n_messages = batch->count,
+		.size = (uint32_t) batch->bytes.size,
+	};
+
+	str_add_bytes(out, &header, sizeof(header));
+	str_add_bytes(out, batch->patches.data, batch->patches.size);
+	str_add_bytes(out, batch->bytes.data, batch->bytes.size);
+	out->failed = out->failed || batch->patches.failed || batch->bytes.failed;
+}
+
+/* ---- a namespace ---- */
+
+int netns_open(scow_engine *engine, struct netns *out, scow_error **error)
+{
+	const int yes = 1;
+
+	*out = (struct netns){ .engine = engine, .filter_fd = -1, .fd = -1 };
+	out->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (out->route_fd < 0)
+		return error_errno(error, errno, "socket", "open a netlink socket");
+	(void) setsockopt(out->route_fd, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof(yes));
+	/* An acknowledgement need not carry the message that it is about. */
+	(void) setsockopt(out->route_fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
+	return 0;
+}
+
+void netns_close(struct netns *ns)
+{
+	if (!ns->engine)
+		return;
+	cleanup_fd(&ns->route_fd);
+	cleanup_fd(&ns->filter_fd);
+	cleanup_fd(&ns->fd);
+	*ns = (struct netns){ .route_fd = -1, .filter_fd = -1, .fd = -1 };
+}
+
+int netns_link_index(struct netns *ns, const char *name)
+{
+	struct ifreq request = { 0 };
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	/* Any socket will do, and it is in the right namespace. */
+	return ioctl(ns->route_fd, SIOCGIFINDEX, &request) < 0 ? -errno : request.ifr_ifindex;
+}
+
+int netns_link_name(struct netns *ns, int index, char out[LINK_NAME])
+{
+	struct ifreq request = { .ifr_ifindex = index };
+
+	if (ioctl(ns->route_fd, SIOCGIFNAME, &request) < 0)
+		return -errno;
+	memcpy(out, request.ifr_name, LINK_NAME);
+	return 0;
+}
+
+/* ---- sending ---- */
+
+static int fill(struct netns *ns, char *bytes, const struct wire_patch *patches, size_t n, const struct wire_patch_values *values,
+		scow_error **error)
+{
+	for (size_t i = 0; i < n; i++) {
+		char digits[5];
+		int index;
+
+		switch (patches[i].kind) {
+		case WIRE_PATCH_PID:
+			memcpy(bytes + patches[i].offset, &values->pid, sizeof(values->pid));
+			break;
+		case WIRE_PATCH_RUN:
+			snprintf(digits, sizeof(digits), "%04x", values->run & 0xffff);
+			memcpy(bytes + patches[i].offset, digits, 4);
+			break;
+		default:
+			index = netns_link_index(ns, patches[i].name);
+			if (index < 0)
+				return error_errno(error, -index, "ioctl SIOCGIFINDEX", "find the link '%s'", patches[i].name);
+			memcpy(bytes + patches[i].offset, &index, sizeof(index));
+		}
+	}
+	return 0;
+}
+
+static const char *what_of(unsigned int type)
+{
+	switch (type) {
+	case RTM_NEWLINK:
+		return "make or change a link";
+	case RTM_DELLINK:
+		return "delete a link";
+	case RTM_NEWADDR:
+		return "add an address";
+	case RTM_DELADDR:
+		return "take an address away";
+	case RTM_NEWROUTE:
+		return "add a route";
+	default:
+		return "ask the kernel about the network";
+	}
+}
+
+/* The kernel's own words, or NULL. */
+static const char *words(const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *answer = NLMSG_DATA(message);
+	size_t skip = sizeof(*answer);
+	const struct rtattr *attribute;
+	size_t rest;
+
+	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
+		return NULL;
+	if (!(message->nlmsg_flags & NLM_F_CAPPED))
+		skip += NLMSG_ALIGN(answer->msg.nlmsg_len - sizeof(struct nlmsghdr));
+	if (message->nlmsg_len < NLMSG_HDRLEN + skip)
+		return NULL;
+	attribute = (const void *) ((const char *) answer + skip);
+	for (rest = message->nlmsg_len - NLMSG_HDRLEN - skip; RTA_OK(attribute, rest); attribute = RTA_NEXT(attribute, rest))
+		if ((attribute->rta_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG)
+			return RTA_DATA(attribute);
+	return NULL;
+}
+
+static int refusal(const char *bytes, size_t size, uint32_t sequence, const struct nlmsghdr *answer, scow_error **error)
+{
+	const struct nlmsgerr *body = NLMSG_DATA(answer);
+	const char *said = words(answer);
+
+	for (size_t at = 0; at < size;) {
+		const struct nlmsghdr *message = (const void *) (bytes + at);
+
+		if (message->nlmsg_seq == sequence)
+			return error_errno(error, -body->error, "netlink", "%s%s%s%s", what_of(message->nlmsg_type), said ? " (" : "",
+					   said ? said : "", said ? ")" : "");
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	return error_errno(error, -body->error, "netlink", "ask the kernel about the network");
+}
+
+static ssize_t receive(struct netns *ns, void *buffer)
+{
+	ssize_t n;
+
+	while ((n = recv(ns->route_fd, buffer, ANSWER_BYTES, 0)) < 0 && errno == EINTR)
+		;
+	return n < 0 ? -errno : n;
+}
+
+static int send_batch(struct netns *ns, const void *bytes, size_t size, scow_error **error)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	ssize_t n;
+
+	while ((n = sendto(ns->route_fd, bytes, size, 0, (struct sockaddr *) &kernel, sizeof(kernel))) < 0 && errno == EINTR)
+		;
+	return n < 0 ? error_errno(error, errno, "sendto", "talk to the kernel about the network") : 0;
+}
+
+/* Numbers the messages from the next on; the first number. */
+static uint32_t number(struct netns *ns, char *bytes, size_t size)
+{
+	const uint32_t first = ns->sequence + 1;
+
+	for (size_t at = 0; at < size;) {
+		struct nlmsghdr *message = (void *) (bytes + at);
+
+		message->nlmsg_seq = ++ns->sequence;
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	return first;
+}
+
+/* Reads until each of @count messages from @first on has been answered. */
+static int hear_all(struct netns *ns, const char *bytes, size_t size, uint32_t first, unsigned int count, int *refused, scow_error **error)
+{
+	char buffer[ANSWER_BYTES] __attribute__((aligned(8)));
+	unsigned int heard = 0;
+	int result = 0;
+
+	while (heard < count) {
+		ssize_t n = receive(ns, buffer);
+		size_t rest = n > 0 ? (size_t) n : 0;
+
+		if (n < 0)
+			return error_errno(error, (int) -n, "recv", "hear from the kernel about the network");
+		for (struct nlmsghdr *message = (void *) buffer; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest)) {
+			const struct nlmsgerr *answer = NLMSG_DATA(message);
+
+			if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_seq - first >= count)
+				continue;
+			heard++;
+			if (!answer->error || result)
+				continue;
+			if (refused) {
+				result = 1;
+				*refused = answer->error;
+			} else {
+				result = refusal(bytes, size, message->nlmsg_seq, message, error);
+			}
+		}
+	}
+	return result < 0 ? result : 0;
+}
+
+int netns_try(struct netns *ns, const struct batch *batch, const struct wire_patch_values *values, int *refused, scow_error **error)
+{
+	const size_t size = batch->bytes.size;
+	_cleanup_free_ char *bytes = NULL;
+	uint32_t first;
+	int r;
+
+	if (refused)
+		*refused = 0;
+	if (batch->bytes.failed || batch->patches.failed)
+		return error_oom(error);
+	if (!size)
+		return 0;
+	bytes = malloc(size);
+	if (!bytes)
+		return error_oom(error);
+	memcpy(bytes, batch->bytes.data, size);
+	r = fill(ns, bytes, (const void *) batch->patches.data, batch->patches.size / sizeof(struct wire_patch), values, error);
+	if (r < 0)
+		return r;
+	first = number(ns, bytes, size);
+	r = send_batch(ns, bytes, size, error);
+	return r < 0 ? r : hear_all(ns, bytes, size, first, batch->count, refused, error);
+}
+
+int netns_send(struct netns *ns, const struct batch *batch, const struct wire_patch_values *values, scow_error **error)
+{
+	return netns_try(ns, batch, values, NULL, error);
+}
+
+/* One datagram of an answer: 1 that was the end. */
+static int take_answer(struct netns *ns, char *buffer, size_t size, uint32_t sequence, netns_each_fn *each, void *data, int *result,
+		       scow_error **error)
+{
+	(void) ns;
+	for (struct nlmsghdr *message = (void *) buffer; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
+		const struct nlmsgerr *answer = NLMSG_DATA(message);
+
+		if (message->nlmsg_seq != sequence)
+			continue;
+		if (message->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (message->nlmsg_type == NLMSG_ERROR) {
+			if (answer->error && *result == 0)
+				*result = error_errno(error, -answer->error, "netlink", "ask the kernel about the network");
+			return 1;
+		}
+		if (*result == 0)
+			*result = each(data, message, error);
+	}
+	return 0;
+}
+
+int netns_ask(struct netns *ns, const struct batch *request, netns_each_fn *each, void *data, scow_error **error)
+{
+	char buffer[ANSWER_BYTES] __attribute__((aligned(8)));
+	_cleanup_free_ char *bytes = NULL;
+	int done = 0, result = 0, r;
+	uint32_t sequence;
+
+	if (request->bytes.failed || !(bytes = malloc(request->bytes.size)))
+		return error_oom(error);
+	memcpy(bytes, request->bytes.data, request->bytes.size);
+	sequence = number(ns, bytes, request->bytes.size);
+	r = send_batch(ns, bytes, request->bytes.size, error);
+	while (r == 0 && !done) {
+		ssize_t n = receive(ns, buffer);
+
+		if (n < 0)
+			return result < 0 ? result : error_errno(error, (int) -n, "recv", "hear from the kernel about the network");
+		done = take_answer(ns, buffer, (size_t) n, sequence, each, data, &result, error);
+	}
+	return r < 0 ? r : result;
+}
+
+/* ---- links ---- */
+
+static void copy_text(char *out, size_t room, const struct rtattr *attribute)
+{
+	snprintf(out, room, "%.*s", (int) RTA_PAYLOAD(attribute), (const char *) RTA_DATA(attribute));
+}
+
+static int read_link(void *data, const struct nlmsghdr *message, scow_error **error)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(message);
+	struct link *link = data;
+	size_t size = IFLA_PAYLOAD(message);
+
+	(void) error;
+	if (message->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	link->index = info->ifi_index;
+	link->flags = info->ifi_flags;
+	for (const struct rtattr *at = IFLA_RTA(info); RTA_OK(at, size); at = RTA_NEXT(at, size)) {
+		const struct rtattr *inner = RTA_DATA(at);
+		size_t inner_size = RTA_PAYLOAD(at);
+
+		switch (at->rta_type & NLA_TYPE_MASK) {
+		case IFLA_IFNAME:
+			copy_text(link->name, sizeof(link->name), at);
+			break;
+		case IFLA_IFALIAS:
+			copy_text(link->alias, sizeof(link->alias), at);
+			break;
+		case IFLA_MTU:
+			memcpy(&link->mtu, RTA_DATA(at), sizeof(link->mtu));
+			break;
+		case IFLA_LINKINFO:
+			for (; RTA_OK(inner, inner_size); inner = RTA_NEXT(inner, inner_size))
+				if (inner->rta_type == IFLA_INFO_KIND)
+					copy_text(link->kind, sizeof(link->kind), inner);
+			break;
+		default:
+			break;
+		}
+	}
+	return 0;
+}
+
+int netns_link(struct netns *ns, const char *name, struct link *out, scow_error **error)
+{
+	_cleanup_batch_ struct batch request = { 0 };
+	struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
+	scow_error *failure = NULL;
+	int r;
+
+	*out = (struct link){ 0 };
+	batch_message(&request, RTM_GETLINK, 0, &header, sizeof(header));
+	batch_text(&request, IFLA_IFNAME, name);
+	batch_u32(&request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	r = netns_ask(ns, &request, read_link, out, &failure);
+	if (r < 0 && scow_error_errno(failure) == ENODEV) {
+		scow_error_unref(failure);
+		return 0;
+	}
+	if (r == 0)
+		return out->index > 0;
+	if (error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return r;
+}
+
+int netns_link_delete(struct netns *ns, const char *name, scow_error **error)
+{
+	_cleanup_batch_ struct batch batch = { 0 };
+	struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
+	int refused, r;
+
+	batch_message(&batch, RTM_DELLINK, 0, &header, sizeof(header));
+	batch_text(&batch, IFLA_IFNAME, name);
+	r = netns_try(ns, &batch, NULL, &refused, error);
+	if (r == 0 && refused && refused != -ENODEV)
+		return error_errno(error, -refused, "netlink", "delete the link '%s'", name);
+	return r;
+}
+
+int netns_sysctl(struct netns *ns, const char *name, const char *value, scow_error **error)
+{
+	char path[128];
+	int r;
+
+	if (ns->fd >= 0)
+		return error_set(error, SCOW_E_UNSUPPORTED, "'%s' cannot be set in another network namespace", name);
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	r = file_write_at(AT_FDCWD, path, value);
+	return r < 0 ? error_errno(error, -r, "write", "set '%s' to %s", path, value) : 0;
+}
