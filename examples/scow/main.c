@@ -21,12 +21,13 @@ static const struct command *const tables[] = { run_commands, start_commands, ex
 		for (const struct command *command = tables[t_]; command->name; command++)
 
 struct global_options {
-	const char *root;
+	const char *root, *trace;
 	bool debug, version;
 };
 const struct option cli_options[] = {
 	{ "debug", 'D', OPTION_SWITCH, NULL, "Tell what the library does", offsetof(struct global_options, debug) },
 	{ "root", 0, OPTION_TEXT, "DIR", "Where images and containers are kept (also $SCOW_ROOT)", offsetof(struct global_options, root) },
+	{ "trace", 0, OPTION_TEXT, "FILE", "Append to it where time goes, as JSON of OpenTelemetry, a span a line", offsetof(struct global_options, trace) },
 	{ "version", 'v', OPTION_SWITCH, NULL, "Print the version", offsetof(struct global_options, version) },
 	{ NULL },
 };
@@ -90,6 +91,8 @@ scow_engine *cli_engine(struct cli *cli)
 	if (cli->root)
 		scow_engine_options_set_root(options, cli->root);
 	scow_engine_options_set_log(options, show_log, cli);
+	if (cli->trace && !trace_to(options, cli->trace))
+		return NULL;
 	if (scow_engine_open(options, &cli->engine, &error) < 0)
 		complain_error(&error);
 	return cli->engine;
@@ -276,6 +279,7 @@ int main(int argc, char **argv)
 	}
 	cli.root = global.root && global.root[0] ? global.root : NULL;
 	cli.debug = global.debug;
+	cli.trace = global.trace;
 	if (r > 0 || (argc == 0 && !global.version))
 		return print_help();
 	if (global.version) {

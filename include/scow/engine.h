@@ -11,6 +11,7 @@
 #ifndef SCOW_ENGINE_H
 #define SCOW_ENGINE_H
 
+#include <stdint.h>
 #include <scow/error.h>
 
 #ifdef __cplusplus
@@ -45,8 +46,31 @@ SCOW_API scow_engine_options *scow_engine_options_unref(scow_engine_options *opt
  */
 SCOW_API void scow_engine_options_set_root(scow_engine_options *options, const char *path);
 
+/**
+ * scow_engine_options_set_cdi_dirs() - where documents of the Container Device Interface are
+ * @dirs: absolute, NULL-terminated, copied; a later one wins. NULL for the default: /etc/cdi and /var/run/cdi.
+ * Since: 0.1.
+ */
+SCOW_API void scow_engine_options_set_cdi_dirs(scow_engine_options *options, const char *const *dirs);
+
 /** scow_engine_options_set_log() - where messages go; without it the library is silent. @log may be NULL. Since: 0.1. */
 SCOW_API void scow_engine_options_set_log(scow_engine_options *options, scow_log_fn log, void *userdata);
+
+/**
+ * scow_trace_fn - where the time of a call went
+ * @span:       a number of its own
+ * @parent:     the span that it is a part of; 0: none, it is a whole operation: "create", "start", "exec" or "remove"
+ * @name:       of an operation its phases, without a gap; "launch" has as parts what scow-init did. Valid during the call
+ * @start_ns:   nanoseconds since 1970; @end_ns likewise
+ * @attributes: a JSON object; of an operation {"container.id":...,"status":...}. Valid during the call
+ *
+ * Called on the thread that is inside a call of this library, never with a lock held, for all spans of an operation when it is over.
+ */
+typedef void (*scow_trace_fn)(uint64_t span, uint64_t parent, const char *name, int64_t start_ns, int64_t end_ns, const char *attributes,
+			      void *userdata);
+
+/** scow_engine_options_set_trace() - hear where time goes, for a tracing system such as OpenTelemetry; @trace may be NULL. Since: 0.1. */
+SCOW_API void scow_engine_options_set_trace(scow_engine_options *options, scow_trace_fn trace, void *userdata);
 
 /**
  * scow_engine_open() - open a root, making it if it is not there

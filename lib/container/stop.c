@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fault.h"
 #include "container/detached.h"
 #include "container/event.h"
 #include "container/live.h"
 #include "container/sweep.h"
+#include "engine/trace.h"
 #include "store/lock.h"
 
 #define STOP_TIMEOUT_MS 10000
@@ -26,11 +28,14 @@
 
 /* ---- kill and stop ---- */
 
-/*
- * @to_end: it is to end it for good, whatever its restart policy. A paused one must be let go on for that: a signal waits until then (on
- * v2 all but SIGKILL, on v1 that too).
- */
-static int send_signal(scow_container *container, int signal, bool to_end, scow_error **error)
+/* What a signal is meant to do beside arriving. */
+enum intent {
+	TO_TELL,     /* nothing */
+	TO_END_NEXT, /* whatever its restart policy, its next end is the last */
+	TO_END,      /* and a paused one is let go on: a signal waits until then (on v2 all but SIGKILL, on v1 that too) */
+};
+
+static int send_signal(scow_container *container, int signal, enum intent intent, scow_error **error)
 {
 	_cleanup_fd_ int pidfd = -1;
 	struct container_row row;
@@ -40,9 +45,11 @@ static int send_signal(scow_container *container, int signal, bool to_end, scow_
 	if (r < 0)
 		return r;
 	/* First: a supervisor that sees it die would restart it. One that waits to restart it ends with this. */
-	if (to_end)
+	if (intent != TO_TELL)
 		detached_stopping(container, &row);
-	if (to_end && row.state == SCOW_CONTAINER_RESTARTING)
+	FAULT_POINT("kill.announced");
+	/* There is no process that could be told. */
+	if (row.state == SCOW_CONTAINER_RESTARTING)
 		return 0;
 	pidfd = container_pidfd(container->engine, &row);
 	if (pidfd < 0)
@@ -52,36 +59,67 @@ static int send_signal(scow_container *container, int signal, bool to_end, scow_
 		return r == -ESRCH
 			       ? container_not_running(container, &row, error)
 			       : error_errno(error, -r, "pidfd_send_signal", "send signal %d to container '%s'", signal, container->name);
-	if (to_end && row.state == SCOW_CONTAINER_PAUSED)
+	FAULT_POINT("kill.sent");
+	if (intent == TO_END && row.state == SCOW_CONTAINER_PAUSED)
 		container_thaw(container);
+	return 0;
+}
+
+/* NULL: neither the settings nor the image name one. */
+static int stop_signal_of(scow_container *container, const scow_container_config **config, const char **name, scow_error **error)
+{
+	const struct image_config *image;
+	int r = container_config_of(container, config, error);
+
+	if (r < 0)
+		return r;
+	*name = (*config)->stop_signal;
+	if (!*name && container_image_of(container, &image, NULL) == 0)
+		*name = image->stop_signal;
+	return 0;
+}
+
+/*
+ * As Docker's kill: with the stop signal or SIGKILL, and with any signal where no stop signal is named, somebody wants it to end. The
+ * policy unless-stopped sees that in every signal.
+ */
+static int intent_of(scow_container *container, int signal, enum intent *intent, scow_error **error)
+{
+	const scow_container_config *config;
+	const char *name;
+	int r = stop_signal_of(container, &config, &name, error);
+
+	if (r < 0)
+		return r;
+	if (!name || signal == SIGKILL || signal_parse(name) == signal)
+		*intent = TO_END;
+	else
+		*intent = config->restart == SCOW_RESTART_UNLESS_STOPPED ? TO_END_NEXT : TO_TELL;
 	return 0;
 }
 
 int scow_container_kill(scow_container *container, int signal, scow_error **error)
 {
+	enum intent intent;
 	int r = container_check(container, error);
 
 	if (r < 0)
 		return r;
 	if (signal < 1 || signal > 64)
 		return error_set(error, SCOW_E_INVALID, "%d is not a signal", signal);
-	return send_signal(container, signal, signal == SIGKILL, error);
+	r = intent_of(container, signal, &intent, error);
+	return r < 0 ? r : send_signal(container, signal, intent, error);
 }
 
 /* What its stop begins with: the config's signal, or the image's, or SIGTERM. */
 static int stop_settings(scow_container *container, int *signal, int *timeout_ms, scow_error **error)
 {
 	const scow_container_config *config;
-	const struct image_config *image;
 	const char *name;
-	int r;
+	int r = stop_signal_of(container, &config, &name, error);
 
-	r = container_config_of(container, &config, error);
 	if (r < 0)
 		return r;
-	name = config->stop_signal;
-	if (!name && container_image_of(container, &image, NULL) == 0)
-		name = image->stop_signal;
 	*signal = name ? signal_parse(name) : SIGTERM;
 	if (*signal < 1)
 		*signal = SIGTERM;
@@ -94,7 +132,7 @@ static int stop_settings(scow_container *container, int *signal, int *timeout_ms
 static int kill_and_await(scow_container *container, struct await *await, scow_error **error)
 {
 	scow_error *failure = NULL;
-	int r = send_signal(container, SIGKILL, true, &failure);
+	int r = send_signal(container, SIGKILL, TO_END, &failure);
 
 	/* Not running: then there is only its end to wait for. */
 	if (r < 0 && r != SCOW_E_STATE && r != SCOW_E_NOT_FOUND) {
@@ -117,6 +155,7 @@ static int kill_and_await(scow_container *container, struct await *await, scow_e
 
 static int stopped(scow_container *container, int r)
 {
+	FAULT_POINT("stop.ended");
 	if (r >= 0)
 		container_announce(container->engine, container->id, "stop", NULL);
 	return r < 0 ? r : 0;
@@ -139,7 +178,7 @@ int scow_container_stop(scow_container *container, int timeout_ms, scow_error **
 	if (r < 0)
 		return r;
 	if (timeout_ms != 0) {
-		if (send_signal(container, signal, true, NULL) < 0 && (timeout_ms < 0 || timeout_ms > UNSENT_TIMEOUT_MS))
+		if (send_signal(container, signal, TO_END, NULL) < 0 && (timeout_ms < 0 || timeout_ms > UNSENT_TIMEOUT_MS))
 			timeout_ms = UNSENT_TIMEOUT_MS;
 		r = await_end(&await, timeout_ms, error);
 		if (r != SCOW_E_TIMEOUT)
@@ -209,6 +248,7 @@ static int remove_marked(scow_container *container, enum container_action action
 	r = mark_removing(container, action, error);
 	if (r < 0)
 		return r;
+	FAULT_POINT("remove.marked");
 	r = container_erase(container->engine, container->id, NULL, &failure);
 	if (r == 0) {
 		container->gone = true;
@@ -221,16 +261,14 @@ static int remove_marked(scow_container *container, enum container_action action
 	return error_wrap(error, r, "remove container '%s'", container->name);
 }
 
-int scow_container_remove(scow_container *container, unsigned int flags, scow_error **error)
+static int remove_it(scow_container *container, unsigned int flags, struct trace *trace, scow_error **error)
 {
 	_cleanup_await_ struct await await = AWAIT_INIT(container);
 	enum container_action action = ACTION_REMOVE;
 	struct container_row row;
 	int r;
 
-	r = container_check(container, error);
-	if (r == 0)
-		r = container_row_read(container->engine, container->id, &row, error);
+	r = container_row_read(container->engine, container->id, &row, error);
 	if (r < 0)
 		return r;
 	if ((flags & SCOW_REMOVE_FORCE) && container_runs(row.state)) {
@@ -244,8 +282,24 @@ int scow_container_remove(scow_container *container, unsigned int flags, scow_er
 		if (container_runs(await.row.state))
 			container_clear_cgroup(container->engine, container->id, await.row.cgroup);
 		action = ACTION_REMOVE_ENDED;
+		FAULT_POINT("remove.killed");
+		trace_phase(trace, "kill");
 	}
 	return remove_marked(container, action, error);
+}
+
+int scow_container_remove(scow_container *container, unsigned int flags, scow_error **error)
+{
+	struct trace trace;
+	int r = container_check(container, error);
+
+	if (r < 0)
+		return r;
+	trace_begin(&trace, container->engine, "remove", 0);
+	r = remove_it(container, flags, &trace, error);
+	trace_phase(&trace, "erase");
+	trace_end(&trace, container->id, r);
+	return r;
 }
 
 void container_discard(scow_container *container)

@@ -72,6 +72,14 @@ void scow_engine_options_set_log(scow_engine_options *options, scow_log_fn log, 
 	options->log_data = userdata;
 }
 
+void scow_engine_options_set_trace(scow_engine_options *options, scow_trace_fn trace, void *userdata)
+{
+	if (!options)
+		return;
+	options->trace = trace;
+	options->trace_data = userdata;
+}
+
 scow_engine *scow_engine_ref(scow_engine *engine)
 {
 	if (engine)

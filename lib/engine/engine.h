@@ -32,9 +32,13 @@ struct scow_engine {
 	int containers_fd;      /* ROOT/containers: one directory a container */
 	int tmp_fd;             /* ROOT/tmp: half-made things; swept */
 	struct facts facts;
+	char **cdi_dirs;        /* container/cdi.h; NULL: the default ones */
 	struct db *db;
 	scow_log_fn log;
 	void *log_data;
+	scow_trace_fn trace;    /* engine/trace.h */
+	void *trace_data;
+	atomic_uint_fast64_t spans; /* ids given out */
 	pthread_mutex_t lock;
 	int helper_fd;          /* sealed memfd of scow-init, made on first use; engine/helper.h */
 	int guard_fd;           /* engine/guard.h: control socket, or -1 before the first owned container */

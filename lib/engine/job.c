@@ -350,6 +350,10 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 	if (r == 0 && process->guard_key)
 		r = guard_add(engine, process->guard_key, process->pidfd, process->tree, error);
 	FAULT_POINT("job.guarded");
+	if (r == 0 && process->born) {
+		r = outbox_send(outbox, socket, MSG_DONTWAIT);
+		r = r < 0 ? error_errno(error, -r, "sendmsg", "send the launch plan") : process->born(process->born_data, process->pid, error);
+	}
 	if (r < 0)
 		return r;
 	if (!process->ready)
@@ -427,7 +431,7 @@ int job_run(scow_engine *engine, struct job *job, struct job_process *process, s
 		outbox.parts[outbox.size++] = (struct iovec){ &go, 1 };
 	if (!(process->clone_flags & CLONE_NEWUSER)) {
 		/* Nobody has to be told of the process first, so it may go as soon as it is born. */
-		if (!process->guard_key && !process->enters && !process->ready)
+		if (!process->guard_key && !process->enters && !process->ready && !process->born)
 			outbox.count = outbox.size;
 		r = outbox_send(&outbox, ours, MSG_DONTWAIT);
 		if (r < 0)

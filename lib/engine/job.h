@@ -45,6 +45,9 @@ struct job_process {
 	const struct guard_tree *tree; /* for the guard; or NULL */
 	bool enters;               /* the plan has a WIRE_ENTER: the process that counts is its child */
 	bool go;                   /* the plan has a WIRE_GO */
+	/* Called as soon as the process that counts is known, while it works: its go byte waits for that. A status ends it. NULL: none. */
+	int (*born)(void *data, pid_t pid, scow_error **error);
+	void *born_data;
 	/* The plan has a WIRE_READY: called there, on this thread and without a lock; a status ends the process. NULL: it has none. */
 	int (*ready)(void *data, pid_t pid, scow_error **error);
 	void *ready_data;

@@ -8,7 +8,10 @@
 
 struct scow_engine_options {
 	char *root;
+	char **cdi_dirs; /* NULL: the default ones */
 	bool failed; /* memory ran out in a setter */
 	scow_log_fn log;
 	void *log_data;
+	scow_trace_fn trace;
+	void *trace_data;
 };

@@ -85,7 +85,8 @@ enum wire_kind {
 			     wire_stage, milliseconds or 0, pid or 0 for this process */
 	WIRE_FDS,         /* blob: uint32_t, the numbers that the descriptors from WIRE_FD_PASS on get */
 	WIRE_NETLINK,     /* texts: what it is about; blob: struct wire_batch; in our own network namespace */
-	WIRE_USERNS,      /* texts: uid map, gid map; or numbers[1]: fd of one that is there. numbers: slot, fd, uid on the host of its root */
+	WIRE_USERNS,      /* texts: uid map, gid map; or numbers[1]: fd of one that is there. numbers: slot, fd, uid and
+			   * gid on the host of its root */
 	WIRE_TREE,        /* as BIND, but for the target: opened, and kept for it as number[2] */
 	WIRE_ROOT_ATTACH,
 	WIRE_SCHEDULER,   /* texts: policy; blob: struct wire_scheduler */

@@ -113,6 +113,8 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 		.tree = launch->exec ? launch->exec->tree : NULL,
 		.enters = namespaces->enters,
 		.go = true,
+		.born = launch->born,
+		.born_data = launch->born_data,
 		.ready = launch->spec->waits_ready ? launch->ready : NULL,
 		.ready_data = launch->ready_data,
 		.trace = launch->trace,

@@ -27,6 +27,9 @@ struct launch {
 	int fds[3];               /* become 0, 1, 2; borrowed; unused with a terminal */
 	uint64_t guard_key;       /* 0: not owned, no guard */
 	const struct launch_exec *exec; /* NULL: a container of its own */
+	/* Called as soon as its PID 1 is there, while that mounts and long before the program; a status ends the container. */
+	int (*born)(void *data, pid_t pid, scow_error **error);
+	void *born_data;
 	/* Of a spec that waits_ready: called when all is mounted, before the program; a status ends the container. */
 	int (*ready)(void *data, pid_t pid, scow_error **error);
 	void *ready_data;

@@ -187,6 +187,8 @@ static scow_engine *engine_new(const scow_engine_options *options)
 	engine->helper_fd = engine->guard_fd = engine->guard_pidfd = engine->owner_fd = -1;
 	engine->log = options ? options->log : NULL;
 	engine->log_data = options ? options->log_data : NULL;
+	engine->trace = options ? options->trace : NULL;
+	engine->trace_data = options ? options->trace_data : NULL;
 	pthread_mutex_init(&engine->lock, NULL);
 	return engine;
 }
