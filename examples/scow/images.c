@@ -126,9 +126,9 @@ static int load_from(struct cli *cli, int fd, const char *platform)
 		return 1;
 	}
 	while ((image = scow_iter_next_image(images))) {
-		for (size_t i = 0; i < scow_image_tag_count(image); i++)
-			printf("Loaded image: %s\n", printable(scow_image_tag_at(image, i), stdout, false));
-		if (!scow_image_tag_count(image))
+		for (size_t i = 0; scow_image_loaded_as(image, i); i++)
+			printf("Loaded image: %s\n", printable(scow_image_loaded_as(image, i), stdout, false));
+		if (!scow_image_loaded_as(image, 0))
 			printf("Loaded image ID: %s\n", scow_image_id(image));
 	}
 	return 0;

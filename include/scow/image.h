@@ -56,6 +56,9 @@ SCOW_API size_t scow_image_tag_count(const scow_image *image);
 /** scow_image_tag_at() - the n-th of them in short form ("ubuntu:latest"). Returns: borrowed; NULL past the end. Since: 0.1. */
 SCOW_API const char *scow_image_tag_at(const scow_image *image, size_t n);
 
+/** scow_image_loaded_as() - the n-th name, in short form, that an archive gave it: of a handle from scow_image_load(). Returns: borrowed; NULL past the end. Since: 0.1. */
+SCOW_API const char *scow_image_loaded_as(const scow_image *image, size_t n);
+
 /** scow_image_digest_count() - how many "name@sha256:..." it was pulled by. Since: 0.1. */
 SCOW_API size_t scow_image_digest_count(const scow_image *image);
 

@@ -25,6 +25,7 @@ struct scow_image {
 	uint64_t size;
 	int64_t created, added; /* seconds; ns of the last time it got a name */
 	struct names tags, digests; /* short forms */
+	struct names loaded;   /* short forms: what an archive gave it */
 	pthread_mutex_t lock;  /* the lazily parsed config */
 	bool parsed;
 	struct image_config config;

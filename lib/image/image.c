@@ -39,6 +39,7 @@ scow_image *scow_image_unref(scow_image *image)
 		return NULL;
 	names_done(&image->tags);
 	names_done(&image->digests);
+	names_done(&image->loaded);
 	image_config_done(&image->config);
 	free(image->manifest);
 	free(image->top_layer);
@@ -504,6 +505,11 @@ size_t scow_image_tag_count(const scow_image *image)
 const char *scow_image_tag_at(const scow_image *image, size_t n)
 {
 	return image && n < image->tags.count ? image->tags.items[n] : NULL;
+}
+
+const char *scow_image_loaded_as(const scow_image *image, size_t n)
+{
+	return image && n < image->loaded.count ? image->loaded.items[n] : NULL;
 }
 
 size_t scow_image_digest_count(const scow_image *image)

@@ -281,6 +281,21 @@ static int make_manifest(struct load *load, const struct candidate *candidate, c
 	return *out ? 0 : error_oom(error);
 }
 
+static int note_names(scow_image *image, const struct candidate *candidate, scow_error **error)
+{
+	image->loaded.items = calloc(candidate->n_names + 1, sizeof(*image->loaded.items));
+	if (!image->loaded.items)
+		return error_oom(error);
+	for (size_t i = 0; i < candidate->n_names; i++) {
+		char *name = image_short_name(candidate->names[i]);
+
+		if (!name)
+			return error_oom(error);
+		image->loaded.items[image->loaded.count++] = name;
+	}
+	return 0;
+}
+
 static int record(struct load *load, const struct candidate *candidate, const char *manifest, size_t manifest_size, const char *top,
 		  scow_image **out, scow_error **error)
 {
@@ -309,8 +324,11 @@ static int record(struct load *load, const struct candidate *candidate, const ch
 
 		if (!given)
 			return error_oom(error);
-		return image_get_by_id(load->engine, candidate->config_digest, given, out, error);
+		image = scow_image_unref(image);
+		r = image_get_by_id(load->engine, candidate->config_digest, given, &image, error);
 	}
+	if (r == 0)
+		r = note_names(image, candidate, error);
 	if (r == 0)
 		*out = take_ptr(&image);
 	return r;

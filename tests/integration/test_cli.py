@@ -179,11 +179,11 @@ class Images(Cli):
 
     def test_load_layout_and_stdin(self):
         done = self.scow("load", "-i", f"{WORK}/base.oci")
-        # The same image as base: all its names are told.
-        self.assertEqual((done.returncode, done.stdout), (0, "Loaded image: base:latest\nLoaded image: layout:latest\n"), done)
+        # The same image as base: the names that it has besides are not told.
+        self.assertEqual((done.returncode, done.stdout), (0, "Loaded image: layout:latest\n"), done)
         with open(f"{WORK}/base.tar", "rb") as archive:
             done = self.scow("load", stdin=archive)
-        self.assertIn("Loaded image: base:latest\n", done.stdout, done)
+        self.assertEqual(done.stdout, "Loaded image: base:latest\n", done)
         self.assertEqual(self.scow("rmi", "layout").stdout, "Untagged: layout:latest\n")
 
     def test_inspect(self):
