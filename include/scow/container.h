@@ -273,6 +273,27 @@ SCOW_API void scow_container_config_set_privileged(scow_container_config *config
 /** scow_container_config_add_device() - a device node of the host; @target NULL: same path; @access "rwm" or less, NULL: all. Since: 0.1. */
 SCOW_API void scow_container_config_add_device(scow_container_config *config, const char *source, const char *target, const char *access);
 
+/**
+ * scow_container_config_add_cdi_device() - a device by its vendor's name for it
+ * @name: "vendor.com/class=name", of a document of the Container Device Interface in the engine's directories
+ *
+ * Looked up at each start: nodes, mounts, variables and groups that the document lists are the container's. The start
+ * returns SCOW_E_NOT_FOUND where no document has it, SCOW_E_INVALID where one cannot be read, and SCOW_E_UNSUPPORTED where
+ * it asks for what this version does not do (hooks, network devices, resource control).
+ * Since: 0.1.  See: the CDI specification; scow_engine_options_set_cdi_dirs().
+ */
+SCOW_API void scow_container_config_add_cdi_device(scow_container_config *config, const char *name);
+
+/**
+ * scow_container_config_add_gpus() - NVIDIA's GPUs: the CDI devices nvidia.com/gpu=all, =0 to =N-1, or =ID
+ * @count:        how many; -1 for all; 0 with @ids
+ * @ids:          numbers or UUIDs, NULL-terminated; NULL with @count
+ * @capabilities: NULL-terminated, or NULL; only noted: the device's document gives all that it can do
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_add_gpus(scow_container_config *config, int count, const char *const *ids,
+					     const char *const *capabilities);
+
 /** scow_container_config_add_device_rule() - "c 1:3 rwm", "b 8:* r", as Docker's --device-cgroup-rule. Since: 0.1. */
 SCOW_API void scow_container_config_add_device_rule(scow_container_config *config, const char *rule);
 

@@ -74,7 +74,7 @@ static int add_device(struct build *b, const char *source, const char *target, c
 		.mode = st->st_mode & 07777,
 		.uid = st->st_uid,
 		.gid = st->st_gid,
-		.bind_source = b->rootless ? arena_strdup(&spec->arena, source) : NULL,
+		.bind_source = b->user_ns ? arena_strdup(&spec->arena, source) : NULL,
 	};
 	if (!b->rootless && !b->config->privileged && !add_rule(spec, &rule))
 		return error_oom(error);
@@ -135,16 +135,24 @@ static int add_directory(struct build *b, const char *source, const char *target
 	return 0;
 }
 
+static int check_access(const struct build *b, const char *source, const char *access, scow_error **error)
+{
+	struct spec_device_rule rule;
+
+	if (b->rootless && device_access_parse(access, &rule) && !(rule.read && rule.write && rule.mknod))
+		return error_set(error, SCOW_E_UNSUPPORTED, "device '%s': a plain user's container cannot restrict its use to '%s'",
+				 source, access);
+	return 0;
+}
+
 static int add_wish(struct build *b, const struct config_device *wish, scow_error **error)
 {
-	struct spec_device_rule access;
 	size_t before = b->spec->n_devices;
 	struct stat st;
-	int r;
+	int r = check_access(b, wish->source, wish->access, error);
 
-	if (b->rootless && device_access_parse(wish->access, &access) && !(access.read && access.write && access.mknod))
-		return error_set(error, SCOW_E_UNSUPPORTED, "device '%s': a plain user's container cannot restrict its use to '%s'",
-				 wish->source, wish->access);
+	if (r < 0)
+		return r;
 	if (stat(wish->source, &st) < 0)
 		return error_errno(error, errno, "stat", "look up device '%s'", wish->source);
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
@@ -204,10 +212,17 @@ int build_devices(struct build *b, scow_error **error)
 	for (size_t i = 0; !b->rootless && !config->privileged && i < ARRAY_SIZE(default_rules); i++)
 		if (!add_rule(b->spec, &default_rules[i]))
 			return error_oom(error);
-	if ((config->n_devices || config->privileged) && !own_devices(b->spec))
+	if ((config->n_devices || b->n_nodes || config->privileged) && !own_devices(b->spec))
 		return error_oom(error);
 	for (size_t i = 0; i < config->n_devices && r == 0; i++)
 		r = add_wish(b, &config->devices[i], error);
+	for (size_t i = 0; i < b->n_nodes && r == 0; i++) {
+		const struct build_node *node = &b->nodes[i];
+
+		r = check_access(b, node->source, node->access, error);
+		if (r == 0)
+			r = add_device(b, node->source, node->target, node->access, &node->st, error);
+	}
 	if (r == 0 && config->privileged)
 		r = add_directory(b, "/dev", "/dev", "rwm", DEPTH_MAX, error);
 	return r < 0 ? r : add_rules(b, error);

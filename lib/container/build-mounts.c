@@ -20,6 +20,9 @@ static const struct config_mount *user_mount(const struct build *b, const char *
 	for (size_t i = 0; i < b->config->n_mounts; i++)
 		if (str_eq(b->config->mounts[i].target, target))
 			return &b->config->mounts[i];
+	for (size_t i = 0; i < b->n_device_mounts; i++)
+		if (str_eq(b->device_mounts[i].target, target))
+			return &b->device_mounts[i];
 	return NULL;
 }
 
@@ -51,10 +54,10 @@ static bool adapt_default(const struct build *b, struct spec_mount *mount)
 		return access(mount->source, F_OK) == 0;
 	}
 	if (str_eq(mount->target, "/proc")) {
-		if (b->rootless && build_shares_host(b, SPEC_NS_PID))
+		if (b->user_ns && build_shares_host(b, SPEC_NS_PID))
 			bind_host(mount, quiet | MS_REC);
 	} else if (str_eq(mount->target, "/sys")) {
-		if (b->rootless && build_shares_host(b, SPEC_NS_NETWORK))
+		if (b->user_ns && build_shares_host(b, SPEC_NS_NETWORK))
 			bind_host(mount, quiet | MS_REC | (privileged ? 0 : MS_RDONLY));
 		else if (privileged)
 			mount->flags &= ~(unsigned long) MS_RDONLY;
@@ -122,7 +125,7 @@ static int fill_user_mount(struct build *b, const struct config_mount *wish, str
 	out->create_source = options.create;
 	out->propagation = options.propagation;
 	note_propagation(b->spec, options.propagation);
-	return 0;
+	return options.idmap || options.own ? build_idmap(b, &options, out, error) : 0;
 }
 
 static unsigned int depth(const char *path)
@@ -152,7 +155,7 @@ int build_mounts(struct build *b, scow_error **error)
 {
 	const struct config_mount *dev = user_mount(b, "/dev");
 	struct spec *spec = b->spec;
-	struct spec_mount *mounts = arena_alloc(&spec->arena, (spec->n_mounts + b->config->n_mounts) * sizeof(*mounts));
+	struct spec_mount *mounts = arena_alloc(&spec->arena, (spec->n_mounts + b->config->n_mounts + b->n_device_mounts) * sizeof(*mounts));
 	size_t n = 0;
 
 	if (!mounts)
@@ -165,6 +168,17 @@ int build_mounts(struct build *b, scow_error **error)
 	for (size_t i = 0; i < b->config->n_mounts; i++) {
 		const int r = fill_user_mount(b, &b->config->mounts[i], &mounts[n++], error);
 
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < b->n_device_mounts; i++) {
+		const struct config_mount *mount = &b->device_mounts[i];
+		int r = 0;
+
+		if (user_mount(b, mount->target) != mount)
+			r = error_set(error, SCOW_E_INVALID, "two mounts on '%s', one of them a device's", mount->target);
+		else
+			r = fill_user_mount(b, mount, &mounts[n++], error);
 		if (r < 0)
 			return r;
 	}

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "container/exec.h"
+#include "container/id-map.h"
 #include "runtime/caps.h"
 #include "runtime/seccomp.h"
 
@@ -50,6 +50,8 @@ static enum spec_ns_mode default_mode(const struct build *b, scow_namespace kind
 	if (kind == SCOW_NAMESPACE_TIME)
 		return SPEC_NS_HOST;
 	if (kind == SCOW_NAMESPACE_USER) {
+		if (b->config->n_uid_maps || b->config->n_gid_maps)
+			return SPEC_NS_NEW;
 		if (!b->rootless)
 			return SPEC_NS_HOST;
 		return spec_joined_container(b->config, SPEC_NS_USER) ? SPEC_NS_JOIN : SPEC_NS_NEW;
@@ -61,18 +63,35 @@ static int check_user_namespace(const struct build *b, scow_error **error)
 {
 	const struct namespace_choice *user = &b->choices[SCOW_NAMESPACE_USER];
 
-	if (!b->rootless && user->mode == NAMESPACE_PRIVATE)
-		return error_set(error, SCOW_E_UNSUPPORTED, "root's containers cannot have a user namespace of their own in this version");
+	if (!b->rootless && user->mode == NAMESPACE_KEEP_ID)
+		return error_set(error, SCOW_E_INVALID, "'%s' is for a plain user's containers: root has no id to keep",
+				 b->config->namespaces[SCOW_NAMESPACE_USER]);
 	if (b->rootless && user->mode == NAMESPACE_HOST)
 		return error_set(error, SCOW_E_UNSUPPORTED, "a plain user's container needs a user namespace of its own");
-	for (unsigned int kind = 0; b->rootless && user->mode == NAMESPACE_PRIVATE && kind < CONFIG_NAMESPACES; kind++)
+	for (unsigned int kind = 0; b->spec->namespaces[SPEC_NS_USER].mode == SPEC_NS_NEW && kind < CONFIG_NAMESPACES; kind++)
 		if (b->choices[kind].mode == NAMESPACE_CONTAINER)
 			return error_hint(error,
 					  error_set(error, SCOW_E_INVALID,
 						    "a %s namespace shared with '%s' cannot be entered from a user namespace of its own",
 						    namespace_name(kind), b->choices[kind].argument),
-					  "leave the user namespace unset: it is then shared too");
+					  b->rootless ? "leave the user namespace unset: it is then shared too"
+						      : "share the user namespace, too: it is then 'container:NAME'");
 	return 0;
+}
+
+/* Which ids; those of a namespace that is joined are known when it is. */
+static int build_id_maps(struct build *b, scow_error **error)
+{
+	struct id_maps maps;
+	int r;
+
+	b->user_ns = !build_shares_host(b, SPEC_NS_USER);
+	if (!build_owns(b, SPEC_NS_USER))
+		return 0;
+	r = id_maps_of(b->engine, b->id, b->config, &b->spec->arena, &maps, error);
+	if (r == 0)
+		id_maps_put(&maps, b->spec);
+	return r;
 }
 
 static int check_hostname(const struct build *b, scow_error **error)
@@ -113,6 +132,8 @@ static int build_namespaces(struct build *b, scow_error **error)
 			ns->path = arena_strdup(&b->spec->arena, choice->argument);
 	}
 	r = check_user_namespace(b, error);
+	if (r == 0)
+		r = build_id_maps(b, error);
 	return r < 0 ? r : check_hostname(b, error);
 }
 
@@ -178,11 +199,7 @@ static int build_process(struct build *b, scow_error **error)
 /* The bits that this process can hand on. In a user namespace of its own a container may have all, within. */
 static uint64_t held_caps(const struct build *b, uint64_t caps)
 {
-	caps &= caps_last();
-	for (int bit = 0; !b->rootless && bit < 64 && caps >> bit; bit++)
-		if ((caps >> bit & 1) && prctl(PR_CAPBSET_READ, bit, 0, 0, 0) != 1)
-			caps &= ~(UINT64_C(1) << bit);
-	return caps;
+	return caps & caps_last() & (b->user_ns ? ~UINT64_C(0) : b->engine->facts.bounding);
 }
 
 static uint64_t named_caps(const char *const *names, size_t n, bool *all)
@@ -286,13 +303,14 @@ static int build_security(struct build *b, scow_error **error)
 static int build_all(struct build *b, scow_error **error)
 {
 	static int (*const steps[])(struct build *, scow_error **) = {
-		build_process, build_mounts, build_devices, build_resources, build_sysctls, build_files, build_security,
+		build_process,   build_scheduling, build_cdi,   build_mounts,   build_devices,
+		build_resources, build_sysctls,    build_files, build_security,
 	};
 	struct spec *spec = b->spec;
 	int r = build_namespaces(b, error);
 
 	if (r == 0)
-		r = spec_add_defaults(spec, b->rootless, b->config->shm_bytes, error);
+		r = spec_add_defaults(spec, b->user_ns, b->config->shm_bytes, error);
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = steps[i](b, error);
 	if (r < 0)
@@ -380,7 +398,12 @@ int spec_build_exec(scow_engine *engine, const char *id, const struct image_conf
 	if (r == 0)
 		r = build_process(&b, error);
 	if (r == 0)
+		r = build_scheduling(&b, error);
+	if (r == 0)
 		r = build_security(&b, error);
+	/* Checked when they were set. */
+	if (config->exec_cpus && bits_parse(config->exec_cpus, &out->affinity))
+		out->affinity_name = arena_strdup(&out->arena, config->exec_cpus);
 	out->id = arena_strdup(&out->arena, id);
 	out->make_cwd = false;
 	out->resources.memory_bytes = exec->settings->memory_bytes;

@@ -2,8 +2,16 @@
 /* What the files that build a spec share: build-spec.c calls the others. */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "container/create.h"
 #include "container/options.h"
+
+/* A device as it will be, before it is looked at what that takes. */
+struct build_node {
+	const char *source, *target, *access;
+	struct stat st;
+};
 
 struct build {
 	scow_engine *engine;
@@ -12,12 +20,20 @@ struct build {
 	const scow_container_config *config;
 	struct spec *spec;
 	bool rootless;
+	bool user_ns; /* it is root, if at all, in a user namespace only */
+	struct build_node *nodes; size_t n_nodes;                   /* of devices by name, build-cdi.c */
+	struct config_mount *device_mounts; size_t n_device_mounts; /* the same */
 	struct namespace_choice choices[CONFIG_NAMESPACES]; /* as asked for; what came of them is in spec->namespaces */
 };
 
 int build_mounts(struct build *b, scow_error **error) _must_check_;
+/* The options "idmap" and "U" of a bind, whose source is in @mount. */
+int build_idmap(struct build *b, const struct bind_options *options, struct spec_mount *mount, scow_error **error) _must_check_;
+/* First of these three: finds devices by name. */
+int build_cdi(struct build *b, scow_error **error) _must_check_;
 int build_devices(struct build *b, scow_error **error) _must_check_;
 int build_resources(struct build *b, scow_error **error) _must_check_;
+int build_scheduling(struct build *b, scow_error **error) _must_check_;
 int build_sysctls(struct build *b, scow_error **error) _must_check_;
 int build_files(struct build *b, scow_error **error) _must_check_;
 

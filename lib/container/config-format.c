@@ -404,6 +404,31 @@ static void put_resources(struct writer *w, const scow_container_config *config)
 	close_group(w, ']');
 }
 
+static void put_device_requests(struct writer *w, const scow_container_config *config)
+{
+	if (!config->n_device_requests)
+		return;
+	open_group(w, "DeviceRequests", '[');
+	for (size_t i = 0; i < config->n_device_requests; i++) {
+		const struct config_device_request *request = &config->device_requests[i];
+
+		open_group(w, NULL, '{');
+		put_string(w, "Driver", request->is_cdi ? "cdi" : "");
+		put_number(w, "Count", request->count);
+		put_strings(w, "DeviceIDs", request->ids, request->n_ids);
+		if (request->n_capabilities) {
+			open_group(w, "Capabilities", '[');
+			open_group(w, NULL, '[');
+			for (size_t k = 0; k < request->n_capabilities; k++)
+				put_element(w, request->capabilities[k]);
+			close_group(w, ']');
+			close_group(w, ']');
+		}
+		close_group(w, '}');
+	}
+	close_group(w, ']');
+}
+
 static void put_devices(struct writer *w, const scow_container_config *config)
 {
 	if (config->n_devices) {
@@ -417,6 +442,7 @@ static void put_devices(struct writer *w, const scow_container_config *config)
 		}
 		close_group(w, ']');
 	}
+	put_device_requests(w, config);
 	put_strings(w, "DeviceCgroupRules", config->device_rules, config->n_device_rules);
 }
 

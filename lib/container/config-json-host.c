@@ -348,6 +348,7 @@ const struct field host_fields[] = {
 	{ "Mounts", FIELD_READ, { .read = read_mounts } },
 	{ "Tmpfs", FIELD_READ, { .read = read_tmpfs } },
 	{ "Devices", FIELD_READ, { .read = read_devices } },
+	{ "DeviceRequests", FIELD_READ, { .read = read_device_requests } },
 	{ "DeviceCgroupRules", FIELD_EACH, { .string = scow_container_config_add_device_rule } },
 	{ "CapAdd", FIELD_EACH, { .string = scow_container_config_add_capability } },
 	{ "CapDrop", FIELD_EACH, { .string = scow_container_config_drop_capability } },

@@ -36,6 +36,8 @@ struct field {
 	} to;
 };
 
+/* Docker's DeviceRequests, config-json-devices.c. */
+void read_device_requests(struct reader *reader, const cJSON *item);
 /* HostConfig's own fields, config-json-host.c. */
 extern const struct field host_fields[];
 extern const size_t n_host_fields;

@@ -42,6 +42,12 @@ struct config_io_limit {
 	uint64_t rate;
 };
 
+struct config_device_request {
+	bool is_cdi;          /* @ids are "vendor.com/class=name"; else they are GPUs' */
+	int count;            /* GPUs; -1: all */
+	const char **ids; size_t n_ids;
+	const char **capabilities; size_t n_capabilities;
+};
 struct config_io_weight {
 	const char *device;
 	unsigned int weight;
@@ -76,6 +82,7 @@ struct scow_container_config {
 	struct config_mount *mounts; size_t n_mounts;
 	struct config_device *devices; size_t n_devices;
 	const char **device_rules; size_t n_device_rules;
+	struct config_device_request *device_requests; size_t n_device_requests;
 	struct config_ulimit *ulimits; size_t n_ulimits;
 	struct spec_hook *hooks; size_t n_hooks; /* in the order in which they were added */
 	scow_hook_fn hook; void *hook_data;      /* not stored */

@@ -16,6 +16,7 @@
 #include "container/create.h"
 #include "container/detached.h"
 #include "container/health-report.h"
+#include "container/id-map.h"
 #include "container/options.h"
 #include "container/text.h"
 #include "image/layer.h"
@@ -299,6 +300,36 @@ static bool add_mounts(cJSON *root, const scow_container_config *config)
 	return ok;
 }
 
+static bool add_maps(cJSON *object, const char *name, const struct id_range *maps, unsigned int count)
+{
+	cJSON *array = cJSON_AddArrayToObject(object, name);
+
+	for (unsigned int i = 0; array && i < count; i++) {
+		char text[40];
+		cJSON *item;
+
+		snprintf(text, sizeof(text), "%u:%u:%u", maps[i].inside, maps[i].outside, maps[i].count);
+		item = cJSON_CreateString(text);
+		if (!item || !cJSON_AddItemToArray(array, item))
+			return false;
+	}
+	return array;
+}
+
+/* The ids of its user namespace: what was asked for, or its own range. HostConfig has only what was asked for. */
+static int add_id_mappings(cJSON *root, const scow_container *container, const scow_container_config *config, struct arena *arena,
+			   scow_error **error)
+{
+	struct id_maps maps;
+	cJSON *out;
+	int r = id_maps_of(container->engine, container->id, config, arena, &maps, error);
+
+	if (r < 0 || !maps.n_uids)
+		return r;
+	out = cJSON_AddObjectToObject(root, "IDMappings");
+	return out && add_maps(out, "UidMap", maps.uids, maps.n_uids) && add_maps(out, "GidMap", maps.gids, maps.n_gids) ? 0 : error_oom(error);
+}
+
 static int add_graph_driver(cJSON *root, const scow_container *container, scow_error **error)
 {
 	cJSON *driver = cJSON_AddObjectToObject(root, "GraphDriver"), *data = driver ? cJSON_AddObjectToObject(driver, "Data") : NULL;
@@ -383,6 +414,8 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (!add_head(root, container, row) || !add_host_config(root, config, host))
 		return error_oom(error);
 	r = add_graph_driver(root, container, error);
+	if (r == 0)
+		r = add_id_mappings(root, container, config, arena, error);
 	if (r < 0)
 		return r;
 	if (!add_mounts(root, config) || !add_config(root, container, config, image, stored, &merged) ||

@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "container/container.h"
 #include "container/create.h"
+#include "container/id-map.h"
 
 #define ETC_FILE_MAX (256 * 1024)
 
@@ -76,6 +77,17 @@ static int open_of(scow_engine *engine, const char *name, const char *what, int 
 	if (other)
 		*other = take_ptr(&container);
 	return take_fd(&fd);
+}
+
+static int share_maps(scow_engine *engine, const char *name, struct spec *spec, scow_error **error)
+{
+	_cleanup_(scow_container_unrefp) scow_container *other = NULL;
+	_cleanup_fd_ int proof = open_of(engine, name, "ns/user", O_RDONLY, &other, error);
+	int r = proof < 0 ? proof : scow_container_pid(other, error);
+
+	if (r < 0)
+		return r;
+	return r ? id_maps_into(r, spec, error) : not_running(name, error);
 }
 
 /* One of the other's files into the spec; what is not there, or is no plain file, is left out. */
@@ -151,6 +163,8 @@ int join_containers(scow_engine *engine, const scow_container_config *config, st
 		if (!ns->path)
 			return error_oom(error);
 		r = kind == SPEC_NS_NETWORK ? share_names(engine, config, name, spec, error) : 0;
+		if (kind == SPEC_NS_USER && !engine->facts.rootless)
+			r = share_maps(engine, name, spec, error);
 		if (r < 0)
 			return r;
 	}

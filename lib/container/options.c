@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "container/config.h"
+#include "container/id-map.h"
 
 /* As Docker counts them: the C library keeps the first two real-time signals for itself. */
 #define FIRST_REALTIME 34
@@ -180,6 +181,10 @@ static bool bind_option(const char *option, size_t size, struct bind_options *ou
 		out->ro_nonrecursive = true;
 	else if (option_is(option, size, "create"))
 		out->create = true;
+	else if (option_is(option, size, "idmap"))
+		out->idmap = true;
+	else if (option_is(option, size, "U"))
+		out->own = true;
 	else if (option_is(option, size, "noexec"))
 		out->flags |= MS_NOEXEC;
 	else if (option_is(option, size, "nosuid"))
@@ -236,6 +241,8 @@ const char *bind_options_format(const struct bind_options *options, struct arena
 		options->flags & MS_NOSUID ? "nosuid" : NULL,
 		options->flags & MS_NODEV ? "nodev" : NULL,
 		options->create ? "create" : NULL,
+		options->idmap ? "idmap" : NULL,
+		options->own ? "U" : NULL,
 		options->relabel == 'z'   ? "z"
 		: options->relabel == 'Z' ? "Z"
 					  : NULL,
@@ -415,7 +422,7 @@ static int network_parse(const char *text, struct namespace_choice *out, scow_er
 
 int namespace_parse(scow_namespace kind, const char *text, struct namespace_choice *out, scow_error **error)
 {
-	*out = (struct namespace_choice){ NAMESPACE_DEFAULT, NULL };
+	*out = (struct namespace_choice){ .mode = NAMESPACE_DEFAULT };
 	if (!text || !*text)
 		return 0;
 	if (str_eq(text, "private") || (kind == SCOW_NAMESPACE_IPC && str_eq(text, "shareable"))) {
@@ -423,22 +430,22 @@ int namespace_parse(scow_namespace kind, const char *text, struct namespace_choi
 	} else if (str_eq(text, "host")) {
 		out->mode = NAMESPACE_HOST;
 	} else if (str_has_prefix(text, "container:")) {
-		*out = (struct namespace_choice){ NAMESPACE_CONTAINER, text + strlen("container:") };
+		*out = (struct namespace_choice){ .mode = NAMESPACE_CONTAINER, .argument = text + strlen("container:") };
 		if (!name_is_clean(out->argument))
 			return error_set(error, SCOW_E_INVALID, "'%s' names no container", text);
 	} else if (str_has_prefix(text, "path:")) {
-		*out = (struct namespace_choice){ NAMESPACE_PATH, text + strlen("path:") };
+		*out = (struct namespace_choice){ .mode = NAMESPACE_PATH, .argument = text + strlen("path:") };
 		if (*out->argument != '/')
 			return error_set(error, SCOW_E_INVALID, "'%s' is not an absolute path", out->argument);
 	} else if (kind == SCOW_NAMESPACE_NETWORK) {
 		return network_parse(text, out, error);
+	} else if (kind == SCOW_NAMESPACE_USER) {
+		return userns_parse(text, out, error);
 	} else if (kind == SCOW_NAMESPACE_IPC && str_eq(text, "none")) {
 		out->mode = NAMESPACE_IPC_NONE;
 	} else {
 		return error_set(error, SCOW_E_INVALID, "'%s' is no mode of a %s namespace", text, namespace_name(kind));
 	}
-	if (out->mode == NAMESPACE_CONTAINER && kind == SCOW_NAMESPACE_TIME)
-		return error_set(error, SCOW_E_UNSUPPORTED, "the time namespace of another container cannot be shared in this version");
 	return 0;
 }
 

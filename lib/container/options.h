@@ -17,6 +17,8 @@ const char *ulimit_name(int resource);      /* or NULL */
 
 struct bind_options {
 	bool read_only, nonrecursive, ro_nonrecursive, create;
+	bool idmap;                        /* files have the container's ids */
+	bool own;                          /* "U": and those of the source's owner are the container's user's */
 	char relabel;                      /* 'z', 'Z' or 0 */
 	unsigned long flags;               /* MS_NOEXEC | MS_NOSUID | MS_NODEV */
 	const char *propagation_name;      /* NULL: the default */
@@ -41,11 +43,14 @@ enum namespace_mode {
 	NAMESPACE_HOST,
 	NAMESPACE_CONTAINER, /* @argument: the container */
 	NAMESPACE_PATH,      /* @argument: the path */
-	NAMESPACE_IPC_NONE   /* private, and no /dev/shm */
+	NAMESPACE_IPC_NONE,  /* private, and no /dev/shm */
+	NAMESPACE_KEEP_ID    /* user: a plain user's own id is the same inside */
 };
 struct namespace_choice {
 	enum namespace_mode mode;
 	const char *argument;
+	uint32_t size;     /* user, "auto:size=N": how many ids; 0: as many as usual */
+	uint32_t uid, gid; /* user, "keep-id:uid=N,gid=N"; UINT32_MAX: the user's own */
 };
 /* NULL and "" are the default. @argument points into @text. SCOW_E_INVALID, SCOW_E_UNSUPPORTED (bridge and named networks). */
 int namespace_parse(scow_namespace kind, const char *text, struct namespace_choice *out, scow_error **error) _must_check_;

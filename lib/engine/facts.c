@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -33,6 +34,15 @@ static bool has_capability(int capability)
 	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << capability));
 }
 
+static uint64_t bounding_set(void)
+{
+	uint64_t set = 0;
+
+	for (int bit = 0, is_set; bit < 64 && (is_set = prctl(PR_CAPBSET_READ, bit, 0, 0, 0)) >= 0; bit++)
+		set |= (uint64_t) (is_set == 1) << bit;
+	return set;
+}
+
 int facts_probe(struct facts *facts, scow_error **error)
 {
 	_cleanup_free_ char *boot_id = NULL;
@@ -45,6 +55,7 @@ int facts_probe(struct facts *facts, scow_error **error)
 	facts->gid = getegid();
 	facts->nested = stat("/proc/self/ns/user", &user_namespace) == 0 && user_namespace.st_ino != INITIAL_USER_NAMESPACE;
 	facts->rootless = facts->uid != 0 || facts->nested || !has_capability(CAP_SYS_ADMIN);
+	facts->bounding = bounding_set();
 	uname(&host);
 	if (sscanf(host.release, "%u.%u", &major, &minor) == 2)
 		facts->kernel = major << 16 | minor;
@@ -69,8 +80,7 @@ static void single_id(struct facts *facts, const char *reason)
 	facts->single_id_reason = strdup(reason);
 }
 
-/* Appends the ranges of a subuid file that name the user, inside ids counting up from 1. */
-static void add_ranges(const char *path, const char *name, uid_t uid, struct id_range *map, unsigned int *count)
+void facts_subordinate(const char *path, const char *name, uid_t uid, struct id_range *map, unsigned int *count)
 {
 	_cleanup_free_ char *text = NULL;
 	char number[16], *line, *rest;
@@ -150,8 +160,8 @@ int facts_probe_ids(struct facts *facts, scow_error **error)
 	facts->uid_map[0] = (struct id_range){ 0, facts->uid, 1 };
 	facts->gid_map[0] = (struct id_range){ 0, facts->gid, 1 };
 	facts->n_uid_map = facts->n_gid_map = 1;
-	add_ranges("/etc/subuid", name, facts->uid, facts->uid_map, &facts->n_uid_map);
-	add_ranges("/etc/subgid", name, facts->uid, facts->gid_map, &facts->n_gid_map);
+	facts_subordinate("/etc/subuid", name, facts->uid, facts->uid_map, &facts->n_uid_map);
+	facts_subordinate("/etc/subgid", name, facts->uid, facts->gid_map, &facts->n_gid_map);
 	facts->newuidmap = find_program("newuidmap");
 	facts->newgidmap = find_program("newgidmap");
 	facts->map_by_helper = true;

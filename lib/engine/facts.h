@@ -20,6 +20,7 @@ struct facts {
 	bool rootless;          /* no CAP_SYS_ADMIN over the initial mount namespace: user namespaces are used */
 	bool nested;            /* in a user namespace already: root of it owns no device, and no cgroup's device rules */
 	unsigned int kernel;    /* major << 16 | minor */
+	uint64_t bounding;      /* the capabilities that this process can hand on, a bit each */
 	char boot_id[37];
 	/*
 	 * What a user namespace of ours maps. Rootless: 0 -> uid, 1.. -> /etc/subuid; only 0 where there is no range. Root of
@@ -37,4 +38,6 @@ struct facts {
 int facts_probe(struct facts *facts, scow_error **error) _must_check_;
 /* The id maps of a rootless engine: reads /etc/subuid, looks for the helpers. Once; later calls return at once. Caller holds engine->lock. */
 int facts_probe_ids(struct facts *facts, scow_error **error) _must_check_;
+/* Appends the ranges of a subuid file that name the user, inside ids counting up from 1. @uid: UINT32_MAX for a name only. */
+void facts_subordinate(const char *path, const char *name, uid_t uid, struct id_range *map, unsigned int *count);
 void facts_done(struct facts *facts);

@@ -86,6 +86,12 @@ void step_rlimit(const struct wire_step *step)
 
 	text_add_number(text, text + sizeof(text), limit.rlim_max);
 	doing("set the limit", plan_text(&init.plan, step, 0), "to", limit.rlim_max == RLIM64_INFINITY ? "unlimited" : text);
+	if (step->flags & WIRE_RAISE) {
+		must(sys(SYS_prlimit64, 0, step->number[0], 0, &own), "prlimit");
+		if (limit.rlim_max <= own.rlim_max)
+			return;
+		limit.rlim_cur = own.rlim_cur;
+	}
 	r = sys(SYS_prlimit64, 0, step->number[0], &limit, 0);
 	if (r == -EPERM && (step->flags & WIRE_OPTIONAL)) {
 		must(sys(SYS_prlimit64, 0, step->number[0], 0, &own), "prlimit");

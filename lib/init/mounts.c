@@ -181,17 +181,19 @@ static int open_source(const struct wire_step *step, const char *source)
 	return (int) must(tree, "open_tree");
 }
 
-void step_bind(const struct wire_step *step)
+/* With the attributes that it is to have, and mounted nowhere yet. */
+static int make_tree(const struct wire_step *step)
 {
 	const char *source = plan_text(&init.plan, step, 0), *path = plan_text(&init.plan, step, 1);
 	uint64_t attrs = mount_attrs(step->number[0]);
-	int tree, target;
-	bool directory;
+	int tree;
 
 	doing("bind", source, "at", path);
 	if (!source || !path)
 		fail("decode", -EINVAL);
 	tree = open_source(step, source);
+	if (step->flags & WIRE_IDMAPPED)
+		idmap(tree, step->number[3], step->number[0] & MS_REC);
 	/* Flags that are locked in a user namespace stay, because nothing is cleared. */
 	if (step->flags & WIRE_READ_ONLY_ALL)
 		set_attr(tree, MOUNT_ATTR_RDONLY, 0, true);
@@ -199,6 +201,23 @@ void step_bind(const struct wire_step *step)
 		set_attr(tree, attrs, 0, false);
 	if (step->number[1])
 		set_attr(tree, 0, step->number[1] & PROPAGATION_TYPES, step->number[1] & MS_REC);
+	return tree;
+}
+
+void step_tree(const struct wire_step *step)
+{
+	tree_keep(step->number[2], make_tree(step));
+}
+
+void step_bind(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 1);
+	int target, tree = step->flags & WIRE_PREPARED ? tree_take(step->number[2]) : make_tree(step);
+	bool directory;
+
+	doing("bind", plan_text(&init.plan, step, 0), "at", path);
+	if (!path)
+		fail("decode", -EINVAL);
 	directory = S_ISDIR(fd_mode(tree));
 	target = (int) must(root_target(path, directory), "open");
 	/* The kernel would say EINVAL, as it does of a dozen other things. */

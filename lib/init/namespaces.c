@@ -17,9 +17,13 @@
 
 void step_join(const struct wire_step *step)
 {
+	int fd = step->flags & WIRE_SLOT ? userns_fd(step->number[0]) : (int) step->number[0];
+
 	doing("join a namespace", plan_text(&init.plan, step, 0), NULL, NULL);
-	must(sys(SYS_setns, step->number[0], step->number[1]), "setns");
-	sys(SYS_close, step->number[0]);
+	must(sys(SYS_setns, fd, step->number[1]), "setns");
+	sys(SYS_close, fd);
+	if (step->number[1] & CLONE_NEWUSER)
+		userns_become_root();
 	/* Our "/" is that of the container now. */
 	if (step->number[1] & CLONE_NEWNS)
 		init.root = AT_FDCWD;
@@ -42,10 +46,26 @@ void step_cgroup_join(const struct wire_step *step)
 	must(r, "write");
 }
 
+/*
+ * A time namespace is for the children of who makes it, and since 6.1 for what he executes. Who stays as PID 1 (WIRE_INIT), or is
+ * looked at by those who join it, must be in it, too.
+ */
+static void enter_time(void)
+{
+	long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	sys(SYS_setns, fd, CLONE_NEWTIME);
+	sys(SYS_close, fd);
+}
+
 void step_unshare(const struct wire_step *step)
 {
 	doing("make namespaces", NULL, NULL, NULL);
 	must(sys(SYS_unshare, step->number[0]), "unshare");
+	if (step->number[0] & CLONE_NEWTIME)
+		enter_time();
 }
 
 /*

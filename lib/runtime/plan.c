@@ -211,7 +211,8 @@ static int add_file_system(struct job *job, const struct spec_mount *mount, cons
 	return 0;
 }
 
-static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags, bool slave)
+static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags,
+		     bool slave)
 {
 	struct wire_step *step;
 	int slot = plan_map_slot(spec, mount);
@@ -431,7 +432,7 @@ int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, c
 	if (spec->has_oom_score_adj)
 		add_number(job, WIRE_OOM_SCORE, WIRE_HOST_PROC, (uint64_t) (int64_t) spec->oom_score_adj);
 	if (plan_maps_ids(spec, facts))
-		plan_add_rights(job, spec)->number[2] = plan_mapped_id(spec->uid_map, spec->n_uid_map, 0);
+		(void) plan_add_rights(job, spec);
 	step = add_number(job, WIRE_JOIN, 0, (uint64_t) exec->fd);
 	step->number[1] = exec->namespaces;
 	if (plan_exec_enters(exec))
@@ -461,8 +462,8 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 }
 
 /* Up to a mount namespace that is the container's. */
-static int add_beginning(struct job *job, const struct spec *spec, const struct plan_facts *facts,
-			 const struct plan_namespaces *namespaces, bool slave, scow_error **error)
+static int add_beginning(struct job *job, const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces,
+			 bool slave, scow_error **error)
 {
 	int r;
 
@@ -481,6 +482,13 @@ static int add_beginning(struct job *job, const struct spec *spec, const struct 
 	/* What the host is to see of a bind must stay its peer until then: only "/", on which the new root is put, is parted. */
 	add_number(job, WIRE_PROPAGATION, 0, spec->root_propagation & MS_SHARED ? MS_PRIVATE : MS_REC | (slave ? MS_SLAVE : MS_PRIVATE));
 	return 0;
+}
+
+/* The links are made while the rest is, so this comes as late as it can. */
+static void add_network(struct job *job, const struct spec *spec)
+{
+	if (spec->networked)
+		job_blob(job, job_step(job, WIRE_NETLINK, 0), spec->network, spec->network_size);
 }
 
 static int compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
@@ -511,15 +519,19 @@ static int compile(const struct spec *spec, const struct plan_facts *facts, cons
 	add_files(job, spec);
 	add_devices(job, spec);
 	/* What they put into the root or its namespaces is then made read-only or masked as the rest. */
-	if (spec->waits_ready)
+	if (spec->waits_ready) {
 		job_step(job, WIRE_READY, 0);
+		add_network(job, spec);
+	}
 	hooks_compile(job, &spec->hooks, WIRE_STAGE_CREATE_CONTAINER, 0);
 	add_settings(job, spec, facts);
 	add_user(job, spec);
-	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0)->number[1] =
-		spec->n_fds;
+	add_number(job, WIRE_PIVOT, 0, spec->root_propagation & ~(unsigned long) (MS_PRIVATE | MS_REC) ? spec->root_propagation : 0)
+		->number[1] = spec->n_fds;
 	add_directory(job, spec);
 	job_step(job, WIRE_GO, 0);
+	if (!spec->waits_ready)
+		add_network(job, spec);
 	if (spec->init)
 		job_step(job, WIRE_INIT, 0);
 	add_program(job, spec, facts);

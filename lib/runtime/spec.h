@@ -189,6 +189,10 @@ struct spec {
 	struct id_range *uid_map, *gid_map;
 	unsigned int n_uid_map, n_gid_map;
 
+	/* Its interfaces: struct wire_batch, for the inside. */
+	bool networked;
+	const void *network; size_t network_size; /* NULL: its supervisor has it, and reads it again for each run (WIRE_NETWORK_NAME) */
+
 	/* process */
 	char **args; size_t n_args;        /* NULL-terminated */
 	char **env; size_t n_env;          /* "NAME=value"; scow-init adds HOME where it is missing */

@@ -87,6 +87,8 @@ CREATE TABLE containers (
 	exit_code  INTEGER NOT NULL DEFAULT 0,
 	exit_signal INTEGER NOT NULL DEFAULT 0,
 	oom_killed INTEGER NOT NULL DEFAULT 0,
+	health     INTEGER NOT NULL DEFAULT 0, -- enum wire_health_status: what the journal was told last
+	freezing   INTEGER NOT NULL DEFAULT 0, -- 1: its cgroup is being frozen or thawed, as the state says; container/pause.c
 	error      TEXT NOT NULL DEFAULT '',
 	cgroup     TEXT NOT NULL DEFAULT '',-- where it is (runtime/cgroup_location.c), so that a sweep can find it
 	created    INTEGER NOT NULL,
@@ -95,6 +97,7 @@ CREATE TABLE containers (
 ) WITHOUT ROWID;
 CREATE INDEX containers_by_image ON containers(image);
 CREATE INDEX containers_by_owner ON containers(owner);
+CREATE INDEX containers_freezing ON containers(id) WHERE freezing = 1;
 
 -- The host's ids that are a container's own, in its user namespace: no two overlap (container/id-map.c).
 CREATE TABLE id_ranges (
