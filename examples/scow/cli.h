@@ -90,6 +90,7 @@ bool trace_to(scow_engine_options *options, const char *path);
 /* ---- main.c ---- */
 struct cli {
 	const char *root; /* NULL: the default */
+	const char *const *cdi_dirs;
 	const char *trace; /* NULL: none */
 	bool debug;
 	const struct command *command;
@@ -135,7 +136,7 @@ struct run_options {
 	struct number health_retries;
 	bool oom_kill_disable;
 	const char *scheduler, *io_priority, *memory_policy, *exec_cpus, *rdt_class;
-	struct list blkio_weights, cgroup_conf;
+	struct list blkio_weights, cgroup_conf, gpus;
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
@@ -151,6 +152,9 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 
 /* The flags that limit resources; false after printing what is wrong. */
 bool limits_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- gpus.c: false after printing what is wrong ---- */
+bool gpus_configure(scow_container_config *config, const struct run_options *options);
 
 /* ---- scheduling.c: false after printing what is wrong ---- */
 bool scheduling_configure(scow_container_config *config, const struct run_options *options);

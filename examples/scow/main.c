@@ -23,8 +23,10 @@ static const struct command *const tables[] = { run_commands, start_commands, ex
 struct global_options {
 	const char *root, *trace;
 	bool debug, version;
+	struct list cdi_dirs;
 };
 const struct option cli_options[] = {
+	{ "cdi-spec-dir", 0, OPTION_LIST, "DIR", "Where CDI documents are (/etc/cdi and /var/run/cdi)", offsetof(struct global_options, cdi_dirs) },
 	{ "debug", 'D', OPTION_SWITCH, NULL, "Tell what the library does", offsetof(struct global_options, debug) },
 	{ "root", 0, OPTION_TEXT, "DIR", "Where images and containers are kept (also $SCOW_ROOT)", offsetof(struct global_options, root) },
 	{ "trace", 0, OPTION_TEXT, "FILE", "Append to it where time goes, as JSON of OpenTelemetry, a span a line", offsetof(struct global_options, trace) },
@@ -91,6 +93,8 @@ scow_engine *cli_engine(struct cli *cli)
 	if (cli->root)
 		scow_engine_options_set_root(options, cli->root);
 	scow_engine_options_set_log(options, show_log, cli);
+	if (cli->cdi_dirs)
+		scow_engine_options_set_cdi_dirs(options, cli->cdi_dirs);
 	if (cli->trace && !trace_to(options, cli->trace))
 		return NULL;
 	if (scow_engine_open(options, &cli->engine, &error) < 0)
@@ -279,6 +283,7 @@ int main(int argc, char **argv)
 	}
 	cli.root = global.root && global.root[0] ? global.root : NULL;
 	cli.debug = global.debug;
+	cli.cdi_dirs = global.cdi_dirs.items;
 	cli.trace = global.trace;
 	if (r > 0 || (argc == 0 && !global.version))
 		return print_help();

@@ -39,7 +39,8 @@ const struct option run_option_table[] = {
 	ROW_CPUSET_MEMS,
 	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to a supervisor and print its id", AT(detach) },
 	{ "detach-keys", 0, OPTION_TEXT, "string", "Keep it by a supervisor; these keys leave it (ctrl-p,ctrl-q)", AT(detach_keys) },
-	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]])", AT(devices) },
+	{ "device", 0, OPTION_LIST, "list", "Add a host device (SOURCE[:TARGET[:rwm]]), or one by its CDI name (vendor.com/class=name)",
+	  AT(devices) },
 	{ "device-cgroup-rule", 0, OPTION_LIST, "list", "Allow devices by a rule (\"c 1:3 rwm\")", AT(device_rules) },
 	ROWS_DEVICE_RATES,
 	{ "dns", 0, OPTION_LIST, "list", "Ask this DNS server, in place of the host's", AT(dns) },
@@ -51,6 +52,7 @@ const struct option run_option_table[] = {
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
 	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
 	{ "exec-cpus", 0, OPTION_TEXT, "string", "CPUs on which programs executed in it begin (0-3, 0,1)", AT(exec_cpus) },
+	{ "gpus", 0, OPTION_LIST, "gpu-request", "NVIDIA GPUs (all|NUMBER|device=ID[,ID...]), by their CDI documents", AT(gpus) },
 	{ "group-add", 0, OPTION_LIST, "list", "Add additional groups to join", AT(groups) },
 	{ "health-cmd", 0, OPTION_TEXT, "string", "Script that tells whether it is well", AT(health_cmd) },
 	{ "health-interval", 0, OPTION_TEXT, "duration", "Time between two checks (500ms|5s|1m30s)", AT(health_interval) },
@@ -385,11 +387,15 @@ static bool configure_security(scow_container_config *config, const char *text)
 	return bad("security-opt", text, "seccomp=, no-new-privileges and systempaths=unconfined are known");
 }
 
-/* SOURCE, SOURCE:TARGET, SOURCE:rwm, SOURCE:TARGET:rwm. */
+/* A CDI name, or SOURCE, SOURCE:TARGET, SOURCE:rwm, SOURCE:TARGET:rwm. */
 static void configure_device(scow_container_config *config, const char *text)
 {
 	const char *rest, *access = NULL, *target = NULL, *source = keep_split(text, ':', &rest);
 
+	if (*text != '/' && strchr(text, '=')) {
+		scow_container_config_add_cdi_device(config, text);
+		return;
+	}
 	if (rest)
 		target = keep_split(rest, ':', &access);
 	if (target && !access && *target && strspn(target, "rwm") == strlen(target)) {
@@ -483,8 +489,8 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
 		ok = configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
-		     mounts_configure(config, options) &&
-		     detached_configure(config, options) && names_configure(config, options) && hooks_configure(config, options);
+		     gpus_configure(config, options) && mounts_configure(config, options) && detached_configure(config, options) &&
+		     names_configure(config, options) && hooks_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);

@@ -157,3 +157,21 @@ void strv_free(char **strv)
 		free(strv[i]);
 	free(strv);
 }
+
+char **strv_copy(const char *const *strv)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (strv && strv[n])
+		n++;
+	copy = strv ? calloc(n + 1, sizeof(*copy)) : NULL;
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = strdup(strv[i]);
+		if (!copy[i]) {
+			strv_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}

@@ -36,5 +36,7 @@ bool str_has_suffix(const char *s, const char *suffix);
 /* Whole-string decimal; false on anything else, overflow included. */
 bool str_to_u64(const char *s, unsigned long long *out);
 bool str_to_i64(const char *s, long long *out);
+/* A NULL-terminated copy, malloc'ed; NULL without memory, or for NULL. */
+char **strv_copy(const char *const *strv);
 /* Frees a NULL-terminated vector and its strings. */
 void strv_free(char **strv);

@@ -154,6 +154,15 @@ static const char *choose_hostname(struct build *b)
 	return arena_strndup(arena, b->id, strnlen(b->id, 12));
 }
 
+/* As podman: who keeps his id is himself, whatever the image says. */
+static const char *kept_user(struct build *b)
+{
+	uint32_t kept[2];
+
+	id_kept(b->engine, &b->choices[SCOW_NAMESPACE_USER], kept);
+	return arena_printf(&b->spec->arena, "%u:%u", kept[0], kept[1]);
+}
+
 static int build_process(struct build *b, scow_error **error)
 {
 	const scow_container_config *config = b->config;
@@ -175,6 +184,8 @@ static int build_process(struct build *b, scow_error **error)
 	spec->cwd = merged.workdir;
 	spec->make_cwd = true;
 	spec->user = merged.user;
+	if (b->choices[SCOW_NAMESPACE_USER].mode == NAMESPACE_KEEP_ID && !config->user)
+		spec->user = kept_user(b);
 	spec->groups = arena_strv(&spec->arena, config->groups, config->n_groups);
 	spec->n_groups = config->n_groups;
 	spec->terminal = config->tty;

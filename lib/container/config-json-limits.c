@@ -4,6 +4,7 @@
  */
 #include "container/config-json.h"
 
+#include <linux/sched.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -181,7 +182,78 @@ static void read_cgroup_conf(struct reader *reader, const cJSON *item)
 	read_map(reader, item, scow_container_config_set_cgroup_setting);
 }
 
+/* @names as a comma-separated list, malloc'ed; NULL without memory. */
+static char *join_names(const cJSON *names)
+{
+	_cleanup_str_ struct str list = { 0 };
+	const cJSON *name;
+
+	cJSON_ArrayForEach(name, names) str_printf(&list, "%s%s", list.size ? "," : "", cJSON_IsString(name) ? name->valuestring : "?");
+	return str_take(&list);
+}
+
+/* A number of a document's object, 0 where it is missing; false: it is none that is right here. */
+static bool member_number(const cJSON *object, const char *name, int64_t least, int64_t *out)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	*out = 0;
+	return !item || cJSON_IsNull(item) || (number_read(item, out) && *out >= least && *out <= CONFIG_NUMBER_MAX);
+}
+
+static void read_scheduler(struct reader *reader, const cJSON *item)
+{
+	_cleanup_free_ char *flags = join_names(cJSON_GetObjectItemCaseSensitive(item, "Flags"));
+	const char *policy = json_member_string(item, "Policy");
+	int64_t nice, priority, runtime, deadline, period;
+	uint32_t number = 0;
+
+	if (!flags)
+		reader->config->arena.failed = true;
+	else if (!member_number(item, "Nice", -1000, &nice) || !member_number(item, "Priority", 0, &priority) ||
+		 !member_number(item, "Runtime", 0, &runtime) || !member_number(item, "Deadline", 0, &deadline) ||
+		 !member_number(item, "Period", 0, &period) || nice > 1000 || priority > 1000)
+		reader_refuse(reader, SCOW_E_INVALID, "expected a Policy, and numbers that go with it");
+	else if (!policy || !*policy)
+		reader_refuse(reader, SCOW_E_INVALID, "expected a Policy");
+	else if (scheduler_policy(policy, strlen(policy), &number) && number == SCHED_DEADLINE && !nice && !priority)
+		scow_container_config_set_scheduler_deadline(reader->config, (uint64_t) runtime, (uint64_t) deadline, (uint64_t) period,
+							     flags);
+	else if (runtime || deadline || period)
+		reader_refuse(reader, SCOW_E_INVALID, "only SCHED_DEADLINE, without Nice and Priority, has Runtime, Deadline and Period");
+	else
+		scow_container_config_set_scheduler(reader->config, policy, (int) nice, (unsigned int) priority, flags);
+}
+
+static void read_io_priority(struct reader *reader, const cJSON *item)
+{
+	const char *name = json_member_string(item, "Class");
+	int64_t level;
+
+	if (!name || !member_number(item, "Priority", 0, &level) || level > 1000)
+		return reader_refuse(reader, SCOW_E_INVALID, "expected a Class and a Priority");
+	scow_container_config_set_io_priority(reader->config, name, (unsigned int) level);
+}
+
+static void read_memory_policy(struct reader *reader, const cJSON *item)
+{
+	_cleanup_free_ char *flags = join_names(cJSON_GetObjectItemCaseSensitive(item, "Flags"));
+	const char *mode = json_member_string(item, "Mode");
+
+	if (!flags)
+		reader->config->arena.failed = true;
+	else if (!mode)
+		reader_refuse(reader, SCOW_E_INVALID, "expected a Mode");
+	else
+		scow_container_config_set_memory_policy(reader->config, mode, json_member_string(item, "Nodes"), flags);
+}
+
 const struct field limit_fields[] = {
+	{ "Scheduler", FIELD_READ, { .read = read_scheduler } },
+	{ "IOPriority", FIELD_READ, { .read = read_io_priority } },
+	{ "MemoryPolicy", FIELD_READ, { .read = read_memory_policy } },
+	{ "ExecCpus", FIELD_STRING, { .string = scow_container_config_set_exec_cpus } },
+	{ "IntelRdtClosID", FIELD_STRING, { .string = scow_container_config_set_rdt_class } },
 	{ "Memory", FIELD_U64, { .u64 = scow_container_config_set_memory_bytes } },
 	{ "MemorySwap", FIELD_I64, { .i64 = scow_container_config_set_memory_swap_bytes } },
 	{ "MemoryReservation", FIELD_U64, { .u64 = scow_container_config_set_memory_reservation_bytes } },

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "engine/options.h"
 
 int engine_check(scow_engine *engine, scow_error **error)
@@ -50,6 +51,7 @@ scow_engine_options *scow_engine_options_unref(scow_engine_options *options)
 {
 	if (options) {
 		free(options->root);
+		strv_free(options->cdi_dirs);
 		free(options);
 	}
 	return NULL;
@@ -62,6 +64,15 @@ void scow_engine_options_set_root(scow_engine_options *options, const char *path
 	free(options->root);
 	options->root = path ? strdup(path) : NULL;
 	options->failed = path && !options->root;
+}
+
+void scow_engine_options_set_cdi_dirs(scow_engine_options *options, const char *const *dirs)
+{
+	if (!options)
+		return;
+	strv_free(options->cdi_dirs);
+	options->cdi_dirs = strv_copy(dirs);
+	options->failed = options->failed || (dirs && !options->cdi_dirs);
 }
 
 void scow_engine_options_set_log(scow_engine_options *options, scow_log_fn log, void *userdata)

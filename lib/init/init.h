@@ -116,5 +116,8 @@ step_fn step_chown, step_remove;                                                
 struct wire_patch_values;
 long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what);
 
+step_fn step_names;                                                                                      /* names-sockets.c */
+
+noreturn void names_main(void); /* names.c */
 noreturn void guard_main(void); /* supervise.c */
 noreturn void supervisor_main(char **argv);

@@ -73,6 +73,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_HOOK] = step_hook,
 	[WIRE_FDS] = step_fds,
 	[WIRE_NETLINK] = step_netlink,
+	[WIRE_NAMES] = step_names,
 };
 
 void finish(int code)
@@ -229,6 +230,8 @@ void init_main(char **stack)
 		finish(125);
 	if (text_equal(argv[1], WIRE_MODE_GUARD))
 		guard_main();
+	if (text_equal(argv[1], WIRE_MODE_NAMES))
+		names_main();
 	if (text_equal(argv[1], WIRE_MODE_SUPERVISE))
 		supervisor_main(argv);
 	if (text_equal(argv[1], WIRE_MODE_WAIT))

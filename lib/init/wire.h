@@ -36,6 +36,7 @@ enum wire_fd {
 #define WIRE_MODE_RUN "run"     /* reads a plan and carries it out */
 #define WIRE_MODE_WAIT "wait"   /* waits for one byte (the id maps are written), then executes itself to gain what it is now entitled to */
 #define WIRE_MODE_GUARD "guard" /* engine/guard.h */
+#define WIRE_MODE_NAMES "names" /* names.c: its WIRE_FD_SOCKET listens */
 #define WIRE_MODE_SUPERVISE "supervise" /* runtime/supervisor.h; what it is told, and tells: supervisor-wire.h */
 
 struct wire_plan {
@@ -94,6 +95,7 @@ enum wire_kind {
 	WIRE_MEMORY_POLICY, /* texts: mode, nodes; numbers: mode with flags; blob: bits of the nodes, or none */
 	WIRE_AFFINITY,    /* texts: CPUs; blob: their bits */
 	WIRE_TRACE,       /* notes when each step begins, and tells (WIRE_TIMES) */
+	WIRE_NAMES,       /* blob: record (names-wire.h); numbers: fd connected to the responder, pidfd of PID 1 or UINT64_MAX for our own */
 	WIRE_KINDS
 };
 
@@ -129,6 +131,7 @@ enum wire_flag {
 	WIRE_SLOT = 1 << 19,          /* JOIN */
 	WIRE_OWN_STDIO = 1 << 20,     /* USERNS: the pipes that are 0 to 2 become its root's */
 	WIRE_RAISE = 1 << 21,         /* RLIMIT: only the hard one, where it is too low */
+	WIRE_AGAIN = 1 << 22,         /* NAMES: in place of what is there */
 	WIRE_TTY = 1 << 9,            /* SESSION: descriptor 0 becomes the controlling terminal */
 };
 

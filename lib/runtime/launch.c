@@ -15,6 +15,7 @@
 #include "runtime/plan.h"
 
 #define TTY_GROUP 5
+#define LATE_FLAGS (CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */) /* scow-init makes these */
 
 int launch_facts(scow_engine *engine, struct plan_facts *out, scow_error **error)
 {
@@ -90,6 +91,10 @@ int launch_explain(const struct facts *facts, const struct spec *spec, const str
 		return error_hint(error, r, "%s",
 				  facts->single_id_reason ? facts->single_id_reason
 							  : "give this user a larger range in /etc/subuid and /etc/subgid");
+	if (report->step == WIRE_SCHEDULER && report->error == EPERM)
+		return error_hint(error, r,
+				  "a real-time policy needs CAP_SYS_NICE over the host and, on cgroup v1, time for it "
+				  "(set_cpu_realtime, --cpu-rt-runtime)");
 	if (report->step == WIRE_EXEC)
 		return explain_exec(spec->args[0], report->error, r, error);
 	if (report->step == WIRE_USER && report->error == ESRCH) {
@@ -107,7 +112,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 {
 	_cleanup_fd_ int null_fd = -1;
 	struct job_process process = {
-		.clone_flags = namespaces->enters ? 0 : namespaces->clone_flags & ~(uint64_t) (CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */),
+		.clone_flags = namespaces->clone_flags & (namespaces->enters ? CLONE_NEWUSER : ~(uint64_t) LATE_FLAGS),
 		.cgroup_fd = launch->cgroup ? cgroup_into_fd(launch->cgroup) : -1,
 		.guard_key = launch->guard_key,
 		.tree = launch->exec ? launch->exec->tree : NULL,

@@ -49,7 +49,7 @@ int plan_namespaces_open(const struct spec *spec, const struct plan_facts *facts
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
 		const struct spec_namespace *namespace = &spec->namespaces[i];
 
-		if (namespace->mode == SPEC_NS_NEW && i == SPEC_NS_USER && !facts->user_ns)
+		if (namespace->mode == SPEC_NS_NEW && i == SPEC_NS_USER && plan_maps_ids(spec, facts))
 			out->enters = true; /* scow-init makes it, and then all others in it */
 		else if (namespace->mode == SPEC_NS_NEW)
 			out->clone_flags |= clone_flag[i];
@@ -164,10 +164,12 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 		r = path_of(spec->container_fd, container, error);
 	if (r < 0)
 		return r;
-	if (facts->mapped)
-		flags |= WIRE_IDMAPPED | WIRE_KEPT;
-	else
-		flags |= facts->user_ns ? WIRE_USERXATTR : 0;
+	/* A plain user cannot idmap: what root owns in the layers is his, and so shows as whoever he is inside. */
+	if (facts->user_ns && (!facts->mapped || facts->nested))
+		flags |= WIRE_USERXATTR;
+	else if (facts->mapped)
+		flags |= WIRE_IDMAPPED;
+	flags |= facts->mapped ? WIRE_KEPT : 0;
 	flags |= spec->overlay_volatile ? WIRE_VOLATILE : 0;
 	step = job_step(job, WIRE_OVERLAY, flags);
 	if (facts->mapped) {
@@ -455,7 +457,7 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_SLAVE);
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
-			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, 0, slave || (spec->root_propagation & MS_SHARED));
+			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, facts->nested ? WIRE_USER_NS : 0, slave || (spec->root_propagation & MS_SHARED));
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	return add_root(job, spec, facts, error);

@@ -169,6 +169,7 @@ static void engine_close(scow_engine *engine)
 	close_fd(engine->helper_fd);
 	close_fd(engine->root_fd);
 	facts_done(&engine->facts);
+	strv_free(engine->cdi_dirs);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine->root);
 	free(engine);
@@ -207,6 +208,8 @@ int scow_engine_open(const scow_engine_options *options, scow_engine **out, scow
 		return error_set(error, SCOW_E_INVALID, "set_root: '%s' is not an absolute path", options->root);
 	engine = engine_new(options);
 	if (!engine)
+		return error_oom(error);
+	if (options && options->cdi_dirs && !(engine->cdi_dirs = strv_copy((const char *const *) options->cdi_dirs)))
 		return error_oom(error);
 	r = facts_probe(&engine->facts, error);
 	if (r == 0 && options && options->root)
