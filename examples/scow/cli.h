@@ -127,9 +127,10 @@ bool pass_descriptors(scow_io *io, const struct passing *passing);
 struct run_options {
 	struct list hooks, annotations;
 	struct passing passing;
+	struct list uid_maps, gid_maps;
 	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
 	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *network, *hostname, *domainname;
-	const char *ipc, *pid, *uts, *userns, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
+	const char *ipc, *pid, *uts, *userns, *timens, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
 	bool detach, no_healthcheck;
 	const char *restart, *log_driver, *detach_keys, *health_cmd, *health_interval, *health_timeout, *health_start_period,
 		*health_start_interval;

@@ -116,6 +116,11 @@ static bool take_field(struct mount *mount, const char *key, const char *value)
 			add_option(mount, "bind-nonrecursive");
 		return true;
 	}
+	if (strcmp(key, "idmap") == 0 || strcmp(key, "U") == 0 || strcmp(key, "chown") == 0) {
+		if (is_true(value))
+			add_option(mount, *key == 'i' ? "idmap" : "U");
+		return true;
+	}
 	if (has && strcmp(key, "type") == 0)
 		mount->type = value;
 	else if (has && (strcmp(key, "source") == 0 || strcmp(key, "src") == 0))

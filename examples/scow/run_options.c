@@ -61,6 +61,7 @@ const struct option run_option_table[] = {
 	{ "health-start-period", 0, OPTION_TEXT, "duration", "Time to start, in which failures do not count", AT(health_start_period) },
 	{ "health-timeout", 0, OPTION_TEXT, "duration", "Time that one check may take", AT(health_timeout) },
 	{ "hook", 0, OPTION_LIST, "hook", "Run a program at a stage of its life (STAGE=PATH[,ARG...])", AT(hooks) },
+	{ "gidmap", 0, OPTION_LIST, "list", "Map groups of its user namespace (INSIDE:OUTSIDE[:COUNT])", AT(gid_maps) },
 	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
 	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
 	{ "insecure", 0, OPTION_SWITCH, NULL, "Pull over plain HTTP or unverified TLS if need be", AT(insecure) },
@@ -102,11 +103,13 @@ const struct option run_option_table[] = {
 	{ "stop-signal", 0, OPTION_TEXT, "string", "Signal that stops the container", AT(stop_signal) },
 	{ "stop-timeout", 0, OPTION_NUMBER, "int", "Seconds to wait after it before killing", AT(stop_timeout) },
 	{ "sysctl", 0, OPTION_LIST, "map", "Sysctl options (NAME=VALUE)", AT(sysctls) },
+	{ "timens", 0, OPTION_TEXT, "string", "Time namespace (host|private|container:NAME)", AT(timens) },
 	{ "tmpfs", 0, OPTION_LIST, "list", "Mount a tmpfs directory (TARGET[:OPTIONS])", AT(tmpfs) },
 	{ "tty", 't', OPTION_SWITCH, NULL, "Give it a terminal", AT(tty) },
+	{ "uidmap", 0, OPTION_LIST, "list", "Map users of its user namespace (INSIDE:OUTSIDE[:COUNT])", AT(uid_maps) },
 	{ "ulimit", 0, OPTION_LIST, "ulimit", "Ulimit options (NAME=SOFT[:HARD])", AT(ulimits) },
 	{ "user", 'u', OPTION_TEXT, "string", "User name or number (NAME|UID[:GROUP|GID])", AT(user) },
-	{ "userns", 0, OPTION_TEXT, "string", "User namespace (host|private)", AT(userns) },
+	{ "userns", 0, OPTION_TEXT, "string", "User namespace (host|private|auto[:size=N]|keep-id|container:NAME)", AT(userns) },
 	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
 	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
@@ -405,6 +408,24 @@ static void configure_device(scow_container_config *config, const char *text)
 	scow_container_config_add_device(config, source, target, access);
 }
 
+static bool configure_maps(scow_container_config *config, const char *flag, const struct list *maps,
+			   void (*add)(scow_container_config *config, uint32_t inside, uint32_t outside, uint32_t count))
+{
+	for (size_t i = 0; i < maps->count; i++) {
+		const char *outside_text, *count_text = NULL, *inside_text = keep_split(maps->items[i], ':', &outside_text);
+		int64_t inside, outside, count = 1;
+
+		if (outside_text)
+			outside_text = keep_split(outside_text, ':', &count_text);
+		if (!outside_text || !parse_number(inside_text, &inside) || !parse_number(outside_text, &outside) ||
+		    (count_text && !parse_number(count_text, &count)) || inside < 0 || outside < 0 || count < 1 || inside > UINT32_MAX ||
+		    outside > UINT32_MAX || count > UINT32_MAX)
+			return bad(flag, maps->items[i], "write it as INSIDE:OUTSIDE[:COUNT]");
+		add(config, (uint32_t) inside, (uint32_t) outside, (uint32_t) count);
+	}
+	return true;
+}
+
 static void configure_namespaces(scow_container_config *config, const struct run_options *options)
 {
 	const struct {
@@ -414,6 +435,7 @@ static void configure_namespaces(scow_container_config *config, const struct run
 		{ SCOW_NAMESPACE_NETWORK, options->network }, { SCOW_NAMESPACE_IPC, options->ipc },
 		{ SCOW_NAMESPACE_PID, options->pid },         { SCOW_NAMESPACE_UTS, options->uts },
 		{ SCOW_NAMESPACE_USER, options->userns },     { SCOW_NAMESPACE_CGROUP, options->cgroupns },
+		{ SCOW_NAMESPACE_TIME, options->timens },
 	};
 
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
@@ -488,7 +510,9 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 			scow_container_config_set_command(config, (const char *const *) command);
 		for (size_t i = 0; i < options->devices.count; i++)
 			configure_device(config, options->devices.items[i]);
-		ok = configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
+		ok = configure_maps(config, "uidmap", &options->uid_maps, scow_container_config_add_uid_map) &&
+		     configure_maps(config, "gidmap", &options->gid_maps, scow_container_config_add_gid_map) &&
+		     configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
 		     gpus_configure(config, options) && mounts_configure(config, options) && detached_configure(config, options) &&
 		     names_configure(config, options) && hooks_configure(config, options);
 	}

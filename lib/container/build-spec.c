@@ -17,6 +17,8 @@
 #include "runtime/caps.h"
 #include "runtime/seccomp.h"
 
+#define KERNEL_IDMAPPED_LAYERS (5u << 16 | 19) /* overlayfs takes them from then on */
+
 static const enum spec_ns spec_kinds[CONFIG_NAMESPACES] = {
 	[SCOW_NAMESPACE_PID] = SPEC_NS_PID,   [SCOW_NAMESPACE_NETWORK] = SPEC_NS_NETWORK, [SCOW_NAMESPACE_IPC] = SPEC_NS_IPC,
 	[SCOW_NAMESPACE_UTS] = SPEC_NS_UTS,   [SCOW_NAMESPACE_CGROUP] = SPEC_NS_CGROUP,   [SCOW_NAMESPACE_USER] = SPEC_NS_USER,
@@ -86,7 +88,11 @@ static int build_id_maps(struct build *b, scow_error **error)
 	int r;
 
 	b->user_ns = !build_shares_host(b, SPEC_NS_USER);
-	if (!build_owns(b, SPEC_NS_USER))
+	if (b->user_ns && !b->rootless && b->engine->facts.kernel < KERNEL_IDMAPPED_LAYERS)
+		return error_set(error, SCOW_E_UNSUPPORTED,
+				 "a user namespace for root's container needs idmapped layers: Linux %u.%u has none, 5.19 has",
+				 b->engine->facts.kernel >> 16, b->engine->facts.kernel & 0xffff);
+	if (!build_owns(b, SPEC_NS_USER) || b->checks)
 		return 0;
 	r = id_maps_of(b->engine, b->id, b->config, &b->spec->arena, &maps, error);
 	if (r == 0)
@@ -337,7 +343,21 @@ static int build_all(struct build *b, scow_error **error)
 int spec_build(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config, struct spec *out,
 	       scow_error **error)
 {
-	struct build b = { .engine = engine, .id = id, .image = image, .config = config, .spec = out, .rootless = engine->facts.rootless };
+	return spec_build_on(engine, id, image, config, NULL, out, error);
+}
+
+int spec_build_on(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config,
+		  const struct attachment *attachment, struct spec *out, scow_error **error)
+{
+	struct build b = {
+		.engine = engine,
+		.id = id,
+		.image = image,
+		.config = config,
+		.attachment = attachment,
+		.spec = out,
+		.rootless = engine->facts.rootless,
+	};
 	int r;
 
 	*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
@@ -346,6 +366,25 @@ int spec_build(scow_engine *engine, const char *id, const struct image_config *i
 		spec_done(out);
 		*out = (struct spec){ .layers_fd = -1, .container_fd = -1 };
 	}
+	return r;
+}
+
+/* The usual filter is as it is: only one of the user's own has to be looked at. */
+int spec_check(scow_engine *engine, const char *id, const scow_container_config *config, scow_error **error)
+{
+	struct spec spec = { .layers_fd = -1, .container_fd = -1 };
+	struct build b = {
+		.engine = engine, .id = id, .config = config, .spec = &spec, .rootless = engine->facts.rootless, .checks = true
+	};
+	int r = build_namespaces(&b, error);
+
+	if (r == 0)
+		r = build_sysctls(&b, error);
+	if (r == 0)
+		r = build_caps(&b, error);
+	if (r == 0 && config->seccomp)
+		r = build_seccomp(&b, error);
+	spec_done(&spec);
 	return r;
 }
 

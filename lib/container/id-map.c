@@ -267,9 +267,63 @@ static int set_maps(struct arena *arena, const struct id_range *uids, size_t n_u
 	return out->uids && out->gids ? 0 : error_oom(error);
 }
 
+/* How many a plain user has: himself, and his ranges. */
+static uint32_t count_ids(const struct id_range *map, unsigned int n)
+{
+	uint32_t count = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		count += map[i].count;
+	return count;
+}
+
+/* Of @count positions the first, 0, becomes @kept, and the others keep their order. */
+static size_t keep_id(uint32_t count, uint32_t kept, struct id_range map[3])
+{
+	uint32_t below = kept < count - 1 ? kept : count - 1, n = 0;
+
+	if (below)
+		map[n++] = (struct id_range){ 0, 1, below };
+	map[n++] = (struct id_range){ kept, 0, 1 };
+	if (count - 1 > below)
+		map[n++] = (struct id_range){ kept + 1, below + 1, count - 1 - below };
+	return n;
+}
+
+static int keep_ids(scow_engine *engine, const struct namespace_choice *choice, struct arena *arena, struct id_maps *out,
+		    scow_error **error)
+{
+	const struct facts *facts = &engine->facts;
+	struct id_range uids[3], gids[3];
+	uint32_t kept[2];
+	size_t n_uids;
+	int r;
+
+	pthread_mutex_lock(&engine->lock);
+	r = facts_probe_ids(&engine->facts, error);
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0)
+		return r;
+	if (facts->single_id_reason)
+		return error_hint(error,
+				  error_set(error, SCOW_E_UNSUPPORTED, "'keep-id' takes more than one id: %s", facts->single_id_reason),
+				  "give this user ranges in /etc/subuid and /etc/subgid");
+	id_kept(engine, choice, kept);
+	n_uids = keep_id(count_ids(facts->uid_map, facts->n_uid_map), kept[0], uids);
+	return set_maps(arena, uids, n_uids, gids, keep_id(count_ids(facts->gid_map, facts->n_gid_map), kept[1], gids), out, error);
+}
+
+void id_kept(scow_engine *engine, const struct namespace_choice *choice, uint32_t kept[2])
+{
+	kept[0] = choice->uid == UINT32_MAX ? engine->facts.uid : choice->uid;
+	kept[1] = choice->gid == UINT32_MAX ? engine->facts.gid : choice->gid;
+}
+
 int id_maps_of(scow_engine *engine, const char *id, const scow_container_config *config, struct arena *arena, struct id_maps *out,
 	       scow_error **error)
 {
+	const char *mode = config->namespaces[SCOW_NAMESPACE_USER];
+	struct namespace_choice choice = { .mode = NAMESPACE_DEFAULT };
 	const struct id_range *uids = config->n_uid_maps ? config->uid_maps : config->gid_maps;
 	const struct id_range *gids = config->n_gid_maps ? config->gid_maps : config->uid_maps;
 	struct id_range range;
@@ -279,6 +333,14 @@ int id_maps_of(scow_engine *engine, const char *id, const scow_container_config 
 	if (config->n_uid_maps || config->n_gid_maps)
 		return set_maps(arena, uids, config->n_uid_maps ? config->n_uid_maps : config->n_gid_maps, gids,
 				config->n_gid_maps ? config->n_gid_maps : config->n_uid_maps, out, error);
+	r = namespace_parse(SCOW_NAMESPACE_USER, mode, &choice, error);
+	if (r < 0)
+		return r;
+	if (engine->facts.rootless && choice.size)
+		return error_set(error, SCOW_E_UNSUPPORTED, "user namespace '%s': all containers of a plain user have the ids that he has",
+				 mode);
+	if (choice.mode == NAMESPACE_KEEP_ID && engine->facts.rootless)
+		return keep_ids(engine, &choice, arena, out, error);
 	if (!id_range_wanted(engine, config))
 		return 0;
 	r = own_range(engine, id, &range, error);

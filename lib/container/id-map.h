@@ -35,6 +35,8 @@ int id_range_take(scow_engine *engine, struct db_work *work, const char *id, uin
 /* The maps that container @id of @config starts with, in @arena. */
 int id_maps_of(scow_engine *engine, const char *id, const scow_container_config *config, struct arena *arena, struct id_maps *out,
 	       scow_error **error) _must_check_;
+/* Who a plain user is inside, with "keep-id": user and group. */
+void id_kept(scow_engine *engine, const struct namespace_choice *choice, uint32_t kept[2]);
 void id_maps_put(const struct id_maps *maps, struct spec *spec);
 /* Into the spec: those of a process that runs, as /proc/PID/uid_map and gid_map have them. */
 int id_maps_into(pid_t pid, struct spec *spec, scow_error **error) _must_check_;

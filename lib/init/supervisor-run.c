@@ -331,7 +331,9 @@ const struct wire_failure *run_begin(void)
 
 	if (r < 0)
 		problem = say("open pipes for the container", "pipe2", r);
-	if (!(supervisor.config.flags & WIRE_SUPERVISE_ENTERS))
+	if (supervisor.config.flags & WIRE_SUPERVISE_ENTERS)
+		args.flags |= supervisor.config.clone_flags & CLONE_NEWUSER;
+	else
 		args.flags |= supervisor.config.clone_flags & ~LATE_FLAGS;
 	if ((supervisor.config.flags & WIRE_SUPERVISE_CGROUP_V2) && supervisor.config.n_cgroups) {
 		/* Where programs with limits of their own were executed, the processes are in a child of it (runtime/exec.h). */

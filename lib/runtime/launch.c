@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -81,6 +82,55 @@ static int explain_exec(const char *command, int errnum, int r, scow_error **err
 				  command);
 }
 
+static const char *file_system_name(long magic)
+{
+	static const struct {
+		long magic;
+		const char *name;
+	} names[] = {
+		{ 0x794c7630, "overlay" }, { 0x6969, "nfs" },  { 0x65735546, "fuse" }, { 0x01021994, "tmpfs" }, { 0x9fa0, "proc" },
+		{ 0x62656572, "sysfs" },   { 0xef53, "ext4" }, { 0x58465342, "xfs" },  { 0x9123683e, "btrfs" }, { 0x2fc12fc1, "zfs" },
+		{ 0x01021997, "9p" },      { 0x517b, "smb" },  { 0xff534d42, "cifs" }, { 0xf15f, "ecryptfs" },  { 0x1cd1, "devpts" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].magic == magic)
+			return names[i].name;
+	return "unknown";
+}
+
+/* The file system of the mount that @message is about, else that of the container's root. */
+static const char *idmapped_file_system(const struct spec *spec, const char *message)
+{
+	struct statfs fs;
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *mount = &spec->mounts[i];
+
+		if ((mount->idmapped || mount->uid_map) && strstr(message, mount->source) && statfs(mount->source, &fs) == 0)
+			return file_system_name((long) fs.f_type);
+	}
+	return spec->layers_fd >= 0 && fstatfs(spec->layers_fd, &fs) == 0 ? file_system_name((long) fs.f_type) : "unknown";
+}
+
+static int explain_idmap(const struct facts *facts, const struct spec *spec, int errnum, scow_error **error)
+{
+	_cleanup_free_ char *message = error && *error ? strdup(scow_error_message(*error)) : NULL;
+	char *reason = message ? strrchr(message, ':') : NULL;
+
+	/* The errno's text comes again at the end. */
+	if (reason)
+		*reason = 0;
+	error_clear(error);
+	return error_hint(
+		error,
+		error_errno_status(error, SCOW_E_UNSUPPORTED, errnum, "mount_setattr",
+				   "%s: Linux %u.%u cannot make an idmapped mount of this %s file system", message ? message : "start",
+				   facts->kernel >> 16, facts->kernel & 0xffff, idmapped_file_system(spec, message ? message : "")),
+		"use another file system for it (ext4, xfs and btrfs can, overlay and nfs cannot), Linux 5.19 or later, or no user "
+		"namespace");
+}
+
 /* The step's name and errno say it all for an engineer; these two are for everybody. */
 int launch_explain(const struct facts *facts, const struct spec *spec, const struct wire_report *report, int r, scow_error **error)
 {
@@ -95,6 +145,10 @@ int launch_explain(const struct facts *facts, const struct spec *spec, const str
 		return error_hint(error, r,
 				  "a real-time policy needs CAP_SYS_NICE over the host and, on cgroup v1, time for it "
 				  "(set_cpu_realtime, --cpu-rt-runtime)");
+	if (strncmp(report->call, "idmap", sizeof(report->call)) == 0 && (report->error == EINVAL || report->error == EPERM))
+		return explain_idmap(facts, spec, report->error, error);
+	if (report->step == WIRE_CREDENTIALS && report->error == EINVAL && spec->n_uid_map)
+		return error_hint(error, r, "the user namespace has no such user or group: give it more ids");
 	if (report->step == WIRE_EXEC)
 		return explain_exec(spec->args[0], report->error, r, error);
 	if (report->step == WIRE_USER && report->error == ESRCH) {

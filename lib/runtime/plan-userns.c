@@ -10,7 +10,9 @@
 
 bool plan_maps_ids(const struct spec *spec, const struct plan_facts *facts)
 {
-	return !facts->user_ns && spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_HOST;
+	if (facts->user_ns)
+		return spec->n_uid_map && spec->namespaces[SPEC_NS_USER].mode == SPEC_NS_NEW;
+	return spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_HOST;
 }
 
 uint32_t plan_mapped_id(const struct id_range *map, unsigned int count, uint32_t inside)
@@ -25,6 +27,7 @@ struct plan_facts plan_mapped_facts(const struct spec *spec, const struct plan_f
 {
 	struct plan_facts out = *facts;
 
+	out.nested = facts->user_ns;
 	out.user_ns = out.mapped = true;
 	out.tty_group = plan_mapped_id(spec->gid_map, spec->n_gid_map, TTY_GROUP) != UINT32_MAX;
 	return out;

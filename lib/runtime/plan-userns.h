@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The part of a plan by which root gives a container a user namespace: what is done by the host's rights before it is joined.
+ * The part of a plan by which a container gets a user namespace from one who has rights outside of it: what is done by those before it
+ * is joined. That is the host's root; or a plain user who wants other maps than the usual one (which is the container's own user
+ * namespace otherwise): he is root of a user namespace with the usual map, and the container's is made inside that.
  *
  * 1. The namespace is made, and one for each bind with a map of its own.
  * 2. In a mount namespace that goes again: sources of binds are opened, the overlay is made of idmapped layers; nothing is attached.
@@ -10,7 +12,7 @@
 
 #include "runtime/plan.h"
 
-/* It is root's container, in a user namespace other than the host's. */
+/* It has such a one. */
 bool plan_maps_ids(const struct spec *spec, const struct plan_facts *facts);
 /* What holds inside, where plan_maps_ids(). */
 struct plan_facts plan_mapped_facts(const struct spec *spec, const struct plan_facts *facts);

@@ -457,7 +457,8 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_SLAVE);
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
-			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, facts->nested ? WIRE_USER_NS : 0, slave || (spec->root_propagation & MS_SHARED));
+			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, facts->nested ? WIRE_USER_NS : 0,
+				 slave || (spec->root_propagation & MS_SHARED));
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	return add_root(job, spec, facts, error);

@@ -8,7 +8,8 @@
 /* What the plan rests on besides the spec: known before it is made, the same for every container of an engine. */
 struct plan_facts {
 	bool user_ns;         /* root only in a user namespace */
-	bool mapped;          /* because root gave it one: plan-userns.h */
+	bool mapped;          /* of which it is told the maps: plan-userns.h */
+	bool nested;          /* and its maker is root only in a user namespace, too */
 	bool single_id;       /* and no id but root's is mapped there */
 	bool tty_group;       /* group 5 exists there (devpts) */
 	bool cgroup_v2_only;
