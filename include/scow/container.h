@@ -15,6 +15,7 @@
 #define SCOW_CONTAINER_H
 
 #include <scow/image.h>
+#include <scow/network.h>
 #include <scow/process.h>
 
 #ifdef __cplusplus
@@ -62,6 +63,16 @@ SCOW_API void scow_container_config_set_hostname(scow_container_config *config, 
 
 /** scow_container_config_set_domainname() - the NIS domain name. Since: 0.1. See: setdomainname(2). */
 SCOW_API void scow_container_config_set_domainname(scow_container_config *config, const char *domainname);
+
+/**
+ * scow_container_config_add_network() - a network that it is on, by name or id; any number
+ * @network:  also "none" (only `lo`), "host", "container:NAME"; then there can be no other. NULL: "bridge"
+ * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
+ *
+ * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root, "none" for a plain user.
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);
 
 /** scow_container_config_add_dns() - a DNS server's address, in place of the host's; any number. Since: 0.1. See: resolv.conf(5). */
 SCOW_API void scow_container_config_add_dns(scow_container_config *config, const char *address);
@@ -309,10 +320,10 @@ typedef enum scow_namespace {
  * scow_container_config_set_namespace() - where one of its namespaces comes from
  * @mode: "private" (of its own), "host", "container:NAME" (shared with a running container) or
  *        "path:/proc/..." (an open one). For the network: "none" is a private one with only `lo`;
- *        "bridge" is reserved. For user also "auto" (as "private"), "auto:size=N" and, for a plain user,
+ *        else the name of a network, which scow_container_config_add_network() says better. For user also "auto" (as "private"), "auto:size=N" and, for a plain user,
  *        "keep-id" or "keep-id:uid=N,gid=N" (his own id is the same, or that, inside).
  *
- * Default: private for all but user (host for root, private for a plain user) and time (host); network: "none".
+ * Default: private for all but user (host for root, private for a plain user) and time (host); network: "bridge" (a plain user: "none").
  * A shared ipc namespace has the other's queues and System V segments; /dev/shm stays each container's own, but for "host".
  * Since: 0.1.  See: namespaces(7).
  */

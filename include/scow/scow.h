@@ -21,6 +21,7 @@
 #include <scow/image.h>
 #include <scow/registry.h>
 #include <scow/io.h>
+#include <scow/network.h>
 #include <scow/process.h>
 #include <scow/container.h>
 #include <scow/hook.h>

@@ -71,13 +71,6 @@ int build_sysctls(struct build *b, scow_error **error)
 
 /* ---- /etc/hostname, hosts, resolv.conf ---- */
 
-static const char hosts[] = "127.0.0.1\tlocalhost\n"
-			    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-			    "fe00::\tip6-localnet\n"
-			    "ff00::\tip6-mcastprefix\n"
-			    "ff02::1\tip6-allnodes\n"
-			    "ff02::2\tip6-allrouters\n";
-
 static int put_file(struct build *b, const char *path, const char *content, size_t size, scow_error **error)
 {
 	struct spec_file *file;
@@ -106,6 +99,27 @@ static int copy_host_file(struct build *b, const char *path, scow_error **error)
 	return put_file(b, path, arena_strndup(&b->spec->arena, text, size), size, error);
 }
 
+static int put_hosts(struct build *b, bool of_host, scow_error **error)
+{
+	_cleanup_free_ char *before = NULL, *text = NULL;
+	int r = of_host ? file_read_at(AT_FDCWD, "/etc/hosts", HOST_FILE_BYTES_MAX, &before, NULL) : 0;
+
+	if (r < 0 && r != -ENOENT)
+		return error_errno(error, -r, "read", "read the host's '/etc/hosts'");
+	if (of_host && !before && !b->config->n_extra_hosts)
+		return 0;
+	r = build_hosts(b, before, &text, error);
+	return r < 0 ? r : put_file(b, "/etc/hosts", arena_strdup(&b->spec->arena, text), strlen(text), error);
+}
+
+static int put_resolv(struct build *b, scow_error **error)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = build_resolv(b, &text, error);
+
+	return r < 0 ? r : put_file(b, "/etc/resolv.conf", arena_strdup(&b->spec->arena, text), strlen(text), error);
+}
+
 int build_files(struct build *b, scow_error **error)
 {
 	const enum namespace_mode network = b->choices[SCOW_NAMESPACE_NETWORK].mode;
@@ -122,9 +136,11 @@ int build_files(struct build *b, scow_error **error)
 		r = copy_host_file(b, "/etc/hostname", error);
 	}
 	if (r == 0)
-		r = network == NAMESPACE_HOST ? copy_host_file(b, "/etc/hosts", error)
-					      : put_file(b, "/etc/hosts", hosts, sizeof(hosts) - 1, error);
-	if (r == 0 && (network == NAMESPACE_HOST || network == NAMESPACE_PATH))
-		r = copy_host_file(b, "/etc/resolv.conf", error);
+		r = put_hosts(b, network == NAMESPACE_HOST, error);
+	/* Without any network there is nobody to ask. */
+	if (r == 0 && (b->attachment || network == NAMESPACE_HOST || network == NAMESPACE_PATH || b->config->n_dns))
+		r = b->config->n_dns || b->config->n_dns_search || b->config->n_dns_options || b->attachment
+			    ? put_resolv(b, error)
+			    : copy_host_file(b, "/etc/resolv.conf", error);
 	return r;
 }

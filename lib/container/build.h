@@ -20,6 +20,8 @@ struct build {
 	const scow_container_config *config;
 	struct spec *spec;
 	bool rootless;
+	const struct attachment *attachment; /* its networks; NULL: on none */
+	bool checks; /* only: nothing is to come of it */
 	bool user_ns; /* it is root, if at all, in a user namespace only */
 	struct build_node *nodes; size_t n_nodes;                   /* of devices by name, build-cdi.c */
 	struct config_mount *device_mounts; size_t n_device_mounts; /* the same */
@@ -35,6 +37,9 @@ int build_devices(struct build *b, scow_error **error) _must_check_;
 int build_resources(struct build *b, scow_error **error) _must_check_;
 int build_scheduling(struct build *b, scow_error **error) _must_check_;
 int build_sysctls(struct build *b, scow_error **error) _must_check_;
+/* build-names.c: malloc'ed text. @before: what comes before the container's own names; NULL: the usual. */
+int build_hosts(const struct build *b, const char *before, char **out, scow_error **error) _must_check_;
+int build_resolv(const struct build *b, char **out, scow_error **error) _must_check_;
 int build_files(struct build *b, scow_error **error) _must_check_;
 
 static inline bool build_owns(const struct build *b, enum spec_ns ns)

@@ -4,6 +4,7 @@
  * field at its default is left out) and made in one pass, without a tree: some microseconds for a usual config.
  * Reading it gives the same config.
  */
+#include "container/config-network.h"
 #include "container/config.h"
 
 #include <string.h>
@@ -633,6 +634,19 @@ static void put_stop_timeout(struct writer *w, const scow_container_config *conf
 		str_printf(&w->out, ".%03d", ms % 1000);
 }
 
+static void put_networking(struct writer *w, const scow_container_config *config)
+{
+	_cleanup_free_ char *endpoints = config->n_endpoints ? config_endpoints_json(config) : NULL;
+
+	if (!config->n_endpoints)
+		return;
+	open_group(w, "NetworkingConfig", '{');
+	member(w, "EndpointsConfig");
+	str_add(&w->out, endpoints ? endpoints : "{}");
+	w->out.failed = w->out.failed || !endpoints;
+	close_group(w, '}');
+}
+
 int scow_container_config_to_json(const scow_container_config *config, char **out, scow_error **error)
 {
 	struct writer w = { .comma = false };
@@ -661,6 +675,7 @@ int scow_container_config_to_json(const scow_container_config *config, char **ou
 	put_stop_timeout(&w, config);
 	put_health(&w, &config->health);
 	put_host_config(&w, config);
+	put_networking(&w, config);
 	close_group(&w, '}');
 	*out = str_take(&w.out);
 	return *out ? 0 : error_oom(error);

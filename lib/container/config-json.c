@@ -11,6 +11,7 @@
  * Scheduler, IOPriority, MemoryPolicy, ExecCpus, and podman's CgroupConf and IntelRdtClosID there, fractions in StopTimeout, and "Options" of a bind mount.
  */
 #include "container/config-json.h"
+#include "container/config-network.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -272,13 +273,6 @@ static void read_host_config(struct reader *reader, const cJSON *item)
 	}
 }
 
-/* Clients name the network of HostConfig.NetworkMode here too; only what they say of it would count. */
-static void read_networking(struct reader *reader, const cJSON *item)
-{
-	if (!is_empty_within(item))
-		reader_refuse(reader, SCOW_E_UNSUPPORTED, "this version has no networks of its own");
-}
-
 static const struct field top_fields[] = {
 	{ "Name", FIELD_STRING, { .string = read_name } },
 	{ "Hostname", FIELD_STRING, { .string = scow_container_config_set_hostname } },
@@ -295,7 +289,7 @@ static const struct field top_fields[] = {
 	{ "StopTimeout", FIELD_READ, { .read = read_stop_timeout } },
 	{ "NetworkDisabled", FIELD_FLAG, { .flag = read_network_disabled } },
 	{ "Healthcheck", FIELD_READ, { .read = read_healthcheck } },
-	{ "NetworkingConfig", FIELD_READ, { .read = read_networking } },
+	{ "NetworkingConfig", FIELD_READ, { .read = networking_read } },
 	{ "HostConfig", FIELD_READ, { .read = read_host_config } },
 	/* The image is chosen by the call, streams by its scow_io. */
 	{ "Image", FIELD_IGNORE, { NULL } },

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "container/config-internal.h"
+#include "container/config-network.h"
 #include "container/id-map.h"
 #include "container/options.h"
 
@@ -108,6 +109,8 @@ int config_check_stored(const scow_container_config *config, scow_error **error)
 		return error_set(error, SCOW_E_INVALID, "the memory reservation (%llu bytes) is larger than the limit (%llu)",
 				 (unsigned long long) config->memory_reservation_bytes, (unsigned long long) memory);
 	r = id_maps_check(config, error);
+	if (r == 0)
+		r = config_check_networks(config, error);
 	return r < 0 ? r : config_check_detached(config, error);
 }
 

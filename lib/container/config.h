@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "container/scheduling.h"
 #include "image/manifest.h"
+#include "network/endpoint-config.h"
 #include "runtime/spec.h"
 
 DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
@@ -61,6 +62,11 @@ struct config_rdma {
 	int64_t handles, objects; /* -1: no limit */
 };
 
+struct config_endpoint {
+	const char *network;
+	struct endpoint_settings settings;
+};
+
 struct scow_container_config {
 	struct arena arena;
 	scow_error *error;             /* the first bad value */
@@ -71,6 +77,7 @@ struct scow_container_config {
 	struct config_pair *env; size_t n_env;
 	struct config_pair *labels; size_t n_labels;
 	struct config_pair *sysctls; size_t n_sysctls;
+	struct config_endpoint *endpoints; size_t n_endpoints; /* config-network.c */
 	const char **dns; size_t n_dns;           /* addresses */
 	const char **dns_search; size_t n_dns_search;
 	const char **dns_options; size_t n_dns_options;

@@ -19,6 +19,7 @@
 #include "container/id-map.h"
 #include "container/sweep.h"
 #include "container/event.h"
+#include "container/networks.h"
 #include "engine/trace.h"
 #include "store/lock.h"
 
@@ -121,6 +122,7 @@ struct draft {
 	char *config; /* JSON */
 	char *labels; /* JSON, merged; NULL: none */
 	const char *name, *owner, *cgroup;
+	const scow_container_config *networks; /* on which it is */
 	int state;
 	uint32_t ids; /* that its user namespace gets */
 };
@@ -177,6 +179,8 @@ static int insert_row(scow_container *container, const struct draft *draft, scow
 		return conflict(&work, container, name, error);
 	if (r > 0 && draft->ids)
 		r = id_range_take(container->engine, &work, container->id, draft->ids, error);
+	if (r >= 0)
+		r = networks_insert(&work, container->engine, container->id, draft->networks, error);
 	if (r >= 0)
 		r = container_event(&work, container->id, "create", NULL, error);
 	if (r < 0)
@@ -261,16 +265,22 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 	if (!container)
 		return error_oom(error);
 	r = fill_handle(container, image, config, &labels, error);
+	/* One that is started at once is told by its start. */
+	if (r == 0 && !claimed)
+		r = spec_check(engine, container->id, config, error);
 	if (r == 0 && (claimed || container->ephemeral))
 		r = owner_register(engine, error);
 	if (r == 0)
 		r = scow_container_config_to_json(config, &json, error);
 	if (r == 0 && claimed)
 		r = container_cgroup_location(engine, container->id, &cgroup, error);
+	if (r == 0)
+		r = networks_ensure(engine, config, error);
 	if (r < 0)
 		return r;
 	trace_phase(trace, "settings");
 	draft.config = json;
+	draft.networks = config;
 	draft.labels = labels;
 	draft.cgroup = cgroup ? cgroup : "";
 	draft.name = config->name;

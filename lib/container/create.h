@@ -27,8 +27,14 @@ int config_merge(const struct image_config *image, const scow_container_config *
  * Namespaces "container:NAME" are left as JOIN with path NULL: start.c finds spec_joined_container() and sets the path. Where the
  * network is shared so, it also sets hostname and domainname from the other one and shares its /etc files (none are in @out).
  */
+struct attachment;
+/* As spec_build(), for a container on networks: @attachment, or NULL. */
+int spec_build_on(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config,
+		  const struct attachment *attachment, struct spec *out, scow_error **error) _must_check_;
 int spec_build(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config, struct spec *out,
 	       scow_error **error) _must_check_;
+/* What of a spec cannot be had on this host, or does not go together, and will not be otherwise at its start: for create. */
+int spec_check(scow_engine *engine, const char *id, const scow_container_config *config, scow_error **error) _must_check_;
 /*
  * Whose namespace is joined where spec_build() left a JOIN without a path; else NULL. A plain user's container that shares any
  * namespace with another must be in that one's user namespace, so that SPEC_NS_USER then names it too.

@@ -408,6 +408,14 @@ const char *namespace_name(scow_namespace kind)
 	return namespace_names[kind];
 }
 
+bool network_name_is_valid(const char *name)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	return name && strspn(name, first) && !name[strspn(name, more)] && strlen(name) <= 255;
+}
+
 static int network_parse(const char *text, struct namespace_choice *out, scow_error **error)
 {
 	if (str_eq(text, "none")) {
@@ -416,8 +424,12 @@ static int network_parse(const char *text, struct namespace_choice *out, scow_er
 	}
 	if (str_eq(text, "default"))
 		return 0;
-	return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "network '%s': this version has no networks of its own", text),
-			  "use 'none', 'host', 'container:NAME' or 'path:/proc/PID/ns/net'");
+	if (!network_name_is_valid(text))
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "'%s' is not the name of a network", text),
+				  "a network's name or id, 'none', 'host', 'container:NAME' or 'path:/proc/PID/ns/net'");
+	out->mode = NAMESPACE_NETWORK;
+	out->argument = text;
+	return 0;
 }
 
 int namespace_parse(scow_namespace kind, const char *text, struct namespace_choice *out, scow_error **error)

@@ -43,6 +43,7 @@ enum namespace_mode {
 	NAMESPACE_HOST,
 	NAMESPACE_CONTAINER, /* @argument: the container */
 	NAMESPACE_PATH,      /* @argument: the path */
+	NAMESPACE_NETWORK,   /* of its own, on the network @argument */
 	NAMESPACE_IPC_NONE,  /* private, and no /dev/shm */
 	NAMESPACE_KEEP_ID    /* user: a plain user's own id is the same inside */
 };
@@ -54,6 +55,7 @@ struct namespace_choice {
 };
 /* NULL and "" are the default. @argument points into @text. SCOW_E_INVALID, SCOW_E_UNSUPPORTED (bridge and named networks). */
 int namespace_parse(scow_namespace kind, const char *text, struct namespace_choice *out, scow_error **error) _must_check_;
+bool network_name_is_valid(const char *name);
 const char *namespace_name(scow_namespace kind); /* "network" */
 
 /*

@@ -21,9 +21,11 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/create.h"
+#include "container/event.h"
 #include "container/health-plan.h"
 #include "container/hooks.h"
 #include "container/join.h"
+#include "container/networks.h"
 #include "engine/trace.h"
 #include "image/layer.h"
 #include "runtime/hooks.h"
@@ -56,6 +58,7 @@ struct start {
 	int dir_fd;
 	bool made_dir;
 	struct join join;
+	struct networks networks;
 	struct launch launch;
 	struct hook_point point;
 	bool tried; /* to make the process */
@@ -63,6 +66,7 @@ struct start {
 	const char *owner; /* its supervisor to be; NULL: it is ours */
 	int lock_fd;
 	uint64_t started_us;
+	int64_t began; /* by the supervisor's clock, ns; else 0 */
 	struct trace trace;
 };
 
@@ -151,6 +155,13 @@ static void process_ended(void *data, const struct process_exit *exit)
 	scow_error_unref(failure);
 }
 
+static void process_resized(void *data, unsigned int rows, unsigned int columns)
+{
+	struct running *running = data;
+
+	container_announce_resize(running->container, rows, columns);
+}
+
 static void process_freed(void *data)
 {
 	struct running *running = data;
@@ -169,6 +180,7 @@ static void start_done(struct start *start)
 	strv_free(start->lowers);
 	cleanup_fd(&start->dir_fd);
 	join_done(&start->join);
+	networks_done(&start->networks);
 	if (start->running)
 		scow_container_unref(start->running->container);
 	free(start->running);
@@ -244,7 +256,12 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 	struct spec *spec = &start->spec;
 	int r;
 
-	r = spec_build(engine, container->id, start->image, start->config, spec, error);
+	r = networks_lease(container, start->config, &start->networks, error);
+	if (r == 0)
+		r = spec_build_on(engine, container->id, start->image, start->config,
+				  start->networks.on ? &start->networks.attachment : NULL, spec, error);
+	if (r == 0)
+		r = networks_prepare(container, &start->networks, spec, error);
 	if (r == 0)
 		r = hooks_prepare(container, start->config, spec, error);
 	start->point = (struct hook_point){ container, &spec->hooks, start->owner != NULL };
@@ -290,6 +307,8 @@ static int launch(struct start *start, scow_error **error)
 		.spec = &start->spec,
 		.cgroup = start->cgroup,
 		.guard_key = guard_key_of(start->container),
+		.born = start->networks.on ? networks_born : NULL,
+		.born_data = &start->networks,
 		.ready = hooks_ready,
 		.ready_data = &start->point,
 		.trace = &start->trace,
@@ -325,6 +344,7 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 		.reap_joined = reap_joined,
 		.on_exit = process_ended,
 		.on_free = process_freed,
+		.on_resize = process_resized,
 		.data = start->running,
 	};
 	int r = process_new(start->container->engine, &params, out, error);
@@ -371,6 +391,7 @@ static int supervise(struct start *start, scow_error **error)
 	if (r < 0)
 		return r;
 	start->launch.pid = state.pid;
+	start->began = state.first_started;
 	if (start->cgroup)
 		cgroup_free(take_ptr(&start->cgroup));
 	return 0;
@@ -415,7 +436,7 @@ static int start_claimed(scow_container *container, const scow_container_config 
 		start_undo(&start);
 		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
 	} else {
-		r = container_record_start(container->engine, container->id, owner, start.launch.pid, &failure);
+		r = container_record_start(container->engine, container->id, owner, start.launch.pid, start.began, &failure);
 		FAULT_POINT("start.recorded");
 	}
 	if (r == 0)

@@ -72,6 +72,7 @@ struct endpoint {
 	char interface[LINK_NAME];     /* inside: "eth0" */
 	char port[LINK_NAME];          /* on the host, "vethXXXXXXXNRRRR"; RRRR is WIRE_PATCH_RUN's */
 	unsigned char mac[MAC_BYTES];
+	uint32_t group;                /* of its port, IFLA_GROUP: firewall_guard(); 0 where it is not held to its addresses */
 	struct address ip4, ip6;       /* none: it has none of that family */
 	struct address *more; size_t n_more; /* link-local ones in addition */
 	const char **aliases; size_t n_aliases;
@@ -104,14 +105,6 @@ static inline bool attachment_has_names(const struct attachment *attachment)
 }
 /* The one that gives the way out for a family: NULL for none. */
 const struct endpoint *attachment_gateway(const struct attachment *attachment, int family);
-
-/* What the endpoint's row keeps of a scow_endpoint_config. */
-struct endpoint_wish {
-	struct address ip4, ip6;
-	const char *settings; /* JSON, Docker's EndpointSettings; NULL: nothing special */
-	const char *interface;
-	int priority;
-};
 
 /* That a container may have @address there at all. SCOW_E_INVALID. */
 int network_check_wanted(const struct network *network, const struct address *address, scow_error **error) _must_check_;

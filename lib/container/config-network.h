@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The networks of a config. */
+#pragma once
+
+#include "container/config.h"
+#include "network/endpoint-config.h"
+
+/* It is on networks; false: "none", "host", or another's. */
+bool config_is_networked(const scow_container_config *config);
+/* The network of number @index, from 0: its name and what is asked for there; NULL: there is none. The first is the default way out. */
+const char *config_network_at(const scow_container_config *config, size_t index, const struct endpoint_settings **settings);
+int config_check_networks(const scow_container_config *config, scow_error **error) _must_check_;
+/* NetworkingConfig.EndpointsConfig as text, malloc'ed; NULL without memory. */
+char *config_endpoints_json(const scow_container_config *config);
+struct reader;
+void networking_read(struct reader *reader, const cJSON *item);

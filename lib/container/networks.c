@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The networks of one start: addresses by a transaction of their own after the claim, links once there is a process, addresses and
+ * routes by scow-init inside.
+ *
+ * A pool that is exhausted may be so by containers that have ended and of whom nobody has taken notice: then they are cleared away,
+ * and it is tried once more.
+ */
+#include "container/networks.h"
+
+#include "base/str.h"
+#include "container/config-network.h"
+#include "container/sweep.h"
+
+void networks_done(struct networks *networks)
+{
+	attachment_done(&networks->attachment);
+	netns_close(&networks->ns);
+	batch_done(&networks->host);
+	str_done(&networks->inside);
+}
+
+bool networks_are_wanted(scow_engine *engine, const scow_container_config *config)
+{
+	return !engine->facts.rootless && config_is_networked(config);
+}
+
+int networks_ensure(scow_engine *engine, const scow_container_config *config, scow_error **error)
+{
+	return networks_are_wanted(engine, config) ? network_ensure_builtin(engine, error) : 0;
+}
+
+static int check_wanted(const struct network *network, const struct endpoint_settings *settings, scow_error **error)
+{
+	int r = 0;
+
+	if (settings->ip4.family)
+		r = network_check_wanted(network, &settings->ip4, error);
+	if (r == 0 && settings->ip6.family)
+		r = network_check_wanted(network, &settings->ip6, error);
+	return r;
+}
+
+int networks_insert(struct db_work *work, scow_engine *engine, const char *id, const scow_container_config *config, scow_error **error)
+{
+	const struct endpoint_settings *settings;
+	struct arena arena = { 0 };
+	const char *name;
+	int r = 0;
+
+	if (!networks_are_wanted(engine, config))
+		return 0;
+	for (unsigned int i = 0; r >= 0 && (name = config_network_at(config, i, &settings)); i++) {
+		struct network *network;
+
+		r = network_read(work, name, &arena, &network, error);
+		if (r == 0)
+			r = check_wanted(network, settings, error);
+		if (r == 0)
+			r = endpoint_insert(work, id, network->id, i, settings, error);
+		if (r == 0)
+			r = error_set(error, SCOW_E_INVALID, "network '%s' twice, by its name and its id", name);
+	}
+	arena_done(&arena);
+	return r < 0 ? r : 0;
+}
+
+/* ---- a start ---- */
+
+static int lease(scow_container *container, struct networks *networks, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r = db_begin(container->engine->db, &work, error);
+
+	if (r == 0)
+		r = network_lease(&work, container->id, &networks->attachment, error);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+int networks_lease(scow_container *container, const scow_container_config *config, struct networks *out, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r;
+
+	if (!networks_are_wanted(container->engine, config))
+		return 0;
+	out->on = true;
+	r = lease(container, out, &failure);
+	if (r == SCOW_E_LIMIT && container_sweep(container->engine, NULL) == 0) {
+		error_clear(&failure);
+		r = lease(container, out, &failure);
+	}
+	if (r < 0 && error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return r;
+}
+
+int networks_prepare(scow_container *container, struct networks *networks, struct spec *spec, scow_error **error)
+{
+	_cleanup_batch_ struct batch inside = { 0 };
+	int r;
+
+	if (!networks->on)
+		return 0;
+	networks->attachment.name = container->name;
+	r = netns_open(container->engine, &networks->ns, error);
+	if (r == 0)
+		r = network_prepare(&networks->ns, &networks->attachment, error);
+	if (r < 0)
+		return r;
+	network_batches(&networks->attachment, &networks->host, &inside);
+	batch_write(&inside, &networks->inside);
+	if (networks->inside.failed)
+		return error_oom(error);
+	spec->networked = true;
+	spec->network = networks->inside.data;
+	spec->network_size = networks->inside.size;
+	return 0;
+}
+
+int networks_born(void *data, pid_t pid, scow_error **error)
+{
+	struct networks *networks = data;
+	const struct wire_patch_values values = { .pid = pid, .run = networks->attachment.run };
+
+	return error_wrap(error, netns_send(&networks->ns, &networks->host, &values, error), "connect the container to its networks");
+}
