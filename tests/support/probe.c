@@ -85,6 +85,31 @@ static int bomb(void)
 			usleep(100);
 }
 
+/* "policy nice priority | i/o class level | memory mode nodes | CPUs" */
+static int scheduling(void)
+{
+	struct {
+		unsigned int size, policy;
+		unsigned long long flags;
+		int nice;
+		unsigned int priority;
+		unsigned long long runtime, deadline, period;
+	} attr = { .size = sizeof(attr) };
+	unsigned long nodes[16] = { 0 }, cpus[16] = { 0 };
+	long io = syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, 0);
+	int mode = -1;
+
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) < 0)
+		return perror("sched_getattr"), 1;
+	syscall(SYS_get_mempolicy, &mode, nodes, 1024UL, 0, 0);
+	syscall(SYS_sched_getaffinity, 0, sizeof(cpus), cpus);
+	printf("%u %d %u %llu | %ld %ld | %d %lx | %lx\n", attr.policy, attr.nice, attr.priority, attr.flags, io >> 13, io & 7, mode,
+	       nodes[0], cpus[0]);
+	if (attr.runtime)
+		printf("%llu %llu %llu\n", attr.runtime, attr.deadline, attr.period);
+	return 0;
+}
+
 /* Arguments as they came, each in brackets. */
 static int arguments(char **argv)
 {
@@ -143,6 +168,8 @@ int main(int argc, char **argv)
 		return orphans(atoi(argv[2]));
 	if (!strcmp(what, "bomb"))
 		return bomb();
+	if (!strcmp(what, "scheduling"))
+		return scheduling();
 	if (!strcmp(what, "arguments"))
 		return arguments(argv + 2);
 	fprintf(stderr, "probe: what?\n");

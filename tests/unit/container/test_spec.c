@@ -54,6 +54,8 @@ static int set_up(void **state)
 	f->config = scow_container_config_new();
 	f->image.cmd = command;
 	f->image.n_cmd = 1;
+	for (int bit = 0; bit < 64 && prctl(PR_CAPBSET_READ, bit, 0, 0, 0) >= 0; bit++)
+		f->engine.facts.bounding |= (uint64_t) prctl(PR_CAPBSET_READ, bit, 0, 0, 0) << bit;
 	memset(&compiled, 0, sizeof(compiled));
 	*state = f;
 	return 0;
@@ -416,11 +418,68 @@ static void test_conflicts(void **state)
 	scow_container_config_set_domainname(f->config, "x");
 	scow_container_config_set_namespace(f->config, SCOW_NAMESPACE_NETWORK, "container:web");
 	check_refused(f, SCOW_E_INVALID, "conflicting options: a domainname, and the network of another container");
-	scow_container_config_set_namespace(again(f), SCOW_NAMESPACE_USER, "private");
-	check_refused(f, SCOW_E_UNSUPPORTED, "root's containers cannot have a user namespace of their own in this version");
+	scow_container_config_set_namespace(again(f), SCOW_NAMESPACE_USER, "keep-id");
+	f->engine.facts.kernel = 6 << 16;
+	check_refused(f, SCOW_E_INVALID, "'keep-id' is for a plain user's containers: root has no id to keep");
+	scow_container_config_add_uid_map(again(f), 0, 100000, 1000);
+	scow_container_config_set_namespace(f->config, SCOW_NAMESPACE_IPC, "container:web");
+	check_refused(f, SCOW_E_INVALID, "a ipc namespace shared with 'web' cannot be entered from a user namespace of its own");
+	scow_container_config_add_uid_map(again(f), 0, 100000, 1000);
+	f->engine.facts.kernel = 5 << 16 | 18;
+	check_refused(f, SCOW_E_UNSUPPORTED, "a user namespace for root's container needs idmapped layers: Linux 5.18 has none, 5.19 has");
 	f->image.n_cmd = 0;
 	again(f);
 	check_refused(f, SCOW_E_INVALID, "no command specified");
+}
+
+/* Root's container with maps: what only a user namespace changes, and what stays because its maker is root. */
+static void test_mapped(void **state)
+{
+	struct fixture *f = *state;
+	const struct spec *spec;
+
+	f->engine.facts.kernel = 6 << 16;
+	scow_container_config_add_uid_map(f->config, 0, 100000, 1000);
+	scow_container_config_add_uid_map(f->config, 1000, 5, 1);
+	scow_container_config_add_capability(f->config, "ALL");
+	spec = build(f);
+	assert_int_equal(spec->namespaces[SPEC_NS_USER].mode, SPEC_NS_NEW);
+	assert_int_equal(spec->n_uid_map, 2);
+	assert_int_equal(spec->uid_map[1].outside, 5);
+	assert_int_equal(spec->n_gid_map, 2); /* as the users */
+	assert_int_equal(spec->gid_map[0].outside, 100000);
+	assert_string_equal(spec->devices[0].bind_source, "/dev/null");
+	assert_true(spec->resources.n_device_rules > 0);
+	assert_int_equal(spec->cap_bounding, CAPS_ALL & caps_last());
+	assert_null(sysctl_of(spec, "net.ipv4.ping_group_range"));
+
+	scow_container_config_add_gid_map(again(f), 0, 7, 8);
+	scow_container_config_add_bind(f->config, "/", "/own", "U");
+	scow_container_config_add_bind(f->config, "/", "/mapped", "idmap");
+	scow_container_config_add_bind(f->config, "/", "/plain", NULL);
+	scow_container_config_set_user(f->config, "3:4");
+	spec = build(f);
+	assert_int_equal(spec->uid_map[0].outside, 7);
+	assert_true(mount_at(spec, "/mapped")->idmapped);
+	assert_null(mount_at(spec, "/mapped")->uid_map);
+	assert_false(mount_at(spec, "/plain")->idmapped);
+	/* 0 and 3 change places: 1-2, 4-7, and the two. */
+	assert_int_equal(mount_at(spec, "/own")->n_uid_map, 4);
+	for (unsigned int i = 0; i < 4; i++) {
+		static const struct id_range expected[] = { { 1, 8, 2 }, { 4, 11, 4 }, { 0, 10, 1 }, { 3, 7, 1 } };
+
+		assert_memory_equal(&mount_at(spec, "/own")->uid_map[i], &expected[i], sizeof(expected[i]));
+	}
+
+	/* Without a user namespace "idmap" has nothing to map by; "U" has the host's ids, and nothing to do where the owner is right. */
+	scow_container_config_add_bind(again(f), "/", "/mapped", "idmap");
+	check_refused(f, SCOW_E_INVALID, "mount on '/mapped': option 'idmap' needs a user namespace");
+	scow_container_config_add_bind(again(f), "/", "/own", "U");
+	assert_null(mount_at(build(f), "/own")->uid_map);
+	scow_container_config_set_user(f->config, "nobody");
+	check_refused(f, SCOW_E_UNSUPPORTED, "mount on '/own': option 'U' cannot tell the id of the user 'nobody'");
+	scow_container_config_set_user(f->config, "9");
+	assert_int_equal(mount_at(build(f), "/own")->n_uid_map, 4);
 }
 
 static void test_rootless(void **state)
@@ -550,6 +609,7 @@ int main(void)
 		TEST(test_namespaces),
 		TEST(test_host_namespaces),
 		TEST(test_conflicts),
+		TEST(test_mapped),
 		TEST(test_rootless),
 		TEST(test_sysctls),
 		TEST(test_devices),

@@ -193,6 +193,24 @@ static void expect(struct cgroup *cgroup, enum cgroup_controller controller, con
 	assert_string_equal(text, mode == CGROUP_V2 ? v2_value : v1_value);
 }
 
+static void expect_failure(const char *parent, const struct spec_resources *resources, scow_status status, const char *text)
+{
+	struct cgroup *cgroup = NULL;
+	scow_error *error = NULL;
+	int r = cgroup_create(&engine, parent, "scow-test-failure", resources, &cgroup, &error);
+
+	assert_null(cgroup);
+	assert_int_equal(r, status);
+	assert_non_null(strstr(scow_error_message(error), text));
+	scow_error_unref(error);
+	/* and nothing is left */
+	error = NULL;
+	must(cgroup_open(&engine, parent && !strstr(parent, "..") ? parent : NULL, "scow-test-failure", &cgroup, &error), error);
+	for (size_t i = 0; i < cgroup->n_dirs; i++)
+		assert_int_equal(faccessat(cgroup->dirs[i].at_fd, cgroup->path, F_OK, 0), -1);
+	cgroup_free(cgroup);
+}
+
 /* ---- tests ---- */
 
 static void test_weight_of_shares(void **state)
@@ -200,17 +218,77 @@ static void test_weight_of_shares(void **state)
 	static const struct {
 		uint64_t shares;
 		unsigned int weight;
-	} table[] = { { 2, 1 }, { 1024, 100 }, { 262144, 10000 }, { 1, 1 }, { 1000000, 10000 }, { 512, 60 }, { 2048, 174 }, { 4096, 303 } };
+	} table[] = {
+		{ 0, 1 },      { 1, 1 },        { 2, 1 },         { 3, 2 },          { 10, 4 },          { 64, 12 },
+		{ 100, 17 },   { 256, 35 },     { 512, 59 },      { 1024, 100 },     { 2048, 174 },      { 4096, 303 },
+		{ 8192, 532 }, { 65536, 3023 }, { 131072, 5478 }, { 262144, 10000 }, { 1000000, 10000 },
+	};
+
+	(void) state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (cgroup_weight_of_shares(table[i].shares) != table[i].weight)
+			fail_msg("%llu shares are a weight of %u, not %u", (unsigned long long) table[i].shares, table[i].weight,
+				 cgroup_weight_of_shares(table[i].shares));
+}
+
+/* blkio's 10 to 1000 to io.weight's 1 to 10000, as runtime-spec has it. */
+static void test_io_weight(void **state)
+{
+	static const unsigned int table[][2] = { { 10, 1 },     { 11, 11 },    { 100, 910 },   { 300, 2930 },
+						 { 500, 4950 }, { 999, 9989 }, { 1000, 10000 } };
+
+	(void) state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		assert_int_equal(cgroup_io_weight(table[i][0]), table[i][1]);
+}
+
+/* Memory and swap together: as asked, twice the memory, or none. */
+static void test_swap_total(void **state)
+{
+	static const struct {
+		uint64_t memory;
+		int64_t swap;
+		int64_t total; /* INT64_MIN: refused */
+		bool is_explicit;
+	} table[] = {
+		{ 0, 0, 0, false },
+		{ 100, 0, 200, false },
+		{ 100, 100, 100, true },
+		{ 100, 150, 150, true },
+		{ 100, -1, -1, false },
+		{ 0, -1, -1, false },
+		{ 100, 99, INT64_MIN, false },
+		{ 0, 100, INT64_MIN, false },
+		{ UINT64_C(1) << 63, 0, -1, false },
+	};
 
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		unsigned int weight = cgroup_weight_of_shares(table[i].shares);
+		const struct spec_resources resources = { .memory_bytes = table[i].memory,
+							  .memory_swap_bytes = table[i].swap,
+							  .has_memory_swap = table[i].swap != 0 };
+		bool is_explicit;
+		int64_t total;
+		int r = cgroup_swap_total(&resources, &total, &is_explicit, NULL);
 
-		if (table[i].shares == 512 || table[i].shares == 2048 || table[i].shares == 4096)
-			assert_in_range(weight, table[i].weight * 8 / 10, table[i].weight * 12 / 10);
-		else
-			assert_int_equal(weight, table[i].weight);
+		assert_int_equal(r, table[i].total == INT64_MIN ? SCOW_E_INVALID : 0);
+		if (r == 0)
+			assert_true(total == table[i].total && is_explicit == table[i].is_explicit);
 	}
+}
+
+static void test_setting_names(void **state)
+{
+	static const char *const good[] = { "memory.high",     "hugetlb.2MB.max",  "rdma.max",     "misc.max",
+					    "cpu.weight.nice", "cgroup.max.depth", "io.bfq.weight" },
+				 *const bad[] = { "",           "memory",     "memory.",     "cgroup.procs",   "cgroup.kill", "memory/x",
+						  "memory.a/b", "memory.a b", "cgroup.max.", "../memory.high", "other.x" };
+
+	(void) state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(cgroup_is_setting(good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(cgroup_is_setting(bad[i]));
 }
 
 static void test_describe(void **state)
@@ -259,6 +337,87 @@ static void test_values_written(void **state)
 		assert_non_null(strstr(text, mode == CGROUP_V2 ? "7:0 rbps=1048576" : "7:0 1048576"));
 	}
 	destroy(cgroup);
+}
+
+/* What only v1 has: written there, refused by name elsewhere. And the other way round. */
+static void test_one_version_only(void **state)
+{
+	struct spec_cgroup_setting high = { "memory.high", "33554432" }, strange = { "memory.strange", "1" };
+	struct spec_resources swappiness = { .has_memory_swappiness = true, .memory_swappiness = 7 };
+	struct spec_resources no_killer = { .oom_kill_disable = true };
+	struct spec_resources realtime = { .cpu_rt_period_us = 500000, .cpu_rt_runtime_us = 1000 };
+	struct spec_resources settings = { .settings = &high, .n_settings = 1 }, unknown = { .settings = &strange, .n_settings = 1 };
+	struct cgroup *cgroup;
+	char text[256];
+
+	(void) state;
+	need_cgroups();
+	if (mode == CGROUP_V2) {
+		expect_failure(NULL, &swappiness, SCOW_E_UNSUPPORTED, "cgroup v2 has no memory.swappiness");
+		expect_failure(NULL, &no_killer, SCOW_E_UNSUPPORTED, "cgroup v2 has no way to disable the out-of-memory killer");
+		expect_failure(NULL, &realtime, SCOW_E_UNSUPPORTED, "cgroup v2 has no cpu.rt_runtime_us");
+		expect_failure(NULL, &unknown, SCOW_E_UNSUPPORTED, "memory.strange");
+		cgroup = create(NULL, &settings);
+		assert_int_equal(cgroup_read_u64(cgroup, CG_MEMORY, "memory.high"), 33554432);
+		destroy(cgroup);
+		return;
+	}
+	expect_failure(NULL, &settings, SCOW_E_UNSUPPORTED, "set 'memory.high': this host's controllers are of cgroup v1");
+	cgroup = create(NULL, &swappiness);
+	assert_int_equal(cgroup_read_u64(cgroup, CG_MEMORY, "memory.swappiness"), 7);
+	destroy(cgroup);
+	cgroup = create(NULL, &no_killer);
+	assert_true(cgroup_read_text(cgroup, CG_MEMORY, "memory.oom_control", text, sizeof(text)));
+	assert_int_equal(cgroup_find_u64(text, "oom_kill_disable"), 1);
+	destroy(cgroup);
+	cgroup = create(NULL, &(struct spec_resources){ 0 });
+	if (!cgroup_has_file(cgroup, CG_CPU, "cpu.rt_runtime_us")) {
+		destroy(cgroup);
+		expect_failure(NULL, &realtime, SCOW_E_UNSUPPORTED, "cpu.rt_period_us");
+		return;
+	}
+	destroy(cgroup);
+	cgroup = create(NULL, &realtime);
+	assert_int_equal(cgroup_read_u64(cgroup, CG_CPU, "cpu.rt_period_us"), 500000);
+	assert_int_equal(cgroup_read_u64(cgroup, CG_CPU, "cpu.rt_runtime_us"), 1000);
+	destroy(cgroup);
+}
+
+/* A host has them or not; where not, the error names the controller, and nothing is left. */
+static void test_rare_controllers(void **state)
+{
+	struct spec_hugepage_limit pages = { "2MB", 4 << 20 };
+	struct spec_rdma_limit rdma = { "none0", 1, -1 };
+	struct spec_io_weight weight = { 7, 0, 300 };
+	struct spec_resources hugetlb = { .hugepages = &pages, .n_hugepages = 1 }, verbs = { .rdma = &rdma, .n_rdma = 1 };
+	struct spec_resources weights = { .io_weights = &weight, .n_io_weights = 1 };
+	const struct cgroup_base *base;
+	struct cgroup *cgroup = NULL;
+	scow_error *error = NULL;
+	char text[256];
+
+	(void) state;
+	need_cgroups();
+	assert_int_equal(cgroup_base_get(&engine, &base, NULL), 0);
+	if (base->missing[CG_HUGETLB]) {
+		expect_failure(NULL, &hugetlb, SCOW_E_UNSUPPORTED, "the cgroup controller hugetlb cannot be used");
+	} else if (cgroup_create(&engine, NULL, "scow-test-pages", &hugetlb, &cgroup, &error) == 0) {
+		read_value(cgroup, CG_HUGETLB, "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max", text);
+		assert_string_equal(text, "4194304");
+		destroy(cgroup);
+	} else { /* no pages of that size */
+		assert_int_equal(scow_error_status(error), SCOW_E_UNSUPPORTED);
+		error = scow_error_unref(error);
+	}
+	if (base->missing[CG_RDMA])
+		expect_failure(NULL, &verbs, SCOW_E_UNSUPPORTED, "the cgroup controller rdma cannot be used");
+	/* Only a scheduler of i/o that knows weights has the file. */
+	if (!base->missing[CG_BLKIO] && cgroup_create(&engine, NULL, "scow-test-weights", &weights, &cgroup, &error) == 0) {
+		destroy(cgroup);
+	} else if (!base->missing[CG_BLKIO]) {
+		assert_non_null(strstr(scow_error_message(error), "weight"));
+		scow_error_unref(error);
+	}
 }
 
 static void test_cpuset(void **state)
@@ -468,24 +627,6 @@ static void test_named_parent(void **state)
 		assert_int_equal(faccessat(base->hierarchies[i].root_fd, top, F_OK, 0), -1);
 }
 
-static void expect_failure(const char *parent, const struct spec_resources *resources, scow_status status, const char *text)
-{
-	struct cgroup *cgroup = NULL;
-	scow_error *error = NULL;
-	int r = cgroup_create(&engine, parent, "scow-test-failure", resources, &cgroup, &error);
-
-	assert_null(cgroup);
-	assert_int_equal(r, status);
-	assert_non_null(strstr(scow_error_message(error), text));
-	scow_error_unref(error);
-	/* and nothing is left */
-	error = NULL;
-	must(cgroup_open(&engine, parent && !strstr(parent, "..") ? parent : NULL, "scow-test-failure", &cgroup, &error), error);
-	for (size_t i = 0; i < cgroup->n_dirs; i++)
-		assert_int_equal(faccessat(cgroup->dirs[i].at_fd, cgroup->path, F_OK, 0), -1);
-	cgroup_free(cgroup);
-}
-
 static void test_refusals(void **state)
 {
 	struct spec_resources none = { 0 };
@@ -591,8 +732,13 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_weight_of_shares),
+		cmocka_unit_test(test_io_weight),
+		cmocka_unit_test(test_swap_total),
+		cmocka_unit_test(test_setting_names),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_values_written),
+		cmocka_unit_test(test_one_version_only),
+		cmocka_unit_test(test_rare_controllers),
 		cmocka_unit_test(test_cpuset),
 		cmocka_unit_test(test_memory_enforced),
 		cmocka_unit_test(test_pids_enforced),
