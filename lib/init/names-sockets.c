@@ -10,6 +10,7 @@
 #include "init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h> /* before the kernel's, which then leave out what it has */
 
 #include <linux/netfilter.h>
@@ -17,6 +18,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "init/names-wire.h"
 
@@ -264,31 +266,73 @@ static uint16_t port_of(int fd)
 	return address.sin_port;
 }
 
-static void send_all(const struct wire_step *step, const int fds[WIRE_NAMES_FDS])
+/* What is sent, and to whom. */
+struct handing {
+	const void *record;
+	size_t size;
+	int fd; /* or -1: nobody is there */
+};
+
+/*
+ * A detached container's, which it has in its directory: it may have changed since the last run. Without it the container has left its
+ * networks. Where nobody listens any more, the library finds that out, and serves it again.
+ */
+static struct handing from_directory(void)
 {
-	const struct wire_names *record = plan_blob(&init.plan, step);
+	static unsigned char record[WIRE_NAMES_BYTES_MAX] __attribute__((aligned(8)));
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "../../" WIRE_NAMES_SOCKET_NAME };
+	struct handing handing = { .record = record, .fd = -1 };
+	long n, fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_NAMES_RECORD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return handing;
+	n = sys(SYS_read, fd, record, sizeof(record));
+	sys(SYS_close, fd);
+	if (n <= 0)
+		return handing;
+	handing.size = (size_t) n;
+	fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* By a short name: a whole path may be longer than an address. */
+	if (fd < 0 || sys(SYS_fchdir, WIRE_FD_DIR) < 0)
+		return handing;
+	if (sys(SYS_connect, fd, &address, sizeof(address)) == 0)
+		handing.fd = (int) fd;
+	else
+		sys(SYS_close, fd);
+	must(sys(SYS_chdir, "/"), "chdir");
+	return handing;
+}
+
+static void hand_over(const struct handing *handing, const int fds[WIRE_NAMES_FDS])
+{
+	const struct wire_names *record = handing->record;
 	struct wire_names_request request = { .magic = WIRE_NAMES_MAGIC, .op = WIRE_NAMES_ADD };
-	struct iovec parts[2] = { { &request, sizeof(request) }, { (void *) (uintptr_t) record, step->blob_size } };
+	struct iovec parts[2] = { { &request, sizeof(request) }, { (void *) (uintptr_t) record, handing->size } };
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(WIRE_NAMES_FDS * sizeof(int))];
 	} control = { .header = { CMSG_LEN(WIRE_NAMES_FDS * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof(control) };
 
-	if (!record || step->blob_size < sizeof(*record))
+	if (handing->size < sizeof(*record))
 		fail("decode", -EINVAL);
 	memcpy(request.id, record->id, sizeof(request.id));
 	memcpy(CMSG_DATA(&control.header), fds, WIRE_NAMES_FDS * sizeof(int));
 	/* If nobody is there any more, whoever made the connection learns it from it, and begins again. */
-	sys(SYS_sendmsg, step->number[0], &message, MSG_NOSIGNAL);
+	sys(SYS_sendmsg, handing->fd, &message, MSG_NOSIGNAL);
 }
 
 void step_names(const struct wire_step *step)
 {
+	struct handing handing = { plan_blob(&init.plan, step), step->blob_size, (int) step->number[0] };
 	bool again = step->flags & WIRE_AGAIN;
 	int fds[WIRE_NAMES_FDS];
 
 	doing("open the sockets of the name server", "127.0.0.11", NULL, NULL);
+	if (!handing.record)
+		handing = from_directory();
+	if (handing.fd < 0)
+		return;
 	fds[0] = open_socket(SOCK_DGRAM, 0);
 	fds[1] = open_socket(SOCK_STREAM, 0);
 	if (lead_ports(port_of(fds[0]), port_of(fds[1]), again) < 0) {
@@ -301,8 +345,8 @@ void step_names(const struct wire_step *step)
 	fds[2] = (int) step->number[1];
 	if (step->number[1] == UINT64_MAX)
 		fds[2] = (int) must(sys(SYS_pidfd_open, sys(SYS_getpid), 0), "pidfd_open");
-	send_all(step, fds);
+	hand_over(&handing, fds);
 	for (unsigned int i = 0; i < WIRE_NAMES_FDS; i++)
 		sys(SYS_close, fds[i]);
-	sys(SYS_close, step->number[0]);
+	sys(SYS_close, handing.fd);
 }

@@ -29,11 +29,14 @@ enum wire_fd {
 	WIRE_FD_DIR = 5,       /* the directory of an errand (trees.c) */
 	WIRE_FD_NS = 6,        /* namespaces to join, from here on */
 	WIRE_FD_LOCK = 14,     /* a supervisor's: held locked as long as it lives */
-	WIRE_FD_CGROUPS = 15,  /* a supervisor's: the container's cgroup in each hierarchy, from here on */
+	WIRE_FD_CGROUPS = 15,  /* a supervisor's: the container's cgroup in each hierarchy, from here on. Of WIRE_MODE_KEEP: its directory
+	                        * (v2), or its tasks files */
 	WIRE_FD_PASS = 64,     /* what the program is given besides its streams, from here on (WIRE_FDS) */
 };
 
 #define WIRE_MODE_RUN "run"     /* reads a plan and carries it out */
+#define WIRE_MODE_KEEP "keep"   /* the same, in a child: keep.c */
+#define WIRE_MODE_ORPHAN "keep-orphan" /* and that parent is nobody's child */
 #define WIRE_MODE_WAIT "wait"   /* waits for one byte (the id maps are written), then executes itself to gain what it is now entitled to */
 #define WIRE_MODE_GUARD "guard" /* engine/guard.h */
 #define WIRE_MODE_NAMES "names" /* names.c: its WIRE_FD_SOCKET listens */
@@ -95,7 +98,9 @@ enum wire_kind {
 	WIRE_MEMORY_POLICY, /* texts: mode, nodes; numbers: mode with flags; blob: bits of the nodes, or none */
 	WIRE_AFFINITY,    /* texts: CPUs; blob: their bits */
 	WIRE_TRACE,       /* notes when each step begins, and tells (WIRE_TIMES) */
-	WIRE_NAMES,       /* blob: record (names-wire.h); numbers: fd connected to the responder, pidfd of PID 1 or UINT64_MAX for our own */
+	WIRE_NAMES,       /* blob: record (names-wire.h), or none: it is in the directory WIRE_FD_DIR; numbers: fd connected to the responder,
+			   * pidfd of PID 1 or UINT64_MAX for our own */
+	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_KINDS
 };
 
@@ -121,7 +126,6 @@ enum wire_flag {
 	WIRE_NO_NEW_PRIVS = 1 << 7,   /* CREDENTIALS */
 	WIRE_FILTERED = 1 << 8,       /* CREDENTIALS: a filter follows, keep CAP_SYS_ADMIN for it */
 	WIRE_BY_MOUNT = 1 << 10,      /* OVERLAY: with mount(2), the kernel is older than 6.5 */
-	WIRE_ORPHAN = 1 << 11,        /* ENTER: a child of nobody's but the system's init */
 	WIRE_NO_CONSOLE = 1 << 12,    /* TERMINAL: it is not the container's own, /dev/console stays */
 	WIRE_HOST_PROC = 1 << 13,     /* OOM_SCORE: through the host's /proc, nothing is joined yet */
 	WIRE_LISTEN = 1 << 14,        /* EXEC: LISTEN_PID of the environment becomes the process's own */
@@ -192,6 +196,7 @@ enum wire_report_kind {
 	WIRE_FAILED,      /* error, call, and a text that says what was being done */
 	WIRE_TERMINAL_FD, /* the master comes along */
 	WIRE_CHILD_FD,    /* a pidfd comes along: of WIRE_ENTER's child */
+	WIRE_ROOT_FD,     /* the root comes along: of WIRE_DEPUTY */
 	WIRE_TIMES,       /* struct wire_time, one a step; @size of them together */
 	WIRE_STARTED,     /* from a supervisor: the program runs, its state file is there */
 	WIRE_IS_READY,    /* of WIRE_READY; from a supervisor: `error` is the container's pid */

@@ -60,6 +60,8 @@ static void place_descriptors(const struct launch *launch, const struct plan_nam
 		add_fd(process, namespaces->join_fds[i], WIRE_FD_NS + i);
 	if (launch->exec)
 		add_fd(process, launch->exec->pidfd, WIRE_FD_NS);
+	else if (launch->spec->names)
+		add_fd(process, launch->spec->names_fd, WIRE_FD_DIR);
 	for (size_t i = 0; i < launch->spec->n_fds; i++)
 		add_fd(process, launch->spec->fds[i].fd, WIRE_FD_PASS + (int) i);
 }
@@ -171,6 +173,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 		.guard_key = launch->guard_key,
 		.tree = launch->exec ? launch->exec->tree : NULL,
 		.enters = namespaces->enters,
+		.keep = !launch->exec || !namespaces->enters ? JOB_OWN : launch->exec->orphan ? JOB_ORPHAN : JOB_KEPT,
 		.go = true,
 		.born = launch->born,
 		.born_data = launch->born_data,
@@ -195,6 +198,7 @@ static int run(scow_engine *engine, struct launch *launch, const struct plan_nam
 		return error_at(error, launch_explain(&engine->facts, launch->spec, &process.report, r, error), "start", launch->spec->id);
 	launch->pid = process.pid;
 	launch->pidfd = process.pidfd;
+	launch->keeper_fd = process.keeper_fd;
 	launch->terminal_fd = process.terminal_fd;
 	return 0;
 }
@@ -220,7 +224,7 @@ int launch_start(scow_engine *engine, struct launch *launch, scow_error **error)
 	struct plan_facts facts;
 	int r;
 
-	launch->pid = launch->pidfd = launch->terminal_fd = -1;
+	launch->pid = launch->pidfd = launch->keeper_fd = launch->terminal_fd = -1;
 	if (trace_is_on(launch->trace))
 		job_step(&job, WIRE_TRACE, 0);
 	r = launch_facts(engine, &facts, error);

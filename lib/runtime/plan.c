@@ -278,6 +278,15 @@ static int add_mounts(struct job *job, const struct spec *spec, const struct pla
 	return 0;
 }
 
+static void add_names(struct job *job, const struct spec *spec)
+{
+	struct wire_step *step = job_step(job, WIRE_NAMES, 0);
+
+	step->number[0] = WIRE_FD_DIR;
+	step->number[1] = UINT64_MAX;
+	job_blob(job, step, spec->names, spec->names_size);
+}
+
 /* After the mounts: a bind of all of /etc must not hide them. */
 static void add_files(struct job *job, const struct spec *spec)
 {
@@ -438,7 +447,7 @@ int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, c
 	step = add_number(job, WIRE_JOIN, 0, (uint64_t) exec->fd);
 	step->number[1] = exec->namespaces;
 	if (plan_exec_enters(exec))
-		job_step(job, WIRE_ENTER, exec->orphan ? WIRE_ORPHAN : 0);
+		job_step(job, WIRE_ENTER, 0);
 	if (spec->terminal)
 		add_number(job, WIRE_TERMINAL, WIRE_NO_CONSOLE, spec->rows)->number[1] = spec->columns;
 	add_user(job, spec);
@@ -510,6 +519,8 @@ static int compile(const struct spec *spec, const struct plan_facts *facts, cons
 		add_text(job, WIRE_DOMAINNAME, 0, spec->domainname);
 	if (spec->namespaces[SPEC_NS_NETWORK].mode == SPEC_NS_NEW)
 		job_step(job, WIRE_LOOPBACK, 0);
+	if (spec->named)
+		add_names(job, spec);
 	if (facts->mapped)
 		job_step(job, WIRE_ROOT_ATTACH, 0);
 	else

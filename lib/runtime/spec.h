@@ -193,6 +193,11 @@ struct spec {
 	bool networked;
 	const void *network; size_t network_size; /* NULL: its supervisor has it, and reads it again for each run (WIRE_NETWORK_NAME) */
 
+	/* The record (init/names-wire.h) of one that finds others by name. */
+	bool named;
+	const void *names; size_t names_size; /* NULL: its supervisor has it, and reads it again for each run (WIRE_NAMES_RECORD_NAME) */
+	int names_fd;                         /* borrowed: connected to the responder; only with @names */
+
 	/* process */
 	char **args; size_t n_args;        /* NULL-terminated */
 	char **env; size_t n_env;          /* "NAME=value"; scow-init adds HOME where it is missing */

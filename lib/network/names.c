@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Finding and starting the responder, and what it is told.
+ *
+ * 1. That somebody listens at ROOT/names.sock is all that says that there is one. Nobody removes that file: who finds it dead puts one
+ *    of his own, on which he listens, in its place by rename, under a lock between processes. So two cannot both win.
+ * 2. The new one listens before its responder is born: nobody has to wait for it.
+ */
+#include "network/names.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/spawn.h"
+#include "engine/helper.h"
+#include "engine/job.h"
+#include "init/names-wire.h"
+#include "store/lock.h"
+
+#define ANSWER_MS 5000
+#define BACKLOG 128
+#define SHORT_ID 12
+
+/* ---- the record ---- */
+
+struct parts {
+	struct str networks, names, links, servers, strings;
+	uint32_t n_networks, n_names, n_links, n_servers;
+};
+
+static void parts_done(struct parts *parts)
+{
+	str_done(&parts->networks);
+	str_done(&parts->names);
+	str_done(&parts->links);
+	str_done(&parts->servers);
+	str_done(&parts->strings);
+}
+
+/* In lower case, and without a last dot. */
+static uint32_t add_text(struct parts *parts, const char *text, size_t size)
+{
+	uint32_t at;
+
+	if (!parts->strings.size)
+		str_add_char(&parts->strings, 0);
+	at = (uint32_t) parts->strings.size;
+	while (size && text[size - 1] == '.')
+		size--;
+	for (size_t i = 0; i < size; i++)
+		str_add_char(&parts->strings, text[i] >= 'A' && text[i] <= 'Z' ? (char) (text[i] + 'a' - 'A') : text[i]);
+	str_add_char(&parts->strings, 0);
+	return at;
+}
+
+static void add_name(struct parts *parts, const char *text, size_t size)
+{
+	struct wire_names_name name = { .network = parts->n_networks, .name = add_text(parts, text, size) };
+
+	str_add_bytes(&parts->names, &name, sizeof(name));
+	parts->n_names++;
+}
+
+static void add_link(struct parts *parts, const char *alias, const char *target)
+{
+	struct wire_names_link link = { .network = parts->n_networks, .alias = add_text(parts, alias, strlen(alias)) };
+	size_t size = strlen(target);
+
+	/* By its whole id: it is known by the beginning. */
+	if (size == WIRE_NAMES_ID && !target[strspn(target, "0123456789abcdef")])
+		size = SHORT_ID;
+	link.target = add_text(parts, target, size);
+	str_add_bytes(&parts->links, &link, sizeof(link));
+	parts->n_links++;
+}
+
+static bool key_of(const char *id, unsigned char key[WIRE_NAMES_KEY])
+{
+	unsigned int byte;
+
+	for (size_t i = 0; i < WIRE_NAMES_KEY; i++) {
+		if (sscanf(id + 2 * i, "%2x", &byte) != 1)
+			return false;
+		key[i] = (unsigned char) byte;
+	}
+	return true;
+}
+
+static int add_endpoint(struct parts *parts, const struct attachment *attachment, const struct endpoint *endpoint, scow_error **error)
+{
+	struct wire_names_network network = { .name = add_text(parts, endpoint->network->name, strlen(endpoint->network->name)) };
+
+	if (!key_of(endpoint->network->id, network.key))
+		return error_set(error, SCOW_E_CORRUPT, "'%s' is no id of a network", endpoint->network->id);
+	if (endpoint->ip4.family) {
+		network.families |= WIRE_NAMES_IP4;
+		memcpy(network.ip4, endpoint->ip4.bytes, sizeof(network.ip4));
+	}
+	if (endpoint->ip6.family) {
+		network.families |= WIRE_NAMES_IP6;
+		memcpy(network.ip6, endpoint->ip6.bytes, sizeof(network.ip6));
+	}
+	str_add_bytes(&parts->networks, &network, sizeof(network));
+	add_name(parts, attachment->name, strlen(attachment->name));
+	add_name(parts, attachment->id, SHORT_ID);
+	for (size_t i = 0; i < endpoint->n_aliases; i++)
+		add_name(parts, endpoint->aliases[i], strlen(endpoint->aliases[i]));
+	for (size_t i = 0; i < endpoint->n_links; i++)
+		add_link(parts, endpoint->links[i].alias, endpoint->links[i].container);
+	parts->n_networks++;
+	return 0;
+}
+
+static void add_server(struct parts *parts, const char *text)
+{
+	struct wire_names_server server = { .family = 0 };
+	char bare[ADDRESS_TEXT];
+	size_t n = strcspn(text, "%");
+	struct address address;
+
+	if (n >= sizeof(bare))
+		return;
+	memcpy(bare, text, n);
+	bare[n] = 0;
+	if (!address_parse(bare, &address))
+		return;
+	server.family = (uint32_t) address.family;
+	memcpy(server.address, address.bytes, sizeof(server.address));
+	if (text[n])
+		server.scope = if_nametoindex(text + n + 1);
+	str_add_bytes(&parts->servers, &server, sizeof(server));
+	parts->n_servers++;
+}
+
+static int add_parts(struct parts *parts, const struct attachment *attachment, const struct resolv *resolv, bool *outside,
+		     scow_error **error)
+{
+	int r = 0;
+
+	*outside = false;
+	for (size_t i = 0; i < attachment->n_endpoints && r == 0; i++) {
+		const struct endpoint *endpoint = &attachment->endpoints[i];
+
+		*outside = *outside || !(endpoint->network->flags & NETWORK_INTERNAL);
+		if (network_has_names(endpoint->network))
+			r = add_endpoint(parts, attachment, endpoint, error);
+	}
+	for (size_t i = 0; i < resolv->n_servers && parts->n_servers < WIRE_NAMES_SERVERS_MAX; i++)
+		add_server(parts, resolv->servers[i]);
+	add_text(parts, "", 0);
+	return r;
+}
+
+static int join_parts(struct wire_names *head, const struct parts *parts, struct str *out, scow_error **error)
+{
+	const struct str *const all[] = { &parts->networks, &parts->names, &parts->links, &parts->servers, &parts->strings };
+	size_t size = sizeof(*head);
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		size += all[i]->size;
+		if (all[i]->failed)
+			return error_oom(error);
+	}
+	if (size > WIRE_NAMES_BYTES_MAX || parts->n_names > WIRE_NAMES_NAMES_MAX || parts->n_networks > WIRE_NAMES_NETWORKS_MAX ||
+	    parts->n_links > WIRE_NAMES_NAMES_MAX)
+		return error_set(error, SCOW_E_LIMIT, "a container with %u names on %u networks", parts->n_names, parts->n_networks);
+	head->size = (uint32_t) size;
+	head->n_networks = parts->n_networks;
+	head->n_names = parts->n_names;
+	head->n_links = parts->n_links;
+	head->n_servers = parts->n_servers;
+	head->strings_size = (uint32_t) parts->strings.size;
+	str_reset(out);
+	str_add_bytes(out, head, sizeof(*head));
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i]->size)
+			str_add_bytes(out, all[i]->data, all[i]->size);
+	return out->failed ? error_oom(error) : 0;
+}
+
+int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, struct str *out,
+		 scow_error **error)
+{
+	struct wire_names head = { .magic = WIRE_NAMES_MAGIC };
+	struct parts parts = { 0 };
+	bool outside;
+	int r = add_parts(&parts, attachment, resolv, &outside, error);
+
+	memcpy(head.id, attachment->id, sizeof(head.id));
+	if (!outside)
+		head.flags |= WIRE_NAMES_NO_SERVERS;
+	if (resolv_ndots(wish) > 0)
+		head.flags |= WIRE_NAMES_NDOTS;
+	if (r == 0)
+		r = join_parts(&head, &parts, out, error);
+	parts_done(&parts);
+	return r;
+}
+
+/* ---- the responder ---- */
+
+static socklen_t address_of(int dir_fd, const char *name, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	/* The directory's own path may be longer than an address can be. */
+	snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+	return sizeof(*out);
+}
+
+/* fd, or -errno: ECONNREFUSED and ENOENT where there is none. */
+static int try_connect(scow_engine *engine)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	socklen_t size = address_of(engine->root_fd, WIRE_NAMES_SOCKET_NAME, &address);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	while ((r = connect(fd, (struct sockaddr *) &address, size)) < 0 && errno == EINTR)
+		;
+	return r < 0 ? -errno : take_fd(&fd);
+}
+
+static int listen_as(scow_engine *engine, const char *name, scow_error **error)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	socklen_t size = address_of(engine->tmp_fd, name, &address);
+
+	if (fd < 0)
+		return error_errno(error, errno, "socket", "open a socket for the name server");
+	if (bind(fd, (struct sockaddr *) &address, size) < 0)
+		return error_errno(error, errno, "bind", "make '%s/tmp/%s'", engine->root, name);
+	/* Until it listens nobody can connect to it, whatever its mode. */
+	if (fchmodat(engine->tmp_fd, name, 0600, 0) < 0 || listen(fd, BACKLOG) < 0)
+		return error_errno(error, errno, "listen", "listen on '%s/tmp/%s'", engine->root, name);
+	if (renameat(engine->tmp_fd, name, engine->root_fd, WIRE_NAMES_SOCKET_NAME) < 0)
+		return error_errno(error, errno, "rename", "make '%s/" WIRE_NAMES_SOCKET_NAME "'", engine->root);
+	return take_fd(&fd);
+}
+
+static int start_responder(scow_engine *engine, scow_error **error)
+{
+	char program[] = "scow-init", mode[] = WIRE_MODE_NAMES, name[32];
+	char *argv[] = { program, mode, NULL };
+	int r, helper = engine_helper(engine, error);
+	struct spawn_fd fd = { .target = WIRE_FD_SOCKET };
+	struct spawn spawn = { .exec_fd = helper, .argv = argv, .fds = &fd, .n_fds = 1, .cgroup_fd = -1 };
+	_cleanup_fd_ int listener = -1, pidfd = -1;
+	uint64_t number = 0;
+	pid_t pid;
+
+	if (helper < 0)
+		return helper;
+	(void) !getrandom(&number, sizeof(number), 0);
+	snprintf(name, sizeof(name), "names-%016llx", (unsigned long long) number);
+	fd.fd = listener = listen_as(engine, name, error);
+	if (listener < 0) {
+		unlinkat(engine->tmp_fd, name, 0);
+		return listener;
+	}
+	r = spawn_process(&spawn, &pid, &pidfd, error);
+	/* It ends at once: its child, which is nobody's, goes on. */
+	return r < 0 ? r : spawn_wait(pidfd, NULL, error);
+}
+
+int names_connect(scow_engine *engine, scow_error **error)
+{
+	int lock, r, fd = try_connect(engine);
+
+	if (fd >= 0)
+		return fd;
+	lock = work_lock(engine, "names", NULL, error);
+	if (lock < 0)
+		return lock;
+	fd = try_connect(engine);
+	if (fd == -ECONNREFUSED || fd == -ENOENT) {
+		r = start_responder(engine, error);
+		if (r < 0) {
+			work_unlock(engine, "names", lock);
+			return error_wrap(error, r, "start the name server of '%s'", engine->root);
+		}
+		fd = try_connect(engine);
+	}
+	work_unlock(engine, "names", lock);
+	if (fd < 0)
+		return error_errno(error, -fd, "connect", "reach the name server at '%s/" WIRE_NAMES_SOCKET_NAME "'", engine->root);
+	return fd;
+}
+
+int names_confirm(int fd, int timeout_ms, scow_error **error)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	struct wire_names_answer answer = { .magic = 0 };
+	ssize_t n;
+	int r;
+
+	while ((r = poll(&readable, 1, timeout_ms)) < 0 && errno == EINTR)
+		;
+	if (r <= 0)
+		return NAMES_LOST;
+	while ((n = recv(fd, &answer, sizeof(answer), 0)) < 0 && errno == EINTR)
+		;
+	if (n != sizeof(answer) || answer.magic != WIRE_NAMES_MAGIC || answer.error == ENOENT)
+		return NAMES_LOST;
+	if (answer.error == EOVERFLOW)
+		return error_set(error, SCOW_E_LIMIT, "the name server has %u containers, and can have no more", answer.clients);
+	return answer.error ? error_errno(error, answer.error, NULL, "have the container's names served") : 0;
+}
+
+static int tell(scow_engine *engine, enum wire_names_op op, const char *id, const struct str *record, scow_error **error)
+{
+	struct wire_names_request request = { .magic = WIRE_NAMES_MAGIC, .op = (uint32_t) op };
+	struct iovec parts[2] = { { &request, sizeof(request) }, { record ? record->data : NULL, record ? record->size : 0 } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = record ? 2 : 1 };
+	_cleanup_fd_ int fd = try_connect(engine);
+
+	if (fd < 0)
+		return NAMES_LOST;
+	memcpy(request.id, id, sizeof(request.id));
+	if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
+		return NAMES_LOST;
+	return names_confirm(fd, ANSWER_MS, error);
+}
+
+int names_update(scow_engine *engine, const struct str *record, scow_error **error)
+{
+	return tell(engine, WIRE_NAMES_UPDATE, ((const struct wire_names *) (const void *) record->data)->id, record, error);
+}
+
+int names_forget(scow_engine *engine, const char *id, scow_error **error)
+{
+	int r = tell(engine, WIRE_NAMES_REMOVE, id, NULL, error);
+
+	return r == NAMES_LOST ? 0 : r;
+}
+
+int names_are_served(scow_engine *engine, const char *id)
+{
+	return tell(engine, WIRE_NAMES_ASK, id, NULL, NULL) == 0;
+}
+
+int names_serve(scow_engine *engine, int pidfd, bool user_ns, const struct str *record, scow_error **error)
+{
+	struct job_process process = { .cgroup_fd = -1, .n_fds = 3 };
+	_cleanup_fd_ int fd = names_connect(engine, error);
+	_cleanup_job_ struct job job = { 0 };
+	struct wire_step *step;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	process.fds[0] = (struct spawn_fd){ pidfd, WIRE_FD_NS };
+	process.fds[1] = (struct spawn_fd){ pidfd, WIRE_FD_NS + 1 };
+	process.fds[2] = (struct spawn_fd){ fd, WIRE_FD_DIR };
+	step = job_step(&job, WIRE_JOIN, 0);
+	step->number[0] = WIRE_FD_NS;
+	step->number[1] = CLONE_NEWNET | (user_ns ? CLONE_NEWUSER : 0);
+	step = job_step(&job, WIRE_NAMES, WIRE_AGAIN);
+	step->number[0] = WIRE_FD_DIR;
+	step->number[1] = WIRE_FD_NS + 1;
+	job_blob(&job, step, record->data, record->size);
+	r = job_run(engine, &job, &process, error);
+	if (r < 0)
+		return r;
+	r = spawn_wait(process.pidfd, NULL, error);
+	close(process.pidfd);
+	if (r == 0)
+		r = names_confirm(fd, ANSWER_MS, error);
+	return r == NAMES_LOST ? error_set(error, SCOW_E_FAILED, "the name server of '%s' does not answer", engine->root) : r;
+}
