@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Reading a log: ROOT/containers/ID/log.json, which the supervisor writes, and log.json.1, .2, ..., which it was renamed to when it
- * was full; the highest number is the oldest.
+ * was full; the highest number is the oldest. Some are compressed: log.json.1.gz.
  *
  * 1. Files are held open and known by their inodes: a rename moves nothing for us, and what was deleted meanwhile is still read.
  * 2. A file is finished only once a newer one was seen; it is then read to its end again, so nothing written before the rename
@@ -9,7 +9,8 @@
  * 3. While we follow, inotify on the directory tells of both: new bytes, and the supervisor's `state` file, replaced when the
  *    container ends. That it ended is looked up before the last read, since the supervisor writes the log first. A supervisor
  *    that was killed says nothing: for that there is the pidfd of PID 1.
- * 4. The timer is "now" while there is more to read, so that a dispatch may stop after a piece.
+ * 4. One that was compressed meanwhile says of which inode, and so is known again. It is unpacked when it is its turn.
+ * 5. The timer is "now" while there is more to read, so that a dispatch may stop after a piece.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,8 +30,10 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/log-file.h"
+#include "container/log-packed.h"
 
 #define LOG_NAME "log.json"
+#define PACKED ".gz"
 #define STATE_NAME "state"
 #define PIECES_PER_DISPATCH 16
 #define SCANS_MAX 10
@@ -40,9 +43,10 @@
 
 struct part {
 	unsigned int number; /* 0: the newest */
+	bool packed;
 	int fd;
 	dev_t dev;
-	ino_t ino;
+	ino_t ino; /* packed: of what it was made of */
 	off_t size;
 };
 
@@ -77,16 +81,28 @@ static void parts_done(struct parts *parts)
 }
 #define _cleanup_parts_ _cleanup_(parts_done)
 
-static bool parse_name(const char *name, unsigned int *number)
+/* "log.json", "log.json.7", "log.json.7.gz" */
+static bool parse_name(const char *name, struct part *part)
 {
 	unsigned long long value = 0;
+	char number[16];
+	size_t size;
 
 	if (!str_has_prefix(name, LOG_NAME))
 		return false;
 	name += strlen(LOG_NAME);
-	if (*name && (*name != '.' || !str_to_u64(name + 1, &value) || value == 0 || value > 100000))
+	*part = (struct part){ .number = 0 };
+	if (!*name)
+		return true;
+	size = strcspn(name + 1, ".");
+	part->packed = str_eq(name + 1 + size, PACKED);
+	if (*name != '.' || size >= sizeof(number) || (name[1 + size] && !part->packed))
 		return false;
-	*number = (unsigned int) value;
+	memcpy(number, name + 1, size);
+	number[size] = 0;
+	if (!str_to_u64(number, &value) || value == 0 || value > 100000)
+		return false;
+	part->number = (unsigned int) value;
 	return true;
 }
 
@@ -94,7 +110,9 @@ static int oldest_first(const void *a, const void *b)
 {
 	const struct part *x = a, *y = b;
 
-	return x->number < y->number ? 1 : x->number > y->number ? -1 : 0;
+	if (x->number == y->number)
+		return (int) x->packed - (int) y->packed;
+	return x->number < y->number ? 1 : -1;
 }
 
 /* 1: opened; 0: it is not there any more. */
@@ -110,9 +128,42 @@ static int open_part(int dir_fd, const char *name, struct part *part, scow_error
 		return error_set(error, SCOW_E_CORRUPT, "'%s' is not a file", name);
 	}
 	part->dev = st.st_dev;
-	part->ino = st.st_ino;
+	part->ino = part->packed ? log_packed_inode(part->fd) : 0;
+	if (!part->ino)
+		part->ino = st.st_ino;
 	part->size = st.st_size;
 	return 1;
+}
+
+/* What is compressed is there twice for a moment: the one that it was made of, which comes first, will do. */
+static void drop_twins(struct parts *parts)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < parts->count; i++) {
+		if (kept && parts->items[i].packed && parts->items[kept - 1].number == parts->items[i].number)
+			cleanup_fd(&parts->items[i].fd);
+		else
+			parts->items[kept++] = parts->items[i];
+	}
+	parts->count = kept;
+}
+
+static int unpack(const scow_log *log, struct part *part, scow_error **error)
+{
+	struct stat st;
+	int fd;
+
+	if (!part->packed)
+		return 0;
+	fd = log_unpack(log->container->engine, part->fd, error);
+	if (fd < 0)
+		return fd;
+	close(part->fd);
+	part->fd = fd;
+	part->packed = false;
+	part->size = fstat(fd, &st) == 0 ? st.st_size : 0;
+	return 0;
 }
 
 static int scan_once(int dir_fd, struct parts *out, scow_error **error)
@@ -131,7 +182,7 @@ static int scan_once(int dir_fd, struct parts *out, scow_error **error)
 	while ((entry = readdir(dir))) {
 		struct part *grown;
 
-		if (!parse_name(entry->d_name, &part.number))
+		if (!parse_name(entry->d_name, &part))
 			continue;
 		r = open_part(dir_fd, entry->d_name, &part, error);
 		if (r < 0)
@@ -148,6 +199,7 @@ static int scan_once(int dir_fd, struct parts *out, scow_error **error)
 	}
 	if (out->count)
 		qsort(out->items, out->count, sizeof(*out->items), oldest_first);
+	drop_twins(out);
 	return 0;
 }
 
@@ -279,16 +331,22 @@ static int no_log(const scow_container *container, scow_error **error)
 static int seek_tail(scow_log *log, int64_t tail, scow_error **error)
 {
 	size_t i = log->parts.count;
-	int r = 0;
+	int r = unpack(log, &log->parts.items[i - 1], error);
 
+	if (r < 0)
+		return r;
+	log->limit = log->follow ? INT64_MAX : log->parts.items[i - 1].size;
 	if (tail < 0)
 		return 0;
 	if (tail == 0) {
 		i--;
 		r = log_find_end(log->parts.items[i].fd, log->parts.items[i].size, &log->offset, error);
 	}
-	while (r == 0 && tail > 0 && i-- > 0)
-		r = log_find_tail(log->parts.items[i].fd, log->parts.items[i].size, &log->wish, &tail, &log->offset, error);
+	while (r == 0 && tail > 0 && i-- > 0) {
+		r = unpack(log, &log->parts.items[i], error);
+		if (r == 0)
+			r = log_find_tail(log->parts.items[i].fd, log->parts.items[i].size, &log->wish, &tail, &log->offset, error);
+	}
 	if (r == 0 && i < log->parts.count)
 		drop_parts(&log->parts, i);
 	return r;
@@ -318,7 +376,6 @@ static int open_files(scow_log *log, int64_t tail, scow_error **error)
 		return r;
 	if (!log->parts.count)
 		return no_log(container, error);
-	log->limit = log->follow ? INT64_MAX : log->parts.items[log->parts.count - 1].size;
 	return seek_tail(log, tail, error);
 }
 
@@ -490,6 +547,9 @@ static int read_piece(scow_log *log, scow_error **error)
 	ssize_t n;
 	int r = hand_over_lines(log, error);
 
+	if (r < 0)
+		return r;
+	r = unpack(log, &log->parts.items[0], error);
 	if (r < 0)
 		return r;
 	n = log_lines_fill(&log->lines, log->parts.items[0].fd, &log->offset, last ? log->limit : INT64_MAX, error);

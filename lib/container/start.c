@@ -378,13 +378,13 @@ static int supervise(struct start *start, scow_error **error)
 	int r;
 
 	config_log_settings(config, &log);
-	if (log.compress)
-		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "rotated logs are not compressed yet"),
-				  "leave out the log option 'compress'");
+	params.log_compress = log.compress;
 	params.log = !log.none;
 	params.log_bytes = log.max_bytes;
 	params.log_files = log.max_files;
-	r = health_prepare(start->container, start->image, config, &params, &health, error);
+	r = networks_hand_over(&start->networks, start->dir_fd, &start->spec, error);
+	if (r == 0)
+		r = health_prepare(start->container, start->image, config, &params, &health, error);
 	if (r == 0)
 		r = supervisor_start(start->container->engine, &params, &state, error);
 	spec_done(&health);

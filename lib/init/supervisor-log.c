@@ -64,28 +64,10 @@ void log_open(void)
 	}
 }
 
-static void log_name(char out[40], uint32_t number)
-{
-	char *at = text_add(out, out + 40, WIRE_LOG_NAME);
-
-	if (number)
-		text_add_number(text_add(at, out + 40, "."), out + 40, number);
-}
-
-/* log.json becomes log.json.1, that .2, and so on; the last goes. */
 static void rotate(void)
 {
-	char from[40], to[40];
-
 	sys(SYS_close, log.fd);
-	for (uint32_t i = supervisor.config.log_files; i-- > 1;) {
-		log_name(from, i - 1);
-		log_name(to, i);
-		sys(SYS_renameat2, WIRE_FD_DIR, from, WIRE_FD_DIR, to, 0);
-	}
-	/* A new file, not the old one emptied: who reads that keeps it. */
-	if (supervisor.config.log_files < 2)
-		sys(SYS_unlinkat, WIRE_FD_DIR, WIRE_LOG_NAME, 0);
+	rotate_files();
 	open_file(0);
 }
 
@@ -416,6 +398,8 @@ void log_end_lines(void)
 	log_flush();
 	if (log.full)
 		wait_for_room(ROOM);
+	/* What is written down as over has no file that somebody works on. */
+	rotate_reap(true);
 	log.size = 0;
 	log.full = log.gives_up = false;
 }
@@ -428,6 +412,7 @@ const unsigned char *log_partial(unsigned int stream, size_t *size)
 
 void log_rest(void)
 {
+	rotate_reap(false);
 	if (!log.used || log.size || log.line_sizes[0] || log.line_sizes[1])
 		return;
 	sys(SYS_madvise, log.buffers, sizeof(*log.buffers), MADV_DONTNEED);

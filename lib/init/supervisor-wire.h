@@ -17,8 +17,10 @@
 #define WIRE_OWNER_SIZE 40
 #define WIRE_CGROUPS_MAX 11
 #define WIRE_STATE_NAME "state"
+#define WIRE_RUNS_NAME "runs"
 #define WIRE_HEALTH_NAME "health"
 #define WIRE_LOG_NAME "log.json"
+#define WIRE_LOG_PACKED ".gz" /* follows the number of one that is compressed */
 #define WIRE_STATES_NAME "states.wake" /* in ROOT: opened after each change of a state file */
 #define WIRE_ATTACH_NAME "attach.sock"
 
@@ -32,6 +34,7 @@ enum wire_supervise_flag {
 	WIRE_SUPERVISE_READY = 1 << 7,       /* the plan has a WIRE_READY */
 	WIRE_SUPERVISE_ASKS = 1 << 8,        /* the library is asked then, at the first start */
 	WIRE_SUPERVISE_TERMINAL = 1 << 2,
+	WIRE_SUPERVISE_COMPRESS = 1 << 9,    /* full logs */
 };
 
 enum wire_policy { WIRE_RESTART_NO, WIRE_RESTART_ON_FAILURE, WIRE_RESTART_ALWAYS, WIRE_RESTART_UNLESS_STOPPED };
@@ -65,8 +68,19 @@ struct wire_state {
 	int64_t first_started, started, finished; /* ns since 1970; the last two of the last run */
 	int32_t exit_code, exit_signal;    /* of the last run that ended */
 	uint32_t oom_kills, stopping;
-	uint32_t health, reserved;         /* enum wire_health_status */
+	uint32_t health, ended;            /* enum wire_health_status; the number of the newest entry of WIRE_RUNS_NAME */
 	char error[256];                   /* why a restart failed */
+};
+
+/*
+ * A run that was followed by another, in ROOT/containers/ID/runs: entry N has its place at (N - 1) % WIRE_RUNS_MAX, and is there before
+ * the state tells of it. So all that a reader has to do is to note those that are newer than what was noted last.
+ */
+#define WIRE_RUNS_MAX 256
+struct wire_run {
+	int64_t started, finished; /* ns since 1970 */
+	int32_t exit_code, exit_signal;
+	uint32_t oom_kills, number;
 };
 
 enum wire_health_status { WIRE_HEALTH_NONE, WIRE_HEALTH_STARTING, WIRE_HEALTH_HEALTHY, WIRE_HEALTH_UNHEALTHY };
@@ -119,4 +133,5 @@ struct wire_hello {
 };
 
 _Static_assert(sizeof(struct wire_supervise) == 88 + WIRE_OWNER_SIZE, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_run) == 32, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_state) == 384 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");

@@ -59,10 +59,23 @@ const struct wire_failure *hooks_before(int pid); /* what the container waits fo
 void hooks_after_restart(int pid);
 void hooks_after_end(void);
 
+/* supervisor-network.c */
+/* Reads the container's networks anew: 0, or -errno. */
+long network_load(void);
+bool network_is_there(void);
+/* The host's part, for run number @run of process @pid: 0, or -errno and @what was being done. */
+long network_connect(int pid, uint32_t run, const char **what);
+/* struct wire_batch for the inside; NULL: none. */
+void *network_inside(size_t *size);
+/* There is no next run. */
+void network_end(void);
+
 /* supervisor-state.c */
 int64_t clock_ns(int clock);
 uint64_t process_start(int pid);
 void state_write(void);
+/* The run that has ended becomes history: another follows it. */
+void run_keep(void);
 uint64_t oom_kills(void);
 void cgroup_end(void);
 
@@ -79,6 +92,12 @@ void log_end_lines(void);
 const unsigned char *log_partial(unsigned int stream, size_t *size);
 /* Gives memory back that is not needed. */
 void log_rest(void);
+
+/* supervisor-rotate.c */
+/* The log's file is full, and closed: it gets another name. */
+void rotate_files(void);
+/* Whoever compresses has ended, or (@wait) is waited for. */
+void rotate_reap(bool wait);
 
 /* supervisor-health.c */
 void health_begin(void);  /* a run has begun */

@@ -111,6 +111,7 @@ static void fill_orders(struct preparation *p)
 
 	orders->magic = WIRE_SUPERVISE_MAGIC;
 	orders->flags |= start->log ? WIRE_SUPERVISE_LOG : 0;
+	orders->flags |= start->log_compress ? WIRE_SUPERVISE_COMPRESS : 0;
 	orders->flags |= start->open_stdin ? WIRE_SUPERVISE_STDIN : 0;
 	orders->flags |= start->spec->terminal ? WIRE_SUPERVISE_TERMINAL : 0;
 	orders->flags |= p->namespaces.enters ? WIRE_SUPERVISE_ENTERS : 0;
@@ -285,6 +286,7 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	/* An old one's: nobody may take it for this run's. */
 	(void) unlinkat(start->dir_fd, WIRE_STATE_NAME, 0);
 	(void) unlinkat(start->dir_fd, WIRE_HEALTH_NAME, 0);
+	(void) unlinkat(start->dir_fd, WIRE_RUNS_NAME, 0);
 	r = give_birth(&p, theirs, error);
 	if (r < 0)
 		return error_wrap(error, r, "start the supervisor");
@@ -311,6 +313,29 @@ bool supervisor_state(scow_engine *engine, const char *id, const char *owner, st
 		return false;
 	state->owner[sizeof(state->owner) - 1] = state->error[sizeof(state->error) - 1] = 0;
 	return state->magic == WIRE_SUPERVISE_MAGIC && state->size == sizeof(*state) && strcmp(state->owner, owner) == 0;
+}
+
+size_t supervisor_runs(scow_engine *engine, const char *id, const struct wire_state *state, struct wire_run out[WIRE_RUNS_MAX])
+{
+	struct wire_run ring[WIRE_RUNS_MAX];
+	_cleanup_fd_ int fd = -1;
+	char path[96];
+	size_t count = 0;
+	ssize_t n;
+
+	if (!state->ended)
+		return 0;
+	snprintf(path, sizeof(path), "%s/" WIRE_RUNS_NAME, id);
+	fd = openat(engine->containers_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	n = fd < 0 ? 0 : fd_read_full(fd, ring, sizeof(ring));
+	/* What is newer than the state has taken the places of the oldest. */
+	for (uint32_t number = state->ended > WIRE_RUNS_MAX ? state->ended - WIRE_RUNS_MAX + 1 : 1; n > 0 && number <= state->ended; number++) {
+		size_t place = (number - 1) % WIRE_RUNS_MAX;
+
+		if ((place + 1) * sizeof(*ring) <= (size_t) n && ring[place].number == number)
+			out[count++] = ring[place];
+	}
+	return count;
 }
 
 struct wire_health *supervisor_health(scow_engine *engine, const char *id, const char *owner)

@@ -19,6 +19,7 @@ struct supervisor_start {
 	int lock_fd;            /* of @owner, locked */
 	const char *owner;
 	bool open_stdin, log;
+	bool log_compress;
 	uint64_t log_bytes;
 	unsigned int log_files, policy, retries; /* enum wire_policy */
 	const struct spec *health; /* of its health check, a program that joins it (container/exec.h); NULL: none */
@@ -33,6 +34,8 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 
 /* What the supervisor of @id and @owner has written down. false: nothing yet, or only one before it has. */
 bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state);
+/* The runs that others have followed, oldest first, up to what @state tells of. How many. */
+size_t supervisor_runs(scow_engine *engine, const char *id, const struct wire_state *state, struct wire_run out[WIRE_RUNS_MAX]);
 
 /* The same of its health checks; malloc'ed, NULL where there are none. */
 struct wire_health *supervisor_health(scow_engine *engine, const char *id, const char *owner);

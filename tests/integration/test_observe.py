@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What one can see of containers: compressed logs, where time goes, who is attached. Events themselves are in test_logs_events.py."""
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+sys.dont_write_bytecode = True
+import cli  # noqa: E402
+
+COUNT = 6000
+
+
+def setUpModule():
+    cli.Cli.WORK = cli.make_work("observe-test.")
+
+
+def tearDownModule():
+    shutil.rmtree(cli.Cli.WORK, ignore_errors=True)
+
+
+class Compressed(cli.Cli):
+    def start(self, script, *options):
+        done = self.scow("run", "-d", *options, "base", "sh", "-c", script)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        identity = done.stdout.strip()
+        self.addCleanup(self.scow, "rm", "-f", identity)
+        return identity, pathlib.Path(self.root, "containers", identity)
+
+    def numbers(self, *args):
+        done = self.scow("logs", *args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return [int(line.split()[1]) for line in done.stdout.splitlines()]
+
+    def test_files_and_readers(self):
+        identity, directory = self.start(f"i=0; while [ $i -lt {COUNT} ]; do echo line $i of many; i=$((i + 1)); done",
+                                         "--log-opt", "max-size=60k", "--log-opt", "max-file=5", "--log-opt", "compress=true")
+        self.assertEqual(self.scow("wait", identity).stdout, "0\n")
+        self.assertEqual(sorted(path.name for path in directory.glob("log.json*")),
+                         ["log.json", "log.json.1.gz", "log.json.2.gz", "log.json.3.gz", "log.json.4.gz"])
+        plain = b"".join(gzip.open(directory / f"log.json.{n}.gz").read() for n in (4, 3, 2, 1)) + (directory / "log.json").read_bytes()
+        kept = [int(json.loads(line)["log"].split()[1]) for line in plain.splitlines()]
+        self.assertEqual(kept, list(range(kept[0], COUNT)))
+        self.assertLess((directory / "log.json.1.gz").stat().st_size, 20000)
+        self.assertEqual(self.numbers(identity), kept)
+        for tail in (0, 1, len(kept) // 2, len(kept) - 1, len(kept) + 1):
+            self.assertEqual(self.numbers("--tail", str(tail), identity), kept[len(kept) - min(tail, len(kept)):])
+        since = json.loads(plain.splitlines()[100])["time"]
+        self.assertEqual(self.numbers("--since", since, "--tail", "3", identity), kept[-3:])
+        # What is broken is said to be.
+        (directory / "log.json.2.gz").write_bytes((directory / "log.json.2.gz").read_bytes()[:500])
+        done = self.scow("logs", identity)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("unpack a log", done.stderr)
+
+    def test_follow(self):
+        """Nothing missing and nothing twice, while files are renamed and compressed below the reader."""
+        identity, directory = self.start(f"sleep 0.3; i=0; while [ $i -lt {COUNT} ]; do echo line $i of many; i=$((i + 1)); "
+                                         "[ $((i % 500)) = 0 ] && sleep 0.05; done; sleep 0.3",
+                                         "--log-opt", "max-size=30k", "--log-opt", "max-file=30", "--log-opt", "compress=true")
+        reader = subprocess.run([cli.SCOW, "logs", "-f", identity], env=self.env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((reader.returncode, reader.stderr), (0, ""))
+        self.assertEqual([int(line.split()[1]) for line in reader.stdout.splitlines()], list(range(COUNT)))
+        self.assertGreater(len(list(directory.glob("log.json.*.gz"))), 5)
+
+    def test_refused(self):
+        done = self.scow("create", "--log-opt", "compress=true", "base", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("a log of one file is not compressed", done.stderr)
+
+
+class Trace(cli.Cli):
+    def test_spans(self):
+        path = pathlib.Path(self.WORK, "trace")
+        for _ in range(2):
+            done = self.scow("--trace", str(path), "run", "--rm", "base", "true")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in path.read_text().splitlines()]
+        self.assertEqual(len({span["traceId"] for span in spans}), 2)
+        starts = [span for span in spans if span["name"] == "start"]
+        self.assertEqual(len(starts), 2)
+        for start in starts:
+            parts = [span for span in spans if span["traceId"] == start["traceId"] and span.get("parentSpanId") == start["spanId"]]
+            length = lambda span: int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])  # noqa: E731
+            self.assertEqual(sum(map(length, parts)), length(start))
+            self.assertIn("launch", [span["name"] for span in parts])
+        done = self.scow("--trace", f"{self.WORK}/none/trace", "ps")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
