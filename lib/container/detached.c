@@ -83,7 +83,7 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 			    (int64_t) SCOW_CONTAINER_EXITED, (int64_t) SCOW_CONTAINER_CREATED, id);
 	} else {
 		/* Stopped while it waited for its restart: that end is noted. */
-		r = db_int(s, 0) != row->finished ? container_event_die(&work, id, exit, error) : 0;
+		r = db_int(s, 0) != row->finished ? container_event_die_at(&work, id, exit, row->finished, error) : 0;
 		if (r == 0)
 			r = db_exec(
 				&work, error,
@@ -125,14 +125,20 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 	} else {
 		row.finished = now_ns();
 		snprintf(row.error, sizeof(row.error), "%s", known ? "its supervisor was killed" : "");
+		/* What is frozen does not die of a signal alone (v1). */
+		if (row.state == SCOW_CONTAINER_PAUSED || row.freezing)
+			container_clear_cgroup(engine, id, row.cgroup);
 		container_kill_left(engine, &row);
 	}
 	/* So quick that who started it has not come to that; or he is dead. */
 	if (known && !noted) {
-		r = container_record_start(engine, id, owner, state.supervisor_pid, error);
+		r = container_record_start(engine, id, owner, state.supervisor_pid, state.first_started, error);
 		if (r < 0)
 			return r;
 	}
+	r = known ? detached_note_run(engine, id, owner, &state, error) : 0;
+	if (r < 0)
+		return r;
 	FAULT_POINT("sweep.noted");
 	/* A finished supervisor has removed it, but for what others made inside. */
 	container_clear_cgroup(engine, id, row.cgroup);
@@ -239,9 +245,41 @@ static int add_backlog(scow_container *container, struct attach *attach, const s
 	return 0;
 }
 
+/* Somebody who has attached. */
+struct guest {
+	scow_container *container;
+	bool ended; /* the container has: nobody left it */
+};
+
+static void guest_saw_end(void *data, const struct process_exit *exit)
+{
+	struct guest *guest = data;
+
+	(void) exit;
+	guest->ended = true;
+}
+
+static void guest_resized(void *data, unsigned int rows, unsigned int columns)
+{
+	struct guest *guest = data;
+
+	container_announce_resize(guest->container, rows, columns);
+}
+
+static void guest_left(void *data)
+{
+	struct guest *guest = data;
+
+	if (!guest->ended)
+		container_announce(guest->container->engine, guest->container->id, "detach", NULL);
+	scow_container_unref(guest->container);
+	free(guest);
+}
+
 static int make_process(scow_container *container, struct attach *attach, const struct container_row *row, struct io_setup *io,
 			scow_process **out, scow_error **error)
 {
+	struct guest *guest = calloc(1, sizeof(*guest));
 	struct process_params params = {
 		.pid = row->pid,
 		.pidfd = container_pidfd(container->engine, row),
@@ -253,10 +291,26 @@ static int make_process(scow_container *container, struct attach *attach, const 
 		.output_data = io->output_data,
 		.capture_limit = io->capture_limit,
 		.attach = attach,
+		.on_exit = guest_saw_end,
+		.on_free = guest_left,
+		.on_resize = guest_resized,
+		.data = guest,
 	};
+	int r;
 
 	attach_set_sinks(attach, take_fd(&io->our_stdout), take_fd(&io->our_stderr));
-	return process_new(container->engine, &params, out, error);
+	if (!guest) {
+		cleanup_fd(&params.pidfd);
+		attach_free(attach);
+		return error_oom(error);
+	}
+	guest->container = scow_container_ref(container);
+	r = process_new(container->engine, &params, out, error);
+	if (r < 0) {
+		scow_container_unref(container);
+		free(guest);
+	}
+	return r;
 }
 
 static int attach(scow_container *container, const struct container_row *row, struct io_setup *io, unsigned int flags, scow_process **out,

@@ -37,8 +37,8 @@ static char *attributes(const char *labels, const char *image, const char *name,
 	return ok ? json_print(object) : NULL;
 }
 
-/* Without a row there is no event. */
-static int add(struct db_work *work, const char *id, const char *action, const char *const *extra, scow_error **error)
+/* Without a row there is no event. @time: when, ns; 0: now. */
+static int add_at(struct db_work *work, int64_t time, const char *id, const char *action, const char *const *extra, scow_error **error)
 {
 	_cleanup_free_ char *text = NULL;
 	sqlite3_stmt *row;
@@ -49,7 +49,17 @@ static int add(struct db_work *work, const char *id, const char *action, const c
 	text = attributes(db_text(row, 0), db_text(row, 1), db_text(row, 2), extra);
 	if (!text)
 		return error_oom(error);
-	return journal_add(work, "container", action, id, text, error);
+	return journal_add_at(work, time ? time : now_ns(), "container", action, id, text, error);
+}
+
+static int add(struct db_work *work, const char *id, const char *action, const char *const *extra, scow_error **error)
+{
+	return add_at(work, 0, id, action, extra, error);
+}
+
+int container_event_start_at(struct db_work *work, const char *id, int64_t time, scow_error **error)
+{
+	return add_at(work, time, id, "start", NULL, error);
 }
 
 int container_event(struct db_work *work, const char *id, const char *action, const char *const *extra, scow_error **error)
@@ -58,6 +68,11 @@ int container_event(struct db_work *work, const char *id, const char *action, co
 }
 
 int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, scow_error **error)
+{
+	return container_event_die_at(work, id, exit, 0, error);
+}
+
+int container_event_die_at(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
 {
 	char code[16], duration[24];
 	const char *const extra[] = { "exitCode", code, "execDuration", duration, NULL };
@@ -69,9 +84,9 @@ int container_event_die(struct db_work *work, const char *id, const struct proce
 		return r < 0 ? r : 0;
 	started = db_int(row, 0);
 	snprintf(code, sizeof(code), "%d", exit->code);
-	snprintf(duration, sizeof(duration), "%lld", started ? (long long) ((now_ns() - started) / 1000000000) : 0LL);
-	r = exit->usage.oom_kills > 0 ? add(work, id, "oom", NULL, error) : 0;
-	return r < 0 ? r : add(work, id, "die", extra, error);
+	snprintf(duration, sizeof(duration), "%lld", started ? (long long) (((time ? time : now_ns()) - started) / 1000000000) : 0LL);
+	r = exit->usage.oom_kills > 0 ? add_at(work, time, id, "oom", NULL, error) : 0;
+	return r < 0 ? r : add_at(work, time, id, "die", extra, error);
 }
 
 static void not_noted(scow_engine *engine, const char *id, const char *action, scow_error **failure)
@@ -121,6 +136,16 @@ void container_announce(scow_engine *engine, const char *id, const char *action,
 	const char *const actions[] = { action, NULL };
 
 	announce(engine, id, actions, extra);
+}
+
+void container_announce_resize(scow_container *container, unsigned int rows, unsigned int columns)
+{
+	char height[16], width[16];
+	const char *const extra[] = { "height", height, "width", width, NULL };
+
+	snprintf(height, sizeof(height), "%u", rows);
+	snprintf(width, sizeof(width), "%u", columns);
+	container_announce(container->engine, container->id, "resize", extra);
 }
 
 void container_announce_exec(scow_engine *engine, const char *id, const char *exec_id, char *const *args)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "container/container.h"
 #include "container/detached.h"
@@ -141,7 +142,7 @@ static int row_select(struct db_work *work, const char *id, struct container_row
 	sqlite3_stmt *s;
 	int r = db_query(work, &s, error,
 			 "SELECT state, ephemeral, owner, boot_id, cgroup, error, pid, pid_start, exit_code, exit_signal, oom_killed, "
-			 "created, started, finished FROM containers WHERE id = ?",
+			 "created, started, finished, freezing FROM containers WHERE id = ?",
 			 "t", id);
 
 	if (r < 0)
@@ -159,6 +160,7 @@ static int row_select(struct db_work *work, const char *id, struct container_row
 		.created = db_int(s, 11),
 		.started = db_int(s, 12),
 		.finished = db_int(s, 13),
+		.freezing = db_int(s, 14) != 0,
 	};
 	copy_text(row->owner, sizeof(row->owner), db_text(s, 2));
 	copy_text(row->boot_id, sizeof(row->boot_id), db_text(s, 3));
@@ -191,6 +193,8 @@ int container_row_read(scow_engine *engine, const char *id, struct container_row
 		r = container_sweep_one(engine, id, row->owner, error);
 	else if (abandoned(engine, row))
 		r = container_sweep(engine, error);
+	else if (row->freezing)
+		container_mend_pause(engine, id);
 	else
 		return 0;
 	return r < 0 ? r : container_row_once(engine, id, row, error);
@@ -237,13 +241,14 @@ int container_claim(scow_engine *engine, const char *id, const char *owner, stru
 		r = container_row_check(&work, id, ACTION_START, previous, error);
 	if (r == 0)
 		r = db_exec(&work, error,
-			    "UPDATE containers SET state = ?, owner = ?, boot_id = ?, pid = 0, error = '', cgroup = ? WHERE id = ?",
+			    "UPDATE containers SET state = ?, owner = ?, boot_id = ?, pid = 0, error = '', freezing = 0, health = 0, cgroup = ? "
+			    "WHERE id = ?",
 			    "itttt", (int64_t) container_next_state(ACTION_START), owner ? owner : engine->owner_id, engine->facts.boot_id,
 			    location, id);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
-int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, scow_error **error)
+int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, int64_t started, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	int64_t start = 0;
@@ -256,10 +261,10 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 		r = db_exec(&work, error,
 			    "UPDATE containers SET pid = ?, pid_start = ?, boot_id = ?, started = ?, finished = 0, exit_code = 0, "
 			    "exit_signal = 0, oom_killed = 0 WHERE id = ? AND owner = ? AND pid = 0",
-			    "iititt", (int64_t) pid, start, engine->facts.boot_id, now_ns(), id, owner ? owner : engine->owner_id);
+			    "iititt", (int64_t) pid, start, engine->facts.boot_id, started ? started : now_ns(), id, owner ? owner : engine->owner_id);
 	/* Else somebody has seen it start and end already. */
 	if (r > 0)
-		r = container_event(&work, id, "start", NULL, error);
+		r = container_event_start_at(&work, id, started, error);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
@@ -346,6 +351,7 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 	int r;
 
 	r = container_remove_dir(engine, id, error);
+	FAULT_POINT("erase.emptied");
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
 	if (r == 0 && exit)

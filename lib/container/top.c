@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "container/event.h"
 #include "container/live.h"
 
 #define CMD_LIMIT 65536
@@ -198,5 +199,7 @@ int scow_container_top_json(scow_container *container, char **out, scow_error **
 	r = add_processes(container, &row, list, error);
 	if (r == 0 && !(*out = json_print(root)))
 		r = error_oom(error);
+	if (r == 0)
+		container_announce(container->engine, container->id, "top", NULL);
 	return r;
 }

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/cancel.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "base/str.h"
@@ -89,6 +90,12 @@ static int watch_deadline(scow_process *process, scow_error **error)
 	return watch(process, process->deadline_fd, SLOT_DEADLINE, error);
 }
 
+/* What tells its end, and its status. */
+static int end_fd(const struct process_params *params)
+{
+	return params->keeper_fd > 0 ? params->keeper_fd : params->pidfd;
+}
+
 static int watch_all(scow_process *process, scow_error **error)
 {
 	const struct process_params *params = &process->params;
@@ -99,7 +106,7 @@ static int watch_all(scow_process *process, scow_error **error)
 		return error_errno(error, errno, "epoll_create1", "watch the process");
 	if (params->attach)
 		return watch(process, attach_fd(params->attach), SLOT_STDOUT, error);
-	r = watch(process, params->pidfd, SLOT_PIDFD, error);
+	r = watch(process, end_fd(params), SLOT_PIDFD, error);
 	if (r == 0 && params->deadline_ms)
 		r = watch_deadline(process, error);
 	if (r == 0 && params->terminal_fd >= 0) {
@@ -130,6 +137,8 @@ static void process_free(scow_process *process)
 	cleanup_fd(&params->terminal_fd);
 	cleanup_fd(&params->stdin_fd);
 	cleanup_fd(&params->pidfd);
+	if (params->keeper_fd > 0)
+		cleanup_fd(&params->keeper_fd);
 	if (params->cgroup)
 		cgroup_free(params->cgroup);
 	pthread_cond_destroy(&process->reaped);
@@ -153,7 +162,7 @@ static int refuse(scow_engine *engine, struct process_params *params, scow_proce
 	syscall(SYS_pidfd_send_signal, params->pidfd, SIGKILL, NULL, 0);
 	if (params->cgroup && (params->kill_cgroup || params->joined))
 		cgroup_kill(params->cgroup, NULL);
-	spawn_wait(params->pidfd, NULL, NULL);
+	spawn_wait(end_fd(params), NULL, NULL);
 	if (params->cgroup)
 		cgroup_remove(params->cgroup, NULL);
 	if (params->guard_key)
@@ -163,6 +172,8 @@ static int refuse(scow_engine *engine, struct process_params *params, scow_proce
 		return r;
 	}
 	cleanup_fd(&params->pidfd);
+	if (params->keeper_fd > 0)
+		cleanup_fd(&params->keeper_fd);
 	cleanup_fd(&params->terminal_fd);
 	cleanup_fd(&params->stdin_fd);
 	cleanup_fd(&params->stdout_fd);
@@ -261,7 +272,7 @@ static void read_status(int status, struct process_exit *exit)
 
 bool process_has_ended(const scow_process *process)
 {
-	struct pollfd fds = { .fd = process->params.pidfd, .events = POLLIN };
+	struct pollfd fds = { .fd = end_fd(&process->params), .events = POLLIN };
 
 	return poll(&fds, 1, 0) > 0;
 }
@@ -271,7 +282,7 @@ void process_watch_joined(scow_process *process, const scow_process *joined)
 	/* Once: its descriptor stays readable for as long as somebody has its handle. */
 	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u32 = SLOT_JOINED };
 
-	(void) epoll_ctl(process->epoll_fd, EPOLL_CTL_ADD, joined->params.pidfd, &event);
+	(void) epoll_ctl(process->epoll_fd, EPOLL_CTL_ADD, end_fd(&joined->params), &event);
 }
 
 /* Until it is dead: the programs that joined its pid namespace have to be reaped first, perhaps by this very thread. */
@@ -296,9 +307,13 @@ static int clear_remains(scow_process *process, scow_error **error)
 		return 0;
 	}
 	await_joined(params);
-	r = spawn_wait(params->pidfd, &status, error);
+	r = spawn_wait(end_fd(params), &status, error);
 	if (r < 0)
 		return r;
+	/* Somebody has killed its keeper. */
+	if (params->keeper_fd > 0)
+		syscall(SYS_pidfd_send_signal, params->pidfd, SIGKILL, NULL, 0);
+	FAULT_POINT("reap.waited");
 	read_status(status, &process->exit);
 	process->receipt.wall_us = clock_us() - params->started_us;
 	process->receipt.start_us = params->ready_us - params->started_us;
@@ -332,9 +347,11 @@ int process_reap(scow_process *process, scow_error **error)
 	pthread_mutex_unlock(&process->lock);
 
 	r = clear_remains(process, error);
+	FAULT_POINT("reap.cleared");
 	if (r == 0 && process->params.on_exit)
 		process->params.on_exit(process->params.data, &process->exit);
 
+	FAULT_POINT("reap.recorded");
 	pthread_mutex_lock(&process->lock);
 	process->stage = r < 0 ? STAGE_RUNNING : STAGE_REAPED;
 	pthread_cond_broadcast(&process->reaped);
@@ -648,6 +665,8 @@ int scow_process_resize(scow_process *process, unsigned int rows, unsigned int c
 	    : ioctl(process->params.terminal_fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
 	if (r < 0)
 		return error_errno(error, -r, "ioctl", "resize the terminal of process %d", process->params.pid);
+	if (process->params.on_resize)
+		process->params.on_resize(process->params.data, rows, columns);
 	return 0;
 }
 

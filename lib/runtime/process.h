@@ -30,6 +30,7 @@ struct attach;
 struct process_params {
 	pid_t pid;
 	int pidfd;                 /* taken */
+	int keeper_fd;             /* taken: its parent, a child of ours that ends as it does (lib/init/keep.c); 0 or less: it is our own child */
 	int terminal_fd;           /* taken; -1 without */
 	int stdin_fd;              /* our end, taken; -1 */
 	int stdout_fd, stderr_fd;  /* our ends, taken; -1 */
@@ -52,6 +53,8 @@ struct process_params {
 	/* Called once, without a lock, on the thread that first sees the exit: in dispatch, wait, process_reap or the last unref. */
 	void (*on_exit)(void *data, const struct process_exit *exit);
 	void (*on_free)(void *data);
+	/* Its terminal has another size; on the caller's thread, without a lock. NULL: nobody is told. */
+	void (*on_resize)(void *data, unsigned int rows, unsigned int columns);
 	void *data;
 };
 

@@ -144,7 +144,7 @@ CREATE TABLE reserved (
 -- A container on a network. Its addresses are leases: only one that runs has them, and no two have the same.
 CREATE TABLE endpoints (
 	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
-	network   TEXT NOT NULL REFERENCES networks(id),
+	network   TEXT NOT NULL,            -- may have been removed while the container does not run
 	position  INTEGER NOT NULL,         -- the order in which they were added
 	priority  INTEGER NOT NULL DEFAULT 0,
 	wanted4   TEXT,                     -- asked for; nobody else gets them without asking

@@ -205,6 +205,51 @@ static void test_exec(void **state)
 	forget(&heard);
 }
 
+/* What is done to one that runs detached, and what its health check finds. */
+static void test_attached_and_checked(void **state)
+{
+	static const char *const seen[] = {
+		"health_status: healthy", "attach", "resize", "top", "detach", "health_status: unhealthy", NULL
+	};
+	static const char *const test[] = { "CMD-SHELL", "[ ! -e /tmp/bad ]", NULL };
+	static const char *const spoil[] = { "touch", "/tmp/bad", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
+	SCOW_AUTO(scow_process_config) *program = scow_process_config_new(spoil);
+	SCOW_AUTO(scow_container) *container = NULL;
+	SCOW_AUTO(scow_process) *executed = NULL;
+	SCOW_AUTO(scow_events) *events = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	scow_process *guest = NULL;
+	scow_error *error = NULL;
+	static struct heard heard;
+	char *top = NULL;
+	int code;
+
+	(void) state;
+	scow_container_config_set_tty(config, 1);
+	scow_container_config_set_health(config, test, 50, 0, 0, 0, 1);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
+	events =
+		open_stream(fixture.engine, UINT64_MAX, "{\"event\":[\"attach\",\"detach\",\"resize\",\"top\",\"health_status\"]}", &heard);
+	expect_ok(scow_container_start_detached(container, &error), &error);
+	await(events, &heard, 1);
+	expect_ok(scow_container_attach(container, io, 0, &guest, &error), &error);
+	expect_ok(scow_process_resize(guest, 33, 99, &error), &error);
+	expect_ok(scow_container_top_json(container, &top, &error), &error);
+	scow_free(top);
+	scow_process_unref(guest);
+	await(events, &heard, 5);
+	assert_true(has(&heard, 2, "\"height\":\"33\"") && has(&heard, 2, "\"width\":\"99\""));
+	expect_ok(scow_container_exec(container, program, NULL, &executed, &error), &error);
+	expect_ok(scow_process_wait(executed, LONG_MS, &code, &error), &error);
+	await(events, &heard, 6);
+	/* Not one after the other: the exec's are left out. */
+	for (size_t i = 0; seen[i]; i++)
+		assert_true(has(&heard, i, seen[i]));
+	expect_ok(scow_container_remove(container, SCOW_REMOVE_FORCE, &error), &error);
+	forget(&heard);
+}
+
 static void test_images(void **state)
 {
 	static const char *const actions[] = { "tag", "untag", NULL };
@@ -404,6 +449,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_life_of_a_container, fixture_clear),
 		cmocka_unit_test_teardown(test_killed_and_removed, fixture_clear),
 		cmocka_unit_test_teardown(test_exec, fixture_clear),
+		cmocka_unit_test_teardown(test_attached_and_checked, fixture_clear),
 		cmocka_unit_test_teardown(test_images, fixture_clear),
 		cmocka_unit_test_teardown(test_filters, fixture_clear),
 		cmocka_unit_test_teardown(test_callback_stops, fixture_clear),
