@@ -64,6 +64,8 @@ static void add_veth(const struct endpoint *endpoint, struct batch *host)
 	batch_patch_here(host, WIRE_PATCH_RUN, NULL, RUN_DIGITS + 1);
 	if (network->mtu)
 		batch_u32(host, IFLA_MTU, network->mtu);
+	if (endpoint->group)
+		batch_u32(host, IFLA_GROUP, endpoint->group);
 	batch_u32(host, IFLA_MASTER, 0);
 	batch_patch_here(host, WIRE_PATCH_INDEX, network->link, sizeof(uint32_t));
 	info = batch_nest(host, IFLA_LINKINFO);

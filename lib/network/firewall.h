@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the host lets through to and from containers: the nftables table "scow", of inet and of bridge (firewall-rules.c has the rules).
+ *
+ * The rules are the same on every host: networks, containers and published ports are elements of their sets, so that a start costs one
+ * small transaction and no rule. The tables come with the first network and go with the last; those of others are never touched.
+ */
+#pragma once
+
+#include "network/network.h"
+#include "network/nft.h"
+#include "network/port-spec.h"
+
+/* The rules are there, and know @network. By one question where that is so already. */
+int firewall_prepare(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/* They do not know it any more; the tables go where they know no other that has a link. Missing is success. */
+int firewall_remove(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/* As firewall_prepare(), with all rules written again: somebody may have changed them. */
+int firewall_repair(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+
+/* A port of a container that has its place on the host. */
+struct port_binding {
+	int protocol;          /* IPPROTO_* */
+	uint16_t port;         /* the container's */
+	uint16_t host_port;    /* 0: by the container's own address only (routed networks) */
+	struct address host;   /* 0.0.0.0 or :: for any of that family */
+	struct address target; /* the container's, of that family */
+};
+
+/*
+ * Gives each port of a bridge its group (IFLA_GROUP): frames from ports of such groups have the addresses of that endpoint, or are
+ * dropped. Not for a container that may configure its interfaces (CAP_NET_ADMIN): there it is not called, and groups stay 0.
+ */
+void firewall_guard(struct attachment *attachment);
+
+/*
+ * What the sets have about a container while it runs. @begin and @end, of which either may be NULL, get any number of batches, each
+ * behind its size (uint32_t); @end may also be kept for who cannot ask the library (init/wire.h). Want of memory is sticky in them.
+ */
+void firewall_elements(struct netns *ns, const struct attachment *attachment, const struct port_binding *ports, size_t n_ports,
+		       struct str *begin, struct str *end);
+/* The same of one endpoint alone, without ports. */
+void firewall_endpoint_elements(struct netns *ns, const struct endpoint *endpoint, struct str *begin, struct str *end);
+/* Sends them. Elements of the same keys, left by somebody's crash, are replaced. After a failure nothing stays. */
+int firewall_begin(struct netns *ns, const struct str *begin, const struct str *end, scow_error **error) _must_check_;
+/* What is not there is no failure. */
+int firewall_end(struct netns *ns, const struct str *end, scow_error **error);
