@@ -169,8 +169,10 @@ static void test_namespaces(void **state)
 		{ SCOW_NAMESPACE_NETWORK, "backend", SCOW_E_UNSUPPORTED, 0, NULL },
 		{ SCOW_NAMESPACE_IPC, "none", 0, NAMESPACE_IPC_NONE, NULL },
 		{ SCOW_NAMESPACE_IPC, "shareable", 0, NAMESPACE_PRIVATE, NULL },
-		{ SCOW_NAMESPACE_USER, "keep-id", SCOW_E_INVALID, 0, NULL },
-		{ SCOW_NAMESPACE_TIME, "container:web", SCOW_E_UNSUPPORTED, 0, NULL },
+		{ SCOW_NAMESPACE_USER, "keep-id", 0, NAMESPACE_KEEP_ID, NULL },
+		{ SCOW_NAMESPACE_USER, "keep", SCOW_E_INVALID, 0, NULL },
+		{ SCOW_NAMESPACE_USER, "container:web", 0, NAMESPACE_CONTAINER, "web" },
+		{ SCOW_NAMESPACE_TIME, "container:web", 0, NAMESPACE_CONTAINER, "web" },
 	};
 
 	(void) state;

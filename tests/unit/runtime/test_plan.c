@@ -162,6 +162,59 @@ static void test_user_namespace(void **state)
 	done(&c);
 }
 
+/* Root's container in a user namespace: the host's rights first, nothing attached before the namespaces are the container's. */
+static void test_mapped(void **state)
+{
+	static const enum wire_kind order[] = { WIRE_OOM_SCORE, WIRE_RLIMIT, WIRE_USERNS,     WIRE_UNSHARE,  WIRE_TREE, WIRE_ROOT_BIND,
+						WIRE_JOIN,      WIRE_ENTER,  WIRE_ROOT_ATTACH, WIRE_BIND,     WIRE_PIVOT };
+	struct id_range ids = { 0, 100000, 1000 }, own[] = { { 0, 100005, 1 }, { 5, 100000, 1 } };
+	struct spec_mount mounts[] = {
+		{ .kind = SPEC_MOUNT_BIND, .source = "/a", .target = "/a", .flags = MS_REC | MS_RDONLY },
+		{ .kind = SPEC_MOUNT_BIND, .source = "/b", .target = "/b", .flags = MS_REC, .idmapped = true },
+		{ .kind = SPEC_MOUNT_BIND, .source = "/c", .target = "/c", .uid_map = own, .gid_map = own, .n_uid_map = 2, .n_gid_map = 2 },
+	};
+	struct spec_rlimit limit = { .resource = 7, .soft = 1, .hard = 2 };
+	struct compiled c;
+
+	(void) state;
+	fill(&c.spec);
+	c.spec.namespaces[SPEC_NS_USER].mode = SPEC_NS_NEW;
+	c.spec.uid_map = c.spec.gid_map = &ids;
+	c.spec.n_uid_map = c.spec.n_gid_map = 1;
+	c.spec.mounts = mounts;
+	c.spec.n_mounts = ARRAY_SIZE(mounts);
+	c.spec.has_oom_score_adj = true;
+	c.spec.rlimits = &limit;
+	c.spec.n_rlimits = 1;
+	compile(&c, &as_root);
+	assert_true(c.namespaces.enters);
+	assert_false(c.namespaces.clone_flags & CLONE_NEWUSER);
+	for (size_t i = 1; i < ARRAY_SIZE(order); i++)
+		assert_true(find(&c, order[i - 1], 0) >= 0 && find(&c, order[i - 1], 0) < find(&c, order[i], 0));
+	assert_string_equal(plan_text(&c.plan, step(&c, WIRE_USERNS), 0), "0 100000 1000\n");
+	assert_string_equal(plan_text(&c.plan, &c.plan.steps[find(&c, WIRE_USERNS, 1)], 1), "0 100005 1\n5 100000 1\n");
+	assert_true(step(&c, WIRE_JOIN)->flags & WIRE_SLOT);
+	assert_true(step(&c, WIRE_ENTER)->number[0] & CLONE_NEWPID);
+	assert_true(step(&c, WIRE_ROOT_BIND)->flags & WIRE_KEPT);
+	assert_false(step(&c, WIRE_TREE)->flags & WIRE_IDMAPPED);
+	for (int i = 1; i < 3; i++) {
+		assert_true(c.plan.steps[find(&c, WIRE_TREE, i)].flags & WIRE_IDMAPPED);
+		assert_int_equal(c.plan.steps[find(&c, WIRE_TREE, i)].number[3], i - 1);
+		assert_int_equal(c.plan.steps[find(&c, WIRE_BIND, i)].number[2], i);
+	}
+	done(&c);
+
+	/* A plain user's, with maps: inside the user namespace that he is root of. */
+	fill(&c.spec);
+	c.spec.namespaces[SPEC_NS_USER].mode = SPEC_NS_NEW;
+	c.spec.uid_map = c.spec.gid_map = &ids;
+	c.spec.n_uid_map = c.spec.n_gid_map = 1;
+	compile(&c, &as_user);
+	assert_true(c.namespaces.enters && (c.namespaces.clone_flags & CLONE_NEWUSER));
+	assert_true(find(&c, WIRE_USERNS, 0) >= 0 && find(&c, WIRE_USERNS, 0) < find(&c, WIRE_ENTER, 0));
+	done(&c);
+}
+
 static void test_joins(void **state)
 {
 	struct compiled c;
@@ -298,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_order),       cmocka_unit_test(test_user_namespace),
 		cmocka_unit_test(test_joins),      cmocka_unit_test(test_propagation), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_damage),     cmocka_unit_test(test_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
