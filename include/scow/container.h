@@ -290,7 +290,7 @@ SCOW_API void scow_container_config_add_device(scow_container_config *config, co
  *
  * Looked up at each start: nodes, mounts, variables and groups that the document lists are the container's. The start
  * returns SCOW_E_NOT_FOUND where no document has it, SCOW_E_INVALID where one cannot be read, and SCOW_E_UNSUPPORTED where
- * it asks for what this version does not do (hooks, network devices, resource control).
+ * it asks for what this version does not do (network devices, resource control, hooks after the end).
  * Since: 0.1.  See: the CDI specification; scow_engine_options_set_cdi_dirs().
  */
 SCOW_API void scow_container_config_add_cdi_device(scow_container_config *config, const char *name);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <scow/hook.h>
+
 #include "base/path.h"
 #include "base/str.h"
 #include "container/build.h"
@@ -159,9 +161,31 @@ static int put_mount(struct build *b, const struct cdi_spec *cdi, const struct c
 
 static int put_hook(struct build *b, const struct cdi_spec *cdi, const struct cdi_hook *hook, scow_error **error)
 {
-	(void) b;
-	return error_set(error, SCOW_E_UNSUPPORTED, "CDI document '%s': hook '%s' (%s): hooks of devices are not run", cdi->file,
-			 hook->path, hook->name);
+	struct arena *arena = &b->spec->arena;
+	struct spec_hook *slot;
+	unsigned int stage = 0;
+
+	while (hook_stage_name(stage) && !str_eq(hook_stage_name(stage), hook->name))
+		stage++;
+	if (!hook_stage_name(stage))
+		return error_set(error, SCOW_E_INVALID, "CDI document '%s': hook '%s': '%s' is no stage", cdi->file, hook->path,
+				 hook->name);
+	/* The document may be another by then, or gone. */
+	if (stage == SCOW_HOOK_POSTSTOP)
+		return error_set(error, SCOW_E_UNSUPPORTED, "CDI document '%s': hook '%s': a device's hooks of the stage %s are not run",
+				 cdi->file, hook->path, hook->name);
+	slot = arena_append(arena, &b->spec->device_hooks, &b->spec->n_device_hooks, sizeof(*slot));
+	if (!slot)
+		return error_oom(error);
+	*slot = (struct spec_hook){ .stage = stage,
+				    .path = hook->path,
+				    .args = hook->args.n ? arena_strv(arena, hook->args.items, hook->args.n) : NULL,
+				    .n_args = hook->args.n,
+				    .env = hook->env.n ? arena_strv(arena, hook->env.items, hook->env.n) : NULL,
+				    .n_env = hook->env.n,
+				    .timeout_ms =
+					    hook->timeout_s > 0 && hook->timeout_s < 4000000 ? (unsigned int) hook->timeout_s * 1000 : 0 };
+	return 0;
 }
 
 static int apply(void *data, const struct cdi_spec *cdi, const struct cdi_edits *edits, scow_error **error)

@@ -45,10 +45,28 @@ static int build(const scow_container *container, const scow_container_config *c
 	return out->state ? 0 : error_oom(error);
 }
 
+/* Those of devices come after the config's own. */
+static bool add_device_hooks(struct spec *spec)
+{
+	size_t n = spec->hooks.n + spec->n_device_hooks;
+	struct spec_hook *all = arena_alloc(&spec->arena, n * sizeof(*all));
+
+	if (!all)
+		return false;
+	if (spec->hooks.n)
+		memcpy(all, spec->hooks.items, spec->hooks.n * sizeof(*all));
+	memcpy(all + spec->hooks.n, spec->device_hooks, spec->n_device_hooks * sizeof(*all));
+	spec->hooks.items = all;
+	spec->hooks.n = n;
+	return true;
+}
+
 int hooks_prepare(scow_container *container, const scow_container_config *config, struct spec *spec, scow_error **error)
 {
-	int r = config->n_hooks ? build(container, config, &spec->arena, &spec->hooks, error) : 0;
+	int r = config->n_hooks || spec->n_device_hooks ? build(container, config, &spec->arena, &spec->hooks, error) : 0;
 
+	if (r == 0 && spec->n_device_hooks && !add_device_hooks(spec))
+		r = error_oom(error);
 	spec->waits_ready =
 		container->hook || hooks_have(&spec->hooks, WIRE_STAGE_PRESTART) || hooks_have(&spec->hooks, WIRE_STAGE_CREATE_RUNTIME);
 	return r;

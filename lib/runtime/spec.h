@@ -222,6 +222,7 @@ struct spec {
 	unsigned int seccomp_flags;
 
 	struct spec_hooks hooks;
+	struct spec_hook *device_hooks; size_t n_device_hooks; /* what devices add to them, container/hooks.h */
 	bool waits_ready;                  /* before it leaves the host's file systems it says so (WIRE_READY), and waits */
 	const struct spec_fd *fds; size_t n_fds;
 	bool listens;                      /* LISTEN_PID, which is in the environment, is to be the program's own */

@@ -105,7 +105,7 @@ static int scheduling(void)
 	syscall(SYS_sched_getaffinity, 0, sizeof(cpus), cpus);
 	printf("%u %d %u %llu | %ld %ld | %d %lx | %lx\n", attr.policy, attr.nice, attr.priority, attr.flags, io >> 13, io & 7, mode,
 	       nodes[0], cpus[0]);
-	if (attr.runtime)
+	if (attr.policy == 6) /* the fair ones have their slice there */
 		printf("%llu %llu %llu\n", attr.runtime, attr.deadline, attr.period);
 	return 0;
 }
