@@ -125,7 +125,7 @@ bool pass_descriptors(scow_io *io, const struct passing *passing);
 
 /* ---- run_options.c ---- */
 struct run_options {
-	struct list hooks, annotations;
+	struct list hooks, hooks_dirs, annotations;
 	struct passing passing;
 	struct list uid_maps, gid_maps;
 	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
@@ -175,6 +175,8 @@ bool parse_restart(const char *text, scow_restart *policy, unsigned int *max_ret
 /* ---- hooks.c: false after printing what is wrong ---- */
 bool hooks_configure(scow_container_config *config, const struct run_options *options);
 bool hook_stage_parse(const char *name, scow_hook_stage *stage);
+/* ---- hooks_dir.c: @command: after the image, as run_config() has it ---- */
+bool hooks_dir_configure(scow_container_config *config, scow_image *image, const struct run_options *options, char **command);
 
 /* ---- names.c: --dns and its like, --add-host; false after printing what is wrong ---- */
 bool names_configure(scow_container_config *config, const struct run_options *options);

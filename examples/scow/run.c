@@ -66,7 +66,7 @@ static int create(struct cli *cli, const struct run_options *options, char **arg
 	if (!config || !cli_engine(cli))
 		return EXIT_ENGINE;
 	image = obtain_image(cli, argv[0], options);
-	if (!image)
+	if (!image || !hooks_dir_configure(config, image, options, argv + 1))
 		return EXIT_ENGINE;
 	if (scow_container_create(cli->engine, image, config, out, &error) < 0) {
 		complain_error(&error);

@@ -61,6 +61,7 @@ const struct option run_option_table[] = {
 	{ "health-start-period", 0, OPTION_TEXT, "duration", "Time to start, in which failures do not count", AT(health_start_period) },
 	{ "health-timeout", 0, OPTION_TEXT, "duration", "Time that one check may take", AT(health_timeout) },
 	{ "hook", 0, OPTION_LIST, "hook", "Run a program at a stage of its life (STAGE=PATH[,ARG...])", AT(hooks) },
+	{ "hooks-dir", 0, OPTION_LIST, "directory", "Run the hooks that files there describe, as oci-hooks(5) has it", AT(hooks_dirs) },
 	{ "gidmap", 0, OPTION_LIST, "list", "Map groups of its user namespace (INSIDE:OUTSIDE[:COUNT])", AT(gid_maps) },
 	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
 	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
@@ -487,6 +488,7 @@ static void configure_switches(scow_container_config *config, const struct run_o
 	scow_container_config_set_ephemeral(config, options->rm);
 	scow_container_config_set_tty(config, options->tty);
 	scow_container_config_set_open_stdin(config, options->interactive);
+	scow_container_config_set_stdin_once(config, options->interactive && !options->detach);
 	scow_container_config_set_init(config, options->init);
 	scow_container_config_set_read_only(config, options->read_only);
 	scow_container_config_set_privileged(config, options->privileged);

