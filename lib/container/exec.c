@@ -158,6 +158,7 @@ static int make_process(struct exec *exec, scow_process **out, scow_error **erro
 	struct process_params params = {
 		.pid = exec->launch.pid,
 		.pidfd = exec->launch.pidfd,
+		.keeper_fd = exec->launch.keeper_fd,
 		.terminal_fd = exec->launch.terminal_fd,
 		.stdin_fd = take_fd(&exec->io.our_stdin),
 		.stdout_fd = take_fd(&exec->io.our_stdout),

@@ -248,9 +248,14 @@ static pid_t pid_of(int pidfd)
 /* The first process has done its part; from now on its child is the one. */
 static int adopt(struct job_process *process, int child_fd, scow_error **error)
 {
-	int r = spawn_wait(process->pidfd, NULL, error);
+	int r = 0;
 
-	close(process->pidfd);
+	if (process->keep == JOB_KEPT) {
+		process->keeper_fd = process->pidfd;
+	} else {
+		r = spawn_wait(process->pidfd, NULL, error);
+		close(process->pidfd);
+	}
 	process->pidfd = child_fd;
 	process->pid = pid_of(child_fd);
 	if (r == 0 && process->pid <= 0)
@@ -368,8 +373,9 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 static int give_birth(scow_engine *engine, struct job_process *process, int socket, scow_error **error)
 {
 	bool waits = process->clone_flags & CLONE_NEWUSER;
-	char name[] = "scow-init", run[] = WIRE_MODE_RUN, wait[] = WIRE_MODE_WAIT;
-	char *argv[] = { name, waits ? wait : run, NULL };
+	char name[] = "scow-init", run[] = WIRE_MODE_RUN, wait[] = WIRE_MODE_WAIT, keep[] = WIRE_MODE_KEEP, orphan[] = WIRE_MODE_ORPHAN;
+	char *const modes[] = { [JOB_OWN] = waits ? wait : run, [JOB_KEPT] = keep, [JOB_ORPHAN] = orphan };
+	char *argv[] = { name, modes[process->keep], NULL };
 	int helper = engine_helper(engine, error);
 	struct spawn spawn = {
 		.exec_fd = helper,
@@ -383,6 +389,15 @@ static int give_birth(scow_engine *engine, struct job_process *process, int sock
 
 	if (helper < 0)
 		return helper;
+	if (process->keep != JOB_OWN) {
+		/* The keeper stays where we are; it has its child go there. */
+		if (spawn.cgroup_fd >= 0)
+			process->fds[process->n_fds++] = (struct spawn_fd){ spawn.cgroup_fd, WIRE_FD_CGROUPS };
+		for (size_t i = 0; i < spawn.n_join_procs_fds; i++)
+			process->fds[process->n_fds++] = (struct spawn_fd){ spawn.join_procs_fds[i], WIRE_FD_CGROUPS + (int) i };
+		spawn.cgroup_fd = -1;
+		spawn.n_join_procs_fds = 0;
+	}
 	if (process->n_fds + 2 > JOB_FDS_MAX)
 		return error_set(error, SCOW_E_LIMIT, "too many descriptors for one process");
 	process->fds[process->n_fds++] = (struct spawn_fd){ socket, WIRE_FD_SOCKET };
@@ -395,8 +410,11 @@ static int give_birth(scow_engine *engine, struct job_process *process, int sock
 static void destroy(scow_engine *engine, struct job_process *process)
 {
 	syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
-	spawn_wait(process->pidfd, NULL, NULL);
+	spawn_wait(process->keeper_fd >= 0 ? process->keeper_fd : process->pidfd, NULL, NULL);
 	close(process->pidfd);
+	if (process->keeper_fd >= 0)
+		close(process->keeper_fd);
+	process->keeper_fd = -1;
 	if (process->guard_key)
 		guard_drop(engine, process->guard_key);
 	if (process->terminal_fd >= 0)
@@ -412,7 +430,7 @@ int job_run(scow_engine *engine, struct job *job, struct job_process *process, s
 	struct wire_plan header;
 	int pair[2], r;
 
-	process->pidfd = process->terminal_fd = -1;
+	process->pidfd = process->keeper_fd = process->terminal_fd = -1;
 	process->report = (struct wire_report){ 0 };
 	r = plan_parts(job, &header, outbox.parts, error);
 	if (r < 0)

@@ -45,6 +45,8 @@ struct job_process {
 	const struct guard_tree *tree; /* for the guard; or NULL */
 	bool enters;               /* the plan has a WIRE_ENTER: the process that counts is its child */
 	bool go;                   /* the plan has a WIRE_GO */
+	/* With @enters: that process is the child of a keeper (lib/init/keep.c), which is ours, or (JOB_ORPHAN) nobody's. */
+	enum job_keep { JOB_OWN, JOB_KEPT, JOB_ORPHAN } keep;
 	/* Called as soon as the process that counts is known, while it works: its go byte waits for that. A status ends it. NULL: none. */
 	int (*born)(void *data, pid_t pid, scow_error **error);
 	void *born_data;
@@ -55,6 +57,7 @@ struct job_process {
 	/* out */
 	pid_t pid;
 	int pidfd;                 /* owned by the caller after success */
+	int keeper_fd;             /* likewise, of one that is JOB_KEPT: what we can wait for in its place. Else -1 */
 	int terminal_fd;           /* likewise; -1: none came */
 	struct wire_report report; /* after a failure that scow-init reported; else its error is 0 */
 };

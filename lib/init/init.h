@@ -108,6 +108,7 @@ step_fn step_init;                                                              
 step_fn step_trace;                                                                                      /* times.c */
 void times_note(uint32_t kind); /* a step begins */
 step_fn step_chown, step_remove;                                                                         /* trees.c */
+step_fn step_deputy;                                                                                     /* deputy.c */
 
 /*
  * netlink.c: fills in and sends a struct wire_batch, which it changes, in this process's network namespace: 0, or -errno and @what was
@@ -120,4 +121,5 @@ step_fn step_names;                                                             
 
 noreturn void names_main(void); /* names.c */
 noreturn void guard_main(void); /* supervise.c */
+void keep_main(bool orphan);    /* keep.c: returns in the process that carries out the plan */
 noreturn void supervisor_main(char **argv);

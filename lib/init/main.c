@@ -74,6 +74,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_FDS] = step_fds,
 	[WIRE_NETLINK] = step_netlink,
 	[WIRE_NAMES] = step_names,
+	[WIRE_DEPUTY] = step_deputy,
 };
 
 void finish(int code)
@@ -236,6 +237,10 @@ void init_main(char **stack)
 		supervisor_main(argv);
 	if (text_equal(argv[1], WIRE_MODE_WAIT))
 		wait_for_maps(argv);
+	if (text_equal(argv[1], WIRE_MODE_KEEP) || text_equal(argv[1], WIRE_MODE_ORPHAN)) {
+		keep_main(text_equal(argv[1], WIRE_MODE_ORPHAN));
+		run();
+	}
 	if (text_equal(argv[1], WIRE_MODE_RUN))
 		run();
 	finish(125);

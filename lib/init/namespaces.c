@@ -70,20 +70,15 @@ void step_unshare(const struct wire_step *step)
 
 /*
  * The child becomes our sibling (CLONE_PARENT): the library waits for it as it would have for us. It hears of it by a pidfd,
- * and we end: our own end is of no interest any more. An orphan is nobody's: it is to outlive the library's program.
+ * and we end: our own end is of no interest any more.
  */
 void step_enter(const struct wire_step *step)
 {
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | step->number[0],
+		.flags = CLONE_PIDFD | CLONE_PARENT | step->number[0],
 		.pidfd = (uint64_t) (uintptr_t) &pidfd,
 	};
-
-	if (step->flags & WIRE_ORPHAN)
-		args.exit_signal = SIGCHLD;
-	else
-		args.flags |= CLONE_PARENT;
 
 	doing("enter the namespaces", NULL, NULL, NULL);
 	/* In the pid namespace of others before our files are closed: nobody there may look at or trace us (CVE-2016-9962). */

@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* Pipes that root made must open again as /dev/stdout for the user. A null device is the whole host's. */
 static void own_stdio(void)
@@ -155,6 +157,14 @@ static noreturn void exec_by_path(char **args, char **env)
 	fail("execve", error);
 }
 
+static bool is_hung_up(int socket)
+{
+	struct pollfd fd = { .fd = socket, .events = POLLRDHUP };
+	struct timespec at_once = { 0 };
+
+	return sys(SYS_ppoll, &fd, 1, &at_once, 0, 8) > 0 && fd.revents & (POLLRDHUP | POLLHUP);
+}
+
 void step_exec(const struct wire_step *step)
 {
 	char **args = plan_vector(&init.plan, step, 0), **env = plan_vector(&init.plan, step, 1);
@@ -165,9 +175,12 @@ void step_exec(const struct wire_step *step)
 	set_home(env);
 	if (step->flags & WIRE_LISTEN)
 		set_listen_pid(env);
-	/* A change of user has dropped it. */
-	if (init.supervised)
+	/* A change of user has dropped it. If the supervisor died meanwhile, its end of the socket is gone. */
+	if (init.supervised) {
 		sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+		if (is_hung_up(report_socket))
+			finish(125);
+	}
 	if (!*text_find(args[0], '/'))
 		exec_by_path(args, env);
 	fail("execve", sys(SYS_execve, args[0], args, env));

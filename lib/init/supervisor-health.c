@@ -9,6 +9,7 @@
  * 3. The last results are in ROOT/containers/ID/health, replaced by rename; the status is in the state file, too.
  */
 #include "init/supervisor.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,17 +81,18 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static noreturn void be_probe(int socket, int output)
+static noreturn void be_probe(const int pair[2], int output)
 {
 	uint64_t none = 0;
 
 	sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	init.supervised = true;
-	must(sys(SYS_dup3, socket, WIRE_FD_SOCKET, O_CLOEXEC), "dup3");
+	sys(SYS_close, pair[0]);
+	must(sys(SYS_dup3, pair[1], WIRE_FD_SOCKET, O_CLOEXEC), "dup3");
 	must(sys(SYS_dup3, output, 1, 0), "dup3");
 	must(sys(SYS_dup3, output, 2, 0), "dup3");
 	must(sys(SYS_dup3, supervisor.pidfd, WIRE_FD_NS, O_CLOEXEC), "dup3");
-	sys(SYS_close_range, WIRE_FD_NS + 1, ~0U, 0);
+	close_from(WIRE_FD_NS + 1);
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof(none));
 	carry_out(supervisor.health_plan, supervisor.config.health_plan_size);
 }
@@ -147,7 +149,7 @@ static void begin_probe(void)
 	if (r == 0)
 		r = sys(SYS_clone3, &args, sizeof(args));
 	if (r == 0)
-		be_probe(pair[1], pipe[1]);
+		be_probe(pair, pipe[1]);
 	if (pair[1] >= 0)
 		sys(SYS_close, pair[1]);
 	if (pipe[1] >= 0)

@@ -100,6 +100,8 @@ static noreturn void be_container(const struct birth *birth)
 
 	sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	init.supervised = true;
+	/* Its end of the socket is the supervisor's alone: so one that died before the line above is seen to be gone. */
+	sys(SYS_close, birth->pair[0]);
 	must(sys(SYS_dup3, birth->pair[1], WIRE_FD_SOCKET, O_CLOEXEC), "dup3");
 	for (int i = 0; i < 3; i++)
 		if (birth->stdio[i] >= 0)
@@ -237,6 +239,19 @@ int run_pid_of(int pidfd)
 /* For two steps that wait. */
 static const char go[2];
 
+/* The links of the process that counts, and then, unless another step waits before it, the byte for the last one that waits. */
+static const struct wire_failure *connect_it(const struct birth *birth)
+{
+	const char *what = "";
+	long r = network_connect(birth->pid, supervisor.state.restart_count, &what);
+
+	if (r < 0)
+		return say(what, "netlink", r);
+	if (!(supervisor.config.flags & WIRE_SUPERVISE_READY))
+		sys(SYS_sendto, birth->pair[0], go, 1, MSG_NOSIGNAL);
+	return NULL;
+}
+
 /* Reads reports to the end of the file. */
 static const struct wire_failure *listen_to(struct birth *birth)
 {
@@ -267,6 +282,9 @@ static const struct wire_failure *listen_to(struct birth *birth)
 			sys(SYS_close, birth->pidfd);
 			birth->pidfd = fd;
 			birth->pid = run_pid_of(fd);
+			problem = network_is_there() ? connect_it(birth) : NULL;
+			if (problem)
+				return problem;
 		}
 	}
 }
@@ -283,7 +301,7 @@ static void destroy(struct birth *birth)
 static const struct wire_failure *raise_it(struct birth *birth)
 {
 	/* The second is for the step that waits before the program, unless another waits before that. */
-	size_t n_go = supervisor.config.flags & WIRE_SUPERVISE_READY ? 1 : 2;
+	size_t n_go = supervisor.config.flags & WIRE_SUPERVISE_READY || network_is_there() ? 1 : 2;
 	const struct wire_failure *problem = NULL;
 	long r = 0;
 
@@ -295,7 +313,10 @@ static const struct wire_failure *raise_it(struct birth *birth)
 	if (!problem) {
 		sys(SYS_sendto, birth->pair[0], go, n_go, MSG_NOSIGNAL);
 		FAULT_POINT("run.told");
-		problem = listen_to(birth);
+		if (network_is_there() && !(supervisor.config.flags & WIRE_SUPERVISE_ENTERS))
+			problem = connect_it(birth);
+		if (!problem)
+			problem = listen_to(birth);
 	}
 	if (problem)
 		destroy(birth);
@@ -331,6 +352,9 @@ const struct wire_failure *run_begin(void)
 
 	if (r < 0)
 		problem = say("open pipes for the container", "pipe2", r);
+	r = problem ? 0 : network_load();
+	if (r < 0)
+		problem = say("read the container's networks", "read", r);
 	if (supervisor.config.flags & WIRE_SUPERVISE_ENTERS)
 		args.flags |= supervisor.config.clone_flags & CLONE_NEWUSER;
 	else

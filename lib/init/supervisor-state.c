@@ -4,6 +4,7 @@
  * The state file is replaced by rename, so a reader sees one state or the next, and never a half of each.
  */
 #include "init/supervisor.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,7 @@ void state_write(void)
 
 	if (fd < 0)
 		return;
+	FAULT_POINT("state.opened");
 	if (sys(SYS_write, fd, state, sizeof(*state)) == sizeof(*state))
 		sys(SYS_renameat2, WIRE_FD_DIR, WIRE_STATE_NAME ".new", WIRE_FD_DIR, WIRE_STATE_NAME, 0);
 	sys(SYS_close, fd);
@@ -78,6 +80,27 @@ void state_write(void)
 	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_STATES_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		sys(SYS_close, fd);
+}
+
+void run_keep(void)
+{
+	struct wire_state *state = &supervisor.state;
+	struct wire_run run = {
+		.started = state->started,
+		.finished = state->finished,
+		.exit_code = state->exit_code,
+		.exit_signal = state->exit_signal,
+		.oom_kills = state->oom_kills,
+		.number = state->ended + 1,
+	};
+	long fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_RUNS_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return;
+	if (sys(SYS_pwrite64, fd, &run, sizeof(run), state->ended % WIRE_RUNS_MAX * sizeof(run)) == sizeof(run))
+		state->ended++;
+	sys(SYS_close, fd);
+	FAULT_POINT("state.kept");
 }
 
 uint64_t oom_kills(void)

@@ -37,6 +37,7 @@ struct launch {
 	/* out */
 	pid_t pid;
 	int pidfd;                /* owned by the caller after success */
+	int keeper_fd;            /* likewise, of an exec: what to wait for in its place; or -1 */
 	int terminal_fd;          /* master, owned; -1 without */
 };
 

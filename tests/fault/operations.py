@@ -12,11 +12,11 @@ class Operation:
 
 
 def run(*options, program=SLEEP):
-    return ("run", "-e", "FAULT=@", *options, "--name", "box", "base", *program)
+    return ("run", "--network", "none", "-e", "FAULT=@", *options, "--name", "box", "base", *program)
 
 
 def create(*options, program=SLEEP):
-    return ("create", "-e", "FAULT=@", *options, "--name", "box", "base", *program)
+    return ("create", "--network", "none", "-e", "FAULT=@", *options, "--name", "box", "base", *program)
 
 
 def kill_supervisor(stage):
@@ -36,6 +36,8 @@ ALL = [
     Operation("run -d --rm, ends", *run("-d", "--rm", program=QUICK), gone=True),
     Operation("run -d --init", *run("-d", "--init"), gone=True),
     Operation("run -d -t", *run("-d", "-t"), gone=True),
+    Operation("run -d, much", *run("-d", "-v", "/tmp:/mnt:ro", "--tmpfs", "/run", "--read-only", "-h", "here", "-w", "/tmp", "--ulimit", "core=0",
+                                   "--oom-score-adj", "10", "--device", "/dev/zero", "-u", "1", "--health-cmd", "true"), gone=True),
     Operation("run -d, restarts", *run("-d", "--restart", "on-failure:2", program=QUICK), gone=True),
     Operation("run", *run(), stays=True, gone=True),
     Operation("run, ends", *run(program=QUICK), gone=True),

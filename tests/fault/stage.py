@@ -43,8 +43,22 @@ def read(path):
 
 
 def is_alive(pid):
+    """Not dead, nor past the point of no return: PF_EXITING."""
     stat = read(f"/proc/{pid}/stat")
-    return bool(stat) and stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+    fields = stat.rsplit(")", 1)[1].split() if stat else []
+    return bool(fields) and fields[0] not in "ZX" and not int(fields[6]) & 4
+
+
+def kill_all(pids):
+    """And sees them dead, or, frozen, about to be."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + 0.5
+    while any(read(f"/proc/{pid}/stat").rsplit(")", 1)[-1].split()[:1] not in ([], ["Z"], ["X"]) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 class Failure(Exception):
@@ -71,8 +85,7 @@ class Stage:
 
     def close(self):
         self.order("")
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        kill_all(self.processes())
         self.ours.close()
         shutil.rmtree(self.work, ignore_errors=True)
 
@@ -143,6 +156,11 @@ class Stage:
                 found[pid] = self.role(pid)
         return found
 
+    def is_inside(self, pid):
+        """Alive, in a pid namespace below ours, and not ending. An init that stays (--init) has nothing of ours left in it."""
+        levels = re.search(r"NSpid:(.*)", read(f"/proc/{pid}/status"))
+        return is_alive(pid) and bool(levels) and len(levels.group(1).split()) > self.levels
+
     def role(self, pid):
         levels = re.search(r"NSpid:(.*)", read(f"/proc/{pid}/status"))
         levels = levels.group(1).split() if levels else []
@@ -154,6 +172,9 @@ class Stage:
                 return "guard"
             return "supervisor" if read(f"/proc/{pid}/comm").strip() == "scow-supervisor" else "helper"
         return "caller"
+
+    def kill(self, role):
+        kill_all([pid for pid, its in self.processes().items() if its == role])
 
     # ---- what is seen, and what is left ----
 
