@@ -69,7 +69,7 @@ int container_image_of(scow_container *container, const struct image_config **ou
 
 struct container_row {
 	int state; /* scow_container_state */
-	bool ephemeral, oom_killed;
+	bool ephemeral, oom_killed, freezing;
 	char owner[33], boot_id[37], error[512];
 	char cgroup[2048]; /* where it is: cgroup_location() */
 	pid_t pid;
@@ -111,8 +111,9 @@ int container_not_found(const char *name, scow_error **error);
 int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error) _must_check_;
 /* Makes @id's row claimed for a start, by @owner or (NULL) this engine; @previous is how it was. */
 int container_claim(scow_engine *engine, const char *id, const char *owner, struct container_row *previous, scow_error **error) _must_check_;
-/* @owner: NULL for this engine. Nothing where it is not his any more. */
-int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, scow_error **error) _must_check_;
+/* @owner: NULL for this engine; @started: when, ns, or 0 for now. Nothing where it is not his any more. */
+int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, int64_t started, scow_error **error)
+	_must_check_;
 /* The start failed: the row goes back to where it was, with the reason. */
 void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason);
 int container_record_exit(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error);

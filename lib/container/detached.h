@@ -23,6 +23,9 @@ static inline bool detached_is(const struct container_row *row)
 bool detached_ended(scow_engine *engine, const char *id, struct container_row *row);
 /* Writes the events of runs that ended and began since somebody last did: supervisors cannot. */
 int detached_note_runs(scow_engine *engine, scow_error **error) _must_check_;
+/* The same for one, whose supervisor has written @state. */
+int detached_note_run(scow_engine *engine, const char *id, const char *owner, const struct wire_state *state, scow_error **error)
+	_must_check_;
 int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_error **error) _must_check_;
 /* Tells the supervisor that the next end is the last, whatever its restart policy. Nothing where there is none. */
 void detached_stopping(scow_container *container, const struct container_row *row);

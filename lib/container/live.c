@@ -62,23 +62,23 @@ int container_open_cgroup(scow_container *container, const char *location, struc
 	return r < 0 ? r : cgroup_open(container->engine, config->cgroup_parent, location, out, error);
 }
 
-static void lock_name(const scow_container *container, char out[40])
+void container_lock_name(const scow_container *container, char out[CONTAINER_LOCK_NAME])
 {
-	snprintf(out, 40, "container-%.24s", container->id);
+	snprintf(out, CONTAINER_LOCK_NAME, "container-%.24s", container->id);
 }
 
 int container_lock(scow_container *container, scow_error **error)
 {
-	char name[40];
+	char name[CONTAINER_LOCK_NAME];
 
-	lock_name(container, name);
+	container_lock_name(container, name);
 	return work_lock(container->engine, name, NULL, error);
 }
 
 void container_unlock(scow_container *container, int fd)
 {
-	char name[40];
+	char name[CONTAINER_LOCK_NAME];
 
-	lock_name(container, name);
+	container_lock_name(container, name);
 	work_unlock(container->engine, name, fd);
 }

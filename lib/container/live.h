@@ -20,6 +20,8 @@ int container_row_running(scow_container *container, struct container_row *row, 
 int container_not_running(const scow_container *container, const struct container_row *row, scow_error **error);
 /* Its cgroup; @location is the row's. */
 int container_open_cgroup(scow_container *container, const char *location, struct cgroup **out, scow_error **error) _must_check_;
+#define CONTAINER_LOCK_NAME 40
+void container_lock_name(const scow_container *container, char out[CONTAINER_LOCK_NAME]);
 /* Takes turns in changing a running one, between processes too. A descriptor for container_unlock(), or a status. */
 int container_lock(scow_container *container, scow_error **error);
 void container_unlock(scow_container *container, int fd);

@@ -41,7 +41,9 @@ struct names {
 	size_t count;
 };
 
-/* Owners of rows, or (@owner) the rows of one. */
+#define FREEZING "" /* for list() */
+
+/* Owners of rows, or (@owner) the rows of one, or FREEZING: those with a pause under way. */
 static int list(scow_engine *engine, const char *owner, struct arena *arena, struct names *out, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
@@ -49,7 +51,9 @@ static int list(scow_engine *engine, const char *owner, struct arena *arena, str
 	int r;
 
 	db_lock(engine->db, &work);
-	if (owner)
+	if (owner && !*owner)
+		r = db_query(&work, &s, error, "SELECT id FROM containers WHERE freezing = 1", "");
+	else if (owner)
 		r = db_query(&work, &s, error, "SELECT id FROM containers WHERE owner = ?", "t", owner);
 	else
 		r = db_query(&work, &s, error, "SELECT DISTINCT owner FROM containers WHERE owner IS NOT NULL", "");
@@ -75,8 +79,8 @@ static int take_over(scow_engine *engine, const char *id, const char *dead, stru
 	taken = db_exec(&work, error, "UPDATE containers SET owner = ? WHERE id = ? AND owner = ?", "ttt", engine->owner_id, id, dead);
 	if (taken <= 0)
 		return taken;
-	r = db_query(&work, &s, error, "SELECT state, pid, pid_start, boot_id, cgroup, ephemeral, started FROM containers WHERE id = ?",
-		     "t", id);
+	r = db_query(&work, &s, error,
+		     "SELECT state, pid, pid_start, boot_id, cgroup, ephemeral, started, freezing FROM containers WHERE id = ?", "t", id);
 	if (r <= 0)
 		return r;
 	*row = (struct container_row){
@@ -85,6 +89,7 @@ static int take_over(scow_engine *engine, const char *id, const char *dead, stru
 		.pid_start = db_int(s, 2),
 		.ephemeral = db_int(s, 5) != 0,
 		.started = db_int(s, 6),
+		.freezing = db_int(s, 7) != 0,
 	};
 	strncpy(row->boot_id, db_text(s, 3), sizeof(row->boot_id) - 1);
 	strncpy(row->cgroup, db_text(s, 4), sizeof(row->cgroup) - 1);
@@ -154,7 +159,7 @@ int container_sweep_one(scow_engine *engine, const char *id, const char *dead, s
 	FAULT_POINT("sweep.taken");
 	if (container_runs(row.state)) {
 		/* What is frozen does not die of a signal alone (v1): its cgroup is killed and thawed first. */
-		if (row.state == SCOW_CONTAINER_PAUSED)
+		if (row.state == SCOW_CONTAINER_PAUSED || row.freezing)
 			container_clear_cgroup(engine, id, row.cgroup);
 		container_kill_left(engine, &row);
 		container_clear_cgroup(engine, id, row.cgroup);
@@ -186,11 +191,15 @@ static int sweep_owner(scow_engine *engine, const char *dead, struct arena *aren
 int container_sweep(scow_engine *engine, scow_error **error)
 {
 	_cleanup_(arena_donep) struct arena arena = { 0 };
-	struct names owners = { 0 };
+	struct names owners = { 0 }, freezing = { 0 };
 	int r = list(engine, NULL, &arena, &owners, error);
 
 	for (size_t i = 0; i < owners.count && r == 0; i++)
 		if (strcmp(owners.items[i], engine->owner_id) != 0 && owner_alive(engine, owners.items[i]) == 0)
 			r = sweep_owner(engine, owners.items[i], &arena, error);
+	if (r == 0)
+		r = list(engine, FREEZING, &arena, &freezing, error);
+	for (size_t i = 0; i < freezing.count && r == 0; i++)
+		container_mend_pause(engine, freezing.items[i]);
 	return r < 0 ? error_wrap(error, r, "sweep containers of dead processes") : 0;
 }

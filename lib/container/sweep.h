@@ -7,6 +7,8 @@
 int container_sweep(scow_engine *engine, scow_error **error) _must_check_;
 /* One container that @owner, who is dead or has done its part, left. */
 int container_sweep_one(scow_engine *engine, const char *id, const char *owner, scow_error **error) _must_check_;
+/* A pause or unpause of it whose maker died in the middle is brought to its end. pause.c. */
+void container_mend_pause(scow_engine *engine, const char *id);
 /* The PID 1 of a row, if it still runs; waits for its end. */
 struct container_row;
 void container_kill_left(scow_engine *engine, const struct container_row *row);

@@ -206,6 +206,7 @@ static noreturn void end(void)
 
 	if (state->run_state != WIRE_RUN_FINISHED) {
 		cgroup_end();
+		network_end();
 		attach_unname();
 		state->run_state = WIRE_RUN_FINISHED;
 		state_write();
@@ -251,11 +252,16 @@ static void after_run(int code, int sig)
 	again = is_to_restart();
 	if (!again) {
 		cgroup_end();
+		network_end();
 		FAULT_POINT("supervisor.cleared");
 		attach_unname();
 		FAULT_POINT("supervisor.unnamed");
 	}
 	hooks_after_end();
+	if (again) {
+		state->restart_count++;
+		run_keep();
+	}
 	state->run_state = again ? WIRE_RUN_RESTARTING : WIRE_RUN_FINISHED;
 	state_write();
 	FAULT_POINT("supervisor.recorded");
@@ -303,7 +309,6 @@ static void begin_again(void)
 	struct wire_state *state = &supervisor.state;
 	const struct wire_failure *problem = run_begin();
 
-	state->restart_count++;
 	FAULT_POINT("supervisor.again");
 	if (!problem) {
 		note_run();

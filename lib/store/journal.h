@@ -22,6 +22,10 @@
 int journal_add(struct db_work *work, const char *type, const char *action, const char *id, const char *attributes,
 		scow_error **error) _must_check_;
 
+/* The same for what happened at @time (ns), which may be before events that are in the journal already. */
+int journal_add_at(struct db_work *work, int64_t time, const char *type, const char *action, const char *id, const char *attributes,
+		   scow_error **error) _must_check_;
+
 struct journal_entry {
 	int64_t number, time; /* ns */
 	const char *type, *action, *object, *attributes;
