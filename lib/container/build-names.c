@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /etc/hosts and /etc/resolv.conf of a container with networks.
+ * /etc/hosts and /etc/resolv.conf of one start: what the config and the container's networks say, put into the forms of
+ * network/resolv.h.
  *
- * hosts has the container's own addresses under its host name, and what was added by hand. resolv.conf is the host's, but for servers
- * that only the host reaches by loopback (systemd-resolved's 127.0.0.53: the real ones are in its own file); on a network with names
- * the only server is the responder at 127.0.0.11, which asks those of the host itself.
+ * hosts has what was added by hand, those that it is linked to on a network without names, and the container's own addresses under its
+ * host name.
  */
 #include "container/build.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "base/str.h"
-#include "network/network.h"
-
-#define FILE_BYTES_MAX (1u << 20)
-#define RESPONDER "127.0.0.11"
+#include "container/naming.h"
 
 /* ---- hosts ---- */
 
-static const char first_hosts[] = "127.0.0.1\tlocalhost\n"
-				  "::1\tlocalhost ip6-localhost ip6-loopback\n"
-				  "fe00::\tip6-localnet\n"
-				  "ff00::\tip6-mcastprefix\n"
-				  "ff02::1\tip6-allnodes\n"
-				  "ff02::2\tip6-allrouters\n";
+struct hosts {
+	struct arena arena;
+	struct hosts_line *lines;
+	size_t n;
+};
+
+static void add_line(struct hosts *hosts, const char *address, const char *names)
+{
+	struct hosts_line *line = arena_append(&hosts->arena, &hosts->lines, &hosts->n, sizeof(*line));
+
+	if (line)
+		*line = (struct hosts_line){ arena_strdup(&hosts->arena, address), names };
+}
 
 /* The host's own address, as the container reaches it. */
-static bool add_host_gateway(const struct build *b, const char *name, struct str *out)
+static bool add_host_gateway(const struct build *b, const char *name, struct hosts *hosts)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	char text[ADDRESS_TEXT];
@@ -39,156 +42,123 @@ static bool add_host_gateway(const struct build *b, const char *name, struct str
 
 		if (!endpoint)
 			continue;
-		str_printf(out, "%s\t%s\n", address_format(endpoint_gateway(endpoint, families[i]), text), name);
+		add_line(hosts, address_format(endpoint_gateway(endpoint, families[i]), text), name);
 		found = true;
 	}
-	if (!found && b->spec->namespaces[SPEC_NS_NETWORK].mode == SPEC_NS_HOST) {
-		str_printf(out, "127.0.0.1\t%s\n", name);
+	if (!found && build_shares_host(b, SPEC_NS_NETWORK)) {
+		add_line(hosts, "127.0.0.1", name);
 		found = true;
 	}
 	return found;
 }
 
-static int add_extra(const struct build *b, struct str *out, scow_error **error)
+static int add_extra(const struct build *b, struct hosts *hosts, scow_error **error)
 {
 	for (size_t i = 0; i < b->config->n_extra_hosts; i++) {
 		const struct config_pair *pair = &b->config->extra_hosts[i];
 
 		if (!str_eq(pair->value, CONFIG_HOST_GATEWAY))
-			str_printf(out, "%s\t%s\n", pair->value, pair->name);
-		else if (!add_host_gateway(b, pair->name, out))
+			add_line(hosts, pair->value, pair->name);
+		else if (!add_host_gateway(b, pair->name, hosts) && !b->checks)
 			return error_set(error, SCOW_E_INVALID, "the host '%s' cannot be its gateway: the container has none", pair->name);
 	}
 	return 0;
 }
 
-static void add_own(const struct build *b, const char *hostname, struct str *out)
+/* The other container's address on the same network. */
+static int add_link(const struct build *b, const struct endpoint *endpoint, const struct endpoint_link *link, struct hosts *hosts,
+		    scow_error **error)
 {
+	_cleanup_(scow_container_unrefp) scow_container *other = NULL;
+	_cleanup_attachment_ struct attachment theirs = { .id = "" };
 	char text[ADDRESS_TEXT];
+	int r = scow_container_get(b->engine, link->container, &other, error);
+
+	if (r == 0)
+		r = naming_attachment(other, &theirs, error);
+	if (r < 0)
+		return error_wrap(error, r, "link to '%s'", link->container);
+	for (size_t i = 0; i < theirs.n_endpoints; i++) {
+		const struct endpoint *there = &theirs.endpoints[i];
+
+		if (strcmp(there->network->id, endpoint->network->id) != 0 || !there->ip4.family)
+			continue;
+		add_line(hosts, address_format(&there->ip4, text),
+			 arena_printf(&hosts->arena, "%s %.12s %s", link->alias, other->id, other->name));
+		return 0;
+	}
+	return error_hint(error,
+			  error_set(error, SCOW_E_STATE, "cannot link to container '%s': it does not run on network '%s'", link->container,
+				    endpoint->network->name),
+			  "start it first, or put both on a network of your own, where names are found by themselves");
+}
+
+static int add_links(const struct build *b, struct hosts *hosts, scow_error **error)
+{
+	int r = 0;
 
 	for (size_t i = 0; b->attachment && i < b->attachment->n_endpoints; i++) {
 		const struct endpoint *endpoint = &b->attachment->endpoints[i];
-		const struct address *addresses[] = { &endpoint->ip4, &endpoint->ip6 };
 
-		for (size_t k = 0; k < ARRAY_SIZE(addresses); k++)
-			if (addresses[k]->family && b->spec->domainname)
-				str_printf(out, "%s\t%s.%s %s\n", address_format(addresses[k], text), hostname, b->spec->domainname, hostname);
-			else if (addresses[k]->family)
-				str_printf(out, "%s\t%s\n", address_format(addresses[k], text), hostname);
+		for (size_t k = 0; k < endpoint->n_links && r == 0 && !network_has_names(endpoint->network); k++)
+			r = add_link(b, endpoint, &endpoint->links[k], hosts, error);
+	}
+	return r;
+}
+
+static void add_own(const struct build *b, struct hosts *hosts)
+{
+	const char *names = b->spec->hostname;
+	char text[ADDRESS_TEXT];
+
+	if (!names || !b->attachment)
+		return;
+	if (b->spec->domainname)
+		names = arena_printf(&hosts->arena, "%s.%s %s", names, b->spec->domainname, names);
+	for (size_t i = 0; i < b->attachment->n_endpoints; i++) {
+		const struct endpoint *endpoint = &b->attachment->endpoints[i];
+
+		if (endpoint->ip4.family)
+			add_line(hosts, address_format(&endpoint->ip4, text), names);
+		if (endpoint->ip6.family)
+			add_line(hosts, address_format(&endpoint->ip6, text), names);
 	}
 }
 
 int build_hosts(const struct build *b, const char *before, char **out, scow_error **error)
 {
-	_cleanup_str_ struct str text = { 0 };
-	int r;
+	struct hosts hosts = { .lines = NULL };
+	int r = add_extra(b, &hosts, error);
 
-	str_add(&text, before ? before : first_hosts);
-	r = add_extra(b, &text, error);
-	if (r < 0)
-		return r;
-	if (b->spec->hostname)
-		add_own(b, b->spec->hostname, &text);
-	*out = str_take(&text);
-	return *out ? 0 : error_oom(error);
+	if (r == 0)
+		r = add_links(b, &hosts, error);
+	if (r == 0) {
+		const char *text;
+
+		add_own(b, &hosts);
+		text = arena_failed(&hosts.arena) ? NULL : hosts_format(before, hosts.lines, hosts.n, &hosts.arena);
+		*out = text ? strdup(text) : NULL;
+		r = *out ? 0 : error_oom(error);
+	}
+	arena_done(&hosts.arena);
+	return r;
 }
 
 /* ---- resolv.conf ---- */
 
-struct resolver {
-	struct str servers, search, options; /* lines; the rest of a line */
-};
-
-static void resolver_done(struct resolver *resolver)
-{
-	str_done(&resolver->servers);
-	str_done(&resolver->search);
-	str_done(&resolver->options);
-}
-
-static void take_words(struct str *out, const char *words)
-{
-	str_reset(out);
-	str_add(out, words);
-}
-
-static void take_line(struct resolver *resolver, char *line, bool loopback)
-{
-	char *rest = line + strcspn(line, " \t");
-	struct address address;
-	char *zone;
-
-	if (*rest)
-		*rest++ = 0;
-	rest += strspn(rest, " \t");
-	if (str_eq(line, "search") || str_eq(line, "domain"))
-		return take_words(&resolver->search, rest);
-	if (str_eq(line, "options"))
-		return take_words(&resolver->options, rest);
-	if (!str_eq(line, "nameserver"))
-		return;
-	zone = rest + strcspn(rest, " \t%#;");
-	*zone = 0;
-	if (address_parse(rest, &address) && (loopback || !address_is_loopback(&address)))
-		str_printf(&resolver->servers, "nameserver %s\n", rest);
-}
-
-static void read_resolv(struct resolver *resolver, const char *path, bool loopback)
-{
-	_cleanup_free_ char *text = NULL;
-	char *line, *at;
-
-	if (file_read_at(AT_FDCWD, path, FILE_BYTES_MAX, &text, NULL) < 0)
-		return;
-	for (at = text; (line = strsep(&at, "\n"));)
-		take_line(resolver, line, loopback);
-}
-
-static void put_own(struct str *out, const char *const *words, size_t n)
-{
-	if (!n)
-		return;
-	str_reset(out);
-	for (size_t i = 0; i < n; i++)
-		str_printf(out, "%s%s", i ? " " : "", words[i]);
-	/* "." is none at all. */
-	if (n == 1 && str_eq(words[0], "."))
-		str_reset(out);
-}
-
-static void read_host(const struct build *b, struct resolver *resolver)
-{
-	bool loopback = build_shares_host(b, SPEC_NS_NETWORK);
-
-	read_resolv(resolver, "/etc/resolv.conf", loopback);
-	if (!resolver->servers.size && !loopback)
-		read_resolv(resolver, "/run/systemd/resolve/resolv.conf", false);
-}
-
 int build_resolv(const struct build *b, char **out, scow_error **error)
 {
-	_cleanup_(resolver_done) struct resolver resolver = { .servers = { 0 } };
-	_cleanup_str_ struct str text = { 0 };
-	bool names = b->attachment && attachment_has_names(b->attachment);
+	struct arena arena = { 0 };
+	enum resolv_kind kind;
+	struct resolv resolv;
+	int r = naming_resolv(b->config, b->attachment, build_shares_host(b, SPEC_NS_NETWORK), &arena, &kind, &resolv, error);
 
-	read_host(b, &resolver);
-	put_own(&resolver.search, b->config->dns_search, b->config->n_dns_search);
-	put_own(&resolver.options, b->config->dns_options, b->config->n_dns_options);
-	if (names || b->config->n_dns)
-		str_reset(&resolver.servers);
-	for (size_t i = 0; !names && i < b->config->n_dns; i++)
-		str_printf(&resolver.servers, "nameserver %s\n", b->config->dns[i]);
-	if (names)
-		str_add(&resolver.servers, "nameserver " RESPONDER "\n");
-	str_add_bytes(&text, resolver.servers.data, resolver.servers.size);
-	if (resolver.search.size)
-		str_printf(&text, "search %.*s\n", (int) resolver.search.size, resolver.search.data);
-	if (names && !(resolver.options.size && strstr(resolver.options.data, "ndots:")))
-		str_printf(&text, "options ndots:0%s%.*s\n", resolver.options.size ? " " : "", (int) resolver.options.size,
-			   resolver.options.size ? resolver.options.data : "");
-	else if (resolver.options.size)
-		str_printf(&text, "options %.*s\n", (int) resolver.options.size, resolver.options.data);
-	text.failed = text.failed || resolver.servers.failed || resolver.search.failed || resolver.options.failed;
-	*out = str_take(&text);
-	return *out ? 0 : error_oom(error);
+	if (r == 0) {
+		const char *text = resolv_format(kind, &resolv, &arena);
+
+		*out = text ? strdup(text) : NULL;
+		r = *out ? 0 : error_oom(error);
+	}
+	arena_done(&arena);
+	return r;
 }

@@ -276,10 +276,11 @@ static int start_responder(scow_engine *engine, scow_error **error)
 	return r < 0 ? r : spawn_wait(pidfd, NULL, error);
 }
 
-int names_connect(scow_engine *engine, scow_error **error)
+int names_connect(scow_engine *engine, bool *started, scow_error **error)
 {
 	int lock, r, fd = try_connect(engine);
 
+	*started = false;
 	if (fd >= 0)
 		return fd;
 	lock = work_lock(engine, "names", NULL, error);
@@ -292,6 +293,7 @@ int names_connect(scow_engine *engine, scow_error **error)
 			work_unlock(engine, "names", lock);
 			return error_wrap(error, r, "start the name server of '%s'", engine->root);
 		}
+		*started = true;
 		fd = try_connect(engine);
 	}
 	work_unlock(engine, "names", lock);
@@ -355,7 +357,8 @@ int names_are_served(scow_engine *engine, const char *id)
 int names_serve(scow_engine *engine, int pidfd, bool user_ns, const struct str *record, scow_error **error)
 {
 	struct job_process process = { .cgroup_fd = -1, .n_fds = 3 };
-	_cleanup_fd_ int fd = names_connect(engine, error);
+	bool started;
+	_cleanup_fd_ int fd = names_connect(engine, &started, error);
 	_cleanup_job_ struct job job = { 0 };
 	struct wire_step *step;
 	int r;

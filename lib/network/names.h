@@ -17,8 +17,8 @@
 int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, struct str *out,
 		 scow_error **error) _must_check_;
 
-/* A connection to the responder, which is started where there is none. fd or a status. */
-int names_connect(scow_engine *engine, scow_error **error) _must_check_;
+/* A connection to the responder, which is started where there is none: then @started is true, and it knows nobody. fd or a status. */
+int names_connect(scow_engine *engine, bool *started, scow_error **error) _must_check_;
 
 #define NAMES_LOST 1 /* whoever was to be told has gone, or does not know of the container: names_serve() is for that */
 

@@ -239,17 +239,20 @@ char *resolv_format(enum resolv_kind kind, const struct resolv *resolv, struct a
 	return out.failed ? NULL : arena_strdup(arena, out.data ? out.data : "");
 }
 
-char *hosts_format(const struct hosts_line *lines, size_t n_lines, struct arena *arena)
+char *hosts_format(const char *before, const struct hosts_line *lines, size_t n_lines, struct arena *arena)
 {
+	static const char usual[] = "127.0.0.1\tlocalhost\n"
+				    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+				    "fe00::\tip6-localnet\n"
+				    "ff00::\tip6-mcastprefix\n"
+				    "ff02::1\tip6-allnodes\n"
+				    "ff02::2\tip6-allrouters\n";
 	_cleanup_str_ struct str out = { 0 };
 
-	str_add(&out, "127.0.0.1\tlocalhost\n"
-		      "::1\tlocalhost ip6-localhost ip6-loopback\n"
-		      "fe00::\tip6-localnet\n"
-		      "ff00::\tip6-mcastprefix\n"
-		      "ff02::1\tip6-allnodes\n"
-		      "ff02::2\tip6-allrouters\n");
+	str_add(&out, before ? before : usual);
+	if (out.size && out.data[out.size - 1] != '\n')
+		str_add_char(&out, '\n');
 	for (size_t i = 0; i < n_lines; i++)
 		str_printf(&out, "%s\t%s\n", lines[i].address, lines[i].names);
-	return out.failed ? NULL : arena_strdup(arena, out.data);
+	return out.failed ? NULL : arena_strdup(arena, out.data ? out.data : "");
 }

@@ -53,5 +53,5 @@ struct hosts_line {
 	const char *address, *names; /* names: one or more, apart by blanks */
 };
 
-/* /etc/hosts: localhost, then @lines in their order. NULL without memory. */
-char *hosts_format(const struct hosts_line *lines, size_t n_lines, struct arena *arena);
+/* /etc/hosts: @before, or (NULL) localhost by its names, then @lines in their order. NULL without memory. */
+char *hosts_format(const char *before, const struct hosts_line *lines, size_t n_lines, struct arena *arena);
