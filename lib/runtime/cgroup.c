@@ -71,7 +71,7 @@ int cgroup_no_controller(const struct cgroup *cgroup, enum cgroup_controller con
 	const char *name = cgroup_controller_name(base->mode, controller), *why = base->missing[controller];
 	int r;
 
-	if (cgroup->enable_errno[controller])
+	if (cgroup->enable_errno[controller] && !why)
 		r = error_errno_status(error, SCOW_E_UNSUPPORTED, cgroup->enable_errno[controller], "write",
 				       "set %s: enable the %s controller for cgroup '%s'", what, name, cgroup->path);
 	else

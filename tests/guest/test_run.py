@@ -55,6 +55,66 @@ class Guest(unittest.TestCase):
         done = self.scow("run", "--rm", "--cpus", "0.5", "base", "cat", "/sys/fs/cgroup/cpu.max")
         self.assertEqual((done.stdout, done.stderr), ("50000 100000\n", ""))
 
+    def limits(self, *flags, files):
+        done = self.scow("run", "--rm", *flags, "base", "sh", "-c", f"cd /sys/fs/cgroup && cat {' '.join(files)}")
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split("\n")[:-1]
+
+    def test_settings_by_name(self):
+        """What has no flag of its own, by the name of its file: written, after all others."""
+        self.assertEqual(self.limits("-m", "64m", "--memory-reservation", "16m", "--cgroup-conf", "memory.high=32M", "--cgroup-conf", "pids.max=77",
+                                     "--cgroup-conf", "cgroup.max.descendants=0", "--pids-limit", "9",
+                                     files=["memory.max", "memory.low", "memory.high", "pids.max", "cgroup.max.descendants"]),
+                         ["67108864", "16777216", "33554432", "77", "0"])
+
+    def test_cpu_quota(self):
+        self.assertEqual(self.limits("--cpu-quota", "20000", "--cpu-period", "40000", "--cpu-shares", "512", files=["cpu.max", "cpu.weight"]),
+                         ["20000 40000", "59"])
+
+    def test_swap_is_alone(self):
+        if not pathlib.Path("/proc/swaps").exists():
+            self.skipTest("no swap")
+        self.assertEqual(self.limits("-m", "32m", "--memory-swap", "48m", files=["memory.max", "memory.swap.max"]), ["33554432", "16777216"])
+
+    def test_what_only_v1_has_is_named(self):
+        for flags, words in ((["--memory-swappiness", "5"], "cgroup v2 has no memory.swappiness"),
+                             (["--oom-kill-disable"], "cgroup v2 has no way to disable the out-of-memory killer"),
+                             (["--cpu-rt-runtime", "1000"], "cgroup v2 has no cpu.rt_runtime_us"),
+                             (["--cpuset-cpus", "0"], "cpuset"),
+                             (["--cgroup-conf", "hugetlb.2MB.max=0"], "hugetlb"),
+                             (["--cgroup-conf", "rdma.max=x hca_handle=1"], "rdma"),
+                             (["--cgroup-conf", "misc.max=x 1"], "misc")):
+            done = self.scow("run", "--rm", *flags, "base", "true")
+            if done.returncode and words in done.stderr:
+                continue
+            controllers = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").read_text().split()
+            self.assertIn(words, controllers, (flags, done))
+
+    def test_oom_killed_is_what_the_kernel_says(self):
+        script = "head -c 200m /dev/zero | tail | wc -c"
+        self.scow("run", "--name", "oom", "-m", "32m", "--memory-swap", "32m", "base", "sh", "-c", f"{script}; exit 9")
+        self.assertEqual(self.scow("inspect", "-f", "{{.State.OOMKilled}}", "oom").stdout, "true\n")
+        done = self.scow("run", "--name", "killed", "-m", "32m", "base", "sh", "-c", "kill -9 0; exit 137")
+        self.assertEqual((done.returncode, self.scow("inspect", "-f", "{{.State.OOMKilled}}", "killed").stdout), (137, "false\n"))
+        self.scow("rm", "oom", "killed")
+
+    def test_group_kill(self):
+        """One is out of memory: with memory.oom.group all of them go, and without only that one."""
+        script = "sh -c 'head -c 200m /dev/zero | tail' >/dev/null 2>&1; echo survived"
+        flags = ["-m", "32m", "--memory-swap", "32m", "base", "sh", "-c", script]
+        self.assertEqual(self.scow("run", "--rm", *flags).stdout, "survived\n")
+        done = self.scow("run", "--rm", "--cgroup-conf", "memory.oom.group=1", *flags)
+        self.assertEqual((done.returncode, done.stdout), (137, ""), done)
+
+    def test_update_on_v2(self):
+        self.assertEqual(self.scow("run", "-d", "--name", "box", "-m", "64m", "base", "sleep", "60").stderr, "")
+        self.assertEqual(self.scow("update", "--cpu-quota", "30000", "-m", "96m", "box").stderr, "")
+        done = self.scow("exec", "box", "cat", "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.swap.max")
+        self.assertEqual(done.stdout.split("\n")[:2], ["30000 100000", "100663296"], done)
+        self.scow("update", "--cpu-quota", "-1", "box")
+        self.assertEqual(self.scow("exec", "box", "cat", "/sys/fs/cgroup/cpu.max").stdout, "max 100000\n")
+        self.scow("rm", "-f", "box")
+
     def test_devices_are_denied(self):
         done = self.scow("run", "--rm", "base", "sh", "-c", "mknod /tmp/sda b 8 0 && cat /tmp/sda")
         self.assertNotEqual(done.returncode, 0)
