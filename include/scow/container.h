@@ -98,6 +98,12 @@ SCOW_API void scow_container_config_set_tty(scow_container_config *config, int t
 /** scow_container_config_set_open_stdin() - 1: stdin stays open for scow_process_write() (`-i`). Since: 0.1. */
 SCOW_API void scow_container_config_set_open_stdin(scow_container_config *config, int open);
 
+/**
+ * scow_container_config_set_stdin_once() - 1: with an open stdin and no terminal, a detached one's is closed when the first who has
+ * attached with SCOW_ATTACH_STDIN leaves; else it stays open for the next. Since: 0.1.
+ */
+SCOW_API void scow_container_config_set_stdin_once(scow_container_config *config, int once);
+
 /** scow_container_config_set_stop_signal() - "SIGTERM", "TERM" or "15": what stop sends first. Since: 0.1. */
 SCOW_API void scow_container_config_set_stop_signal(scow_container_config *config, const char *signal);
 

@@ -664,6 +664,7 @@ int scow_container_config_to_json(const scow_container_config *config, char **ou
 	put_string(&w, "User", config->user);
 	put_true(&w, "Tty", config->tty);
 	put_true(&w, "OpenStdin", config->open_stdin);
+	put_true(&w, "StdinOnce", config->stdin_once);
 	put_env(&w, config);
 	if (config->has_command)
 		put_vector(&w, "Cmd", (const char *const *) config->command, config->n_command);

@@ -280,6 +280,7 @@ static const struct field top_fields[] = {
 	{ "User", FIELD_STRING, { .string = scow_container_config_set_user } },
 	{ "Tty", FIELD_FLAG, { .flag = scow_container_config_set_tty } },
 	{ "OpenStdin", FIELD_FLAG, { .flag = scow_container_config_set_open_stdin } },
+	{ "StdinOnce", FIELD_FLAG, { .flag = scow_container_config_set_stdin_once } },
 	{ "Env", FIELD_EACH, { .string = read_env } },
 	{ "Cmd", FIELD_READ, { .read = read_command } },
 	{ "Entrypoint", FIELD_READ, { .read = read_entrypoint } },
@@ -296,7 +297,6 @@ static const struct field top_fields[] = {
 	{ "AttachStdin", FIELD_IGNORE, { NULL } },
 	{ "AttachStdout", FIELD_IGNORE, { NULL } },
 	{ "AttachStderr", FIELD_IGNORE, { NULL } },
-	{ "StdinOnce", FIELD_IGNORE, { NULL } },
 };
 
 int scow_container_config_from_json(const char *json, scow_container_config **out, scow_error **error)

@@ -303,6 +303,12 @@ void scow_container_config_set_open_stdin(scow_container_config *config, int ope
 		config->open_stdin = open;
 }
 
+void scow_container_config_set_stdin_once(scow_container_config *config, int once)
+{
+	if (config)
+		config->stdin_once = once;
+}
+
 void scow_container_config_set_stop_signal(scow_container_config *config, const char *signal)
 {
 	if (!config)

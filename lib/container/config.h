@@ -101,7 +101,7 @@ struct scow_container_config {
 	const char *namespaces[CONFIG_NAMESPACES]; /* by scow_namespace; NULL: default */
 	struct id_range *uid_maps, *gid_maps;      /* of its user namespace; without @gid_maps the groups are mapped as the users */
 	size_t n_uid_maps, n_gid_maps;
-	bool ephemeral, tty, open_stdin, init, read_only, no_new_privileges, unmasked_paths, privileged;
+	bool ephemeral, tty, open_stdin, stdin_once, init, read_only, no_new_privileges, unmasked_paths, privileged;
 	int stop_timeout_ms; bool has_stop_timeout;
 	uint64_t shm_bytes, memory_bytes, memory_reservation_bytes, cpu_millis, cpu_shares;
 	uint64_t cpu_period_us, cpu_rt_period_us, cpu_rt_runtime_us;

@@ -26,8 +26,8 @@
 #include "container/hooks.h"
 #include "container/join.h"
 #include "container/networks.h"
+#include "container/root.h"
 #include "engine/trace.h"
-#include "image/layer.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/supervisor.h"
@@ -54,9 +54,7 @@ struct start {
 	struct spec spec;
 	struct io_setup io;
 	struct cgroup *cgroup;
-	char **lowers;
-	int dir_fd;
-	bool made_dir;
+	struct root_layers layers;
 	struct join join;
 	struct networks networks;
 	struct launch launch;
@@ -177,8 +175,7 @@ static void start_done(struct start *start)
 {
 	io_setup_done(&start->io);
 	spec_done(&start->spec);
-	strv_free(start->lowers);
-	cleanup_fd(&start->dir_fd);
+	root_layers_done(&start->layers);
 	join_done(&start->join);
 	networks_done(&start->networks);
 	if (start->running)
@@ -199,52 +196,24 @@ static void start_undo(struct start *start)
 	if (start->tried)
 		hooks_run_all(engine, start->container->id, &start->spec.hooks, WIRE_STAGE_POSTSTOP, 0);
 	/* Not only to be tidy: a volatile overlay refuses a work directory that was mounted before. */
-	if (start->made_dir)
+	if (start->layers.made_dir)
 		container_remove_dir(engine, start->container->id, NULL);
-}
-
-static int make_dir(struct start *start, const char *name, scow_error **error)
-{
-	const char *id = start->container->id;
-
-	/* The mode is that of "/" in the container, and the host's umask must not have a say in it. */
-	if (mkdirat(start->dir_fd, name, 0755) < 0 && errno != EEXIST)
-		return error_errno(error, errno, "mkdir", "make 'containers/%s/%s'", id, name);
-	if (fchmodat(start->dir_fd, name, 0755, 0) < 0)
-		return error_errno(error, errno, "chmod", "make 'containers/%s/%s'", id, name);
-	return 0;
 }
 
 /* Its own part of the root: on top of the image's layers. */
 static int open_root(struct start *start, scow_error **error)
 {
-	scow_container *container = start->container;
-	scow_engine *engine = container->engine;
 	struct spec *spec = &start->spec;
-	size_t n_lowers = 0;
-	int r;
+	int r = root_await(start->container, error);
 
-	if (container->top_layer) {
-		r = layer_stack(engine, container->top_layer, &start->lowers, &n_lowers, error);
-		if (r < 0)
-			return r;
-	}
-	if (mkdirat(engine->containers_fd, container->id, 0700) == 0)
-		start->made_dir = true;
-	else if (errno != EEXIST)
-		return error_errno(error, errno, "mkdir", "make 'containers/%s'", container->id);
-	start->dir_fd = dir_open_at(engine->containers_fd, container->id);
-	if (start->dir_fd < 0)
-		return error_errno(error, -start->dir_fd, "open", "open 'containers/%s'", container->id);
+	if (r == 0)
+		r = root_layers_open(start->container, &start->layers, error);
 	FAULT_POINT("start.directory");
-	r = start->made_dir ? make_dir(start, "diff", error) : 0;
-	if (r == 0 && start->made_dir)
-		r = make_dir(start, "work", error);
-	spec->layers_fd = engine->layers_fd;
-	spec->lowers = start->lowers;
-	spec->n_lowers = n_lowers;
-	spec->container_fd = start->dir_fd;
-	spec->overlay_volatile = container->ephemeral;
+	spec->layers_fd = start->container->engine->layers_fd;
+	spec->lowers = start->layers.lowers;
+	spec->n_lowers = start->layers.n_lowers;
+	spec->container_fd = start->layers.dir_fd;
+	spec->overlay_volatile = start->container->ephemeral;
 	return r;
 }
 
@@ -261,7 +230,7 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 		r = spec_build_on(engine, container->id, start->image, start->config,
 				  start->networks.on ? &start->networks.attachment : NULL, spec, error);
 	if (r == 0)
-		r = networks_prepare(container, &start->networks, spec, error);
+		r = networks_prepare(container, start->config, &start->networks, spec, error);
 	if (r == 0)
 		r = hooks_prepare(container, start->config, spec, error);
 	start->point = (struct hook_point){ container, &spec->hooks, start->owner != NULL };
@@ -363,10 +332,11 @@ static int supervise(struct start *start, scow_error **error)
 	struct supervisor_start params = {
 		.spec = &start->spec,
 		.cgroup = start->cgroup,
-		.dir_fd = start->dir_fd,
+		.dir_fd = start->layers.dir_fd,
 		.lock_fd = start->lock_fd,
 		.owner = start->owner,
 		.open_stdin = config->open_stdin,
+		.stdin_once = config->stdin_once,
 		.policy = (unsigned int) config->restart,
 		.retries = config->restart_retries,
 		.ready = start->container->hook ? hooks_ready : NULL,
@@ -382,7 +352,7 @@ static int supervise(struct start *start, scow_error **error)
 	params.log = !log.none;
 	params.log_bytes = log.max_bytes;
 	params.log_files = log.max_files;
-	r = networks_hand_over(&start->networks, start->dir_fd, &start->spec, error);
+	r = networks_hand_over(&start->networks, start->layers.dir_fd, &start->spec, error);
 	if (r == 0)
 		r = health_prepare(start->container, start->image, config, &params, &health, error);
 	if (r == 0)
@@ -406,7 +376,7 @@ static int failure_code(int r)
 static int start_claimed(scow_container *container, const scow_container_config *config, bool was_started, const scow_io *io,
 			 const char *owner, int lock_fd, int64_t began, scow_process **out, scow_error **error)
 {
-	struct start start = { .container = container, .config = config, .dir_fd = -1, .owner = owner, .lock_fd = lock_fd };
+	struct start start = { .container = container, .config = config, .layers = { .dir_fd = -1 }, .owner = owner, .lock_fd = lock_fd };
 	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
 	scow_error *failure = NULL;
 	int r = 0;
@@ -436,6 +406,7 @@ static int start_claimed(scow_container *container, const scow_container_config 
 		start_undo(&start);
 		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
 	} else {
+		networks_started(container, &start.networks, start.launch.pid, owner != NULL);
 		r = container_record_start(container->engine, container->id, owner, start.launch.pid, start.began, &failure);
 		FAULT_POINT("start.recorded");
 	}

@@ -29,6 +29,7 @@
 struct client {
 	int fd;            /* 0: no client */
 	bool hears, waits; /* subscribed; may not write now */
+	bool writes;       /* it has stdin */
 	bool ends;         /* when it has taken what is kept */
 	uint32_t has;      /* of a header, or of a body */
 	bool in_body;
@@ -43,6 +44,7 @@ static int listener = -1;
 static struct {
 	unsigned char bytes[INPUT_BYTES];
 	size_t start, end;
+	bool ends; /* after these bytes */
 } input;
 
 void attach_open(void)
@@ -79,8 +81,20 @@ static void drop_out(struct client *client)
 	client->out_start = client->out_end = 0;
 }
 
+/* What was written before still arrives. */
+static void end_input(void)
+{
+	if (supervisor.terminal >= 0)
+		return;
+	input.ends = input.end > input.start;
+	if (!input.ends)
+		close_input();
+}
+
 static void leave(struct client *client)
 {
+	if (client->writes && (supervisor.config.flags & WIRE_SUPERVISE_STDIN_ONCE))
+		end_input();
 	unwatch(client->fd);
 	sys(SYS_close, client->fd);
 	drop_out(client);
@@ -246,6 +260,9 @@ void attach_input_ready(void)
 	input.start = input.end = 0;
 	if (supervisor.input >= 0)
 		unwatch(supervisor.input);
+	if (input.ends)
+		close_input();
+	input.ends = false;
 	let_write();
 }
 
@@ -263,8 +280,10 @@ static void act(struct client *client)
 		welcome(client);
 		break;
 	case WIRE_FRAME_CLOSE_STDIN:
-		if (supervisor.terminal < 0)
-			close_input();
+		end_input();
+		break;
+	case WIRE_FRAME_STDIN:
+		client->writes = true;
 		break;
 	case WIRE_FRAME_RESIZE:
 		if (supervisor.terminal >= 0 && client->frame.size == 8)
@@ -364,6 +383,7 @@ void attach_exit(int code, int sig)
 	int32_t numbers[2] = { code, sig };
 
 	input.start = input.end = 0;
+	input.ends = false;
 	let_write();
 	for (struct client *client = clients; client < clients + CLIENTS_MAX; client++) {
 		if (!client->fd || !client->hears || client->ends)

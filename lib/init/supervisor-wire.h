@@ -35,6 +35,7 @@ enum wire_supervise_flag {
 	WIRE_SUPERVISE_ASKS = 1 << 8,        /* the library is asked then, at the first start */
 	WIRE_SUPERVISE_TERMINAL = 1 << 2,
 	WIRE_SUPERVISE_COMPRESS = 1 << 9,    /* full logs */
+	WIRE_SUPERVISE_STDIN_ONCE = 1 << 10, /* closed when the first that has stdin leaves */
 };
 
 enum wire_policy { WIRE_RESTART_NO, WIRE_RESTART_ON_FAILURE, WIRE_RESTART_ALWAYS, WIRE_RESTART_UNLESS_STOPPED };
@@ -106,7 +107,7 @@ struct wire_health {
 enum wire_frame_type {
 	/* to the supervisor */
 	WIRE_FRAME_SUBSCRIBE = 1, /* what comes from now on */
-	WIRE_FRAME_STDIN,
+	WIRE_FRAME_STDIN,         /* of no bytes: this client has stdin, and may write later */
 	WIRE_FRAME_CLOSE_STDIN,
 	WIRE_FRAME_RESIZE,        /* uint32_t rows, columns; answered */
 	WIRE_FRAME_STOPPING,      /* its next end is the last; answered */

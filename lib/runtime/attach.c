@@ -154,6 +154,8 @@ static void write_sink(int *sink, const char *bytes, size_t size)
 void attach_allow_input(struct attach *attach)
 {
 	attach->input = true;
+	/* Whether it ever writes or not: stdin may be closed when it leaves. Should it have gone, the next call sees that. */
+	(void) frame_send(attach->socket, WIRE_FRAME_STDIN, NULL, 0);
 }
 
 int attach_fd(const struct attach *attach)

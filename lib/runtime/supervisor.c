@@ -113,6 +113,7 @@ static void fill_orders(struct preparation *p)
 	orders->flags |= start->log ? WIRE_SUPERVISE_LOG : 0;
 	orders->flags |= start->log_compress ? WIRE_SUPERVISE_COMPRESS : 0;
 	orders->flags |= start->open_stdin ? WIRE_SUPERVISE_STDIN : 0;
+	orders->flags |= start->stdin_once ? WIRE_SUPERVISE_STDIN_ONCE : 0;
 	orders->flags |= start->spec->terminal ? WIRE_SUPERVISE_TERMINAL : 0;
 	orders->flags |= p->namespaces.enters ? WIRE_SUPERVISE_ENTERS : 0;
 	orders->flags |= start->spec->namespaces[SPEC_NS_PID].mode != SPEC_NS_NEW ? WIRE_SUPERVISE_KILL_CGROUP : 0;

@@ -18,7 +18,7 @@ struct supervisor_start {
 	int dir_fd;             /* ROOT/containers/ID */
 	int lock_fd;            /* of @owner, locked */
 	const char *owner;
-	bool open_stdin, log;
+	bool open_stdin, stdin_once, log;
 	bool log_compress;
 	uint64_t log_bytes;
 	unsigned int log_files, policy, retries; /* enum wire_policy */

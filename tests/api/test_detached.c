@@ -232,6 +232,43 @@ static void test_attach(void **state)
 	remove_it(container, 0);
 }
 
+/* Who leaves: stdin stays open for the next, or (once) is closed behind what was written. A slow reader gets all of it. */
+static void test_stdin_once(void **state)
+{
+	(void) state;
+	for (int once = 0; once < 2; once++) {
+		SCOW_AUTO(scow_container_config) *config = shell_config("sleep 0.3; cat | wc -c; exit 9");
+		SCOW_AUTO(scow_process) *looks = NULL, *writes = NULL, *next = NULL;
+		SCOW_AUTO(scow_io) *io = scow_io_new();
+		static char bytes[65536 + 5000];
+		scow_container *container;
+		scow_error *error = NULL;
+		int code = -1;
+
+		scow_container_config_set_open_stdin(config, 1);
+		scow_container_config_set_stdin_once(config, once);
+		container = start_config(config, NULL);
+		scow_io_set_capture(io, 1 << 20);
+		/* No guest with stdin, so nothing is closed behind it. */
+		expect_ok(scow_container_attach(container, io, 0, &looks, &error), &error);
+		looks = scow_process_unref(looks);
+		expect_ok(scow_container_attach(container, io, SCOW_ATTACH_LOGS, &looks, &error), &error);
+		expect_ok(scow_container_attach(container, NULL, SCOW_ATTACH_STDIN, &writes, &error), &error);
+		/* More than its pipe takes while it sleeps. */
+		expect_ok(scow_process_write(writes, bytes, sizeof(bytes), &error), &error);
+		writes = scow_process_unref(writes);
+		if (!once) {
+			expect_error(scow_process_wait(looks, 600, &code, &error), SCOW_E_TIMEOUT, &error, NULL);
+			expect_ok(scow_container_attach(container, NULL, SCOW_ATTACH_STDIN, &next, &error), &error);
+			expect_ok(scow_process_write(next, NULL, 0, &error), &error);
+		}
+		expect_ok(scow_process_wait(looks, 20000, &code, &error), &error);
+		assert_int_equal(code, 9);
+		assert_string_equal(scow_process_output(looks, SCOW_STDOUT, NULL), "70536\n");
+		remove_it(container, 0);
+	}
+}
+
 static void test_attach_terminal(void **state)
 {
 	SCOW_AUTO(scow_container_config) *config = shell_config("stty size; read x; stty size; tty; exit 3");
@@ -551,6 +588,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_log_rotation, fixture_clear),
 		cmocka_unit_test_teardown(test_log_none, fixture_clear),
 		cmocka_unit_test_teardown(test_attach, fixture_clear),
+		cmocka_unit_test_teardown(test_stdin_once, fixture_clear),
 		cmocka_unit_test_teardown(test_attach_terminal, fixture_clear),
 		cmocka_unit_test_teardown(test_attach_slow, fixture_clear),
 		cmocka_unit_test_teardown(test_on_failure, fixture_clear),
