@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [detached] [pull]
+"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [detached] [scale] [logs] [pull]
 
 floor  create+start+wait+remove of /bin/true in one process beside tests/bench/floor.c, as root and as a plain user
 run    `scow run --rm --network none` as a whole program beside crun, bwrap, podman and docker
 many   1,000 runs in turn, 100 at once from 8 threads; throughput by number of threads; what is left
 detached  100 of them, started and removed by 8 callers, beside bare crun and podman
+scale  500 of them (SCOW_BENCH_COUNT) by 8 threads of one program: start, memory, ps, inspect, stats, stop, remove; beside crun, podman, docker
+logs   a detached container that prints 1 GB of lines (SCOW_BENCH_MB), beside conmon with runc; every line counted
 pull   a Debian image (one gzip layer) from a registry on loopback into a cold store, beside podman, docker, skopeo+umoci
 
 Peers are taken where they are installed. See doc/performance.md for what a run gave and how to read it.
@@ -298,6 +300,176 @@ def bench_detached(work, count=100, callers=8):
         print(f"{pss:.0f} KiB (PSS) beside each; `ps -q` of {count}: {listed:.1f} ms")
 
 
+def pss_of(*names):
+    """KiB of all processes that are called so."""
+    total = 0
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "comm").read_text().strip() in names:
+                total += int(re.search(r"^Pss:\s+(\d+)", (entry / "smaps_rollup").read_text(), re.M).group(1))
+    return total
+
+
+def clock(*command, prefix=(), **kwargs):
+    start = time.monotonic()
+    sh(*prefix, *command, **kwargs)
+    return time.monotonic() - start
+
+
+def by_callers(command, count, callers, prefix=()):
+    return clock(*prefix, "xargs", "-P", callers, "-I{}", *command, input="\n".join(str(number) for number in range(count)))
+
+
+def scale_row(name, start, pss, listed, inspected, stats, stop, remove):
+    cells = [f"{start:.2f} s", f"{pss:.0f} KiB"] + [f"{one * 1000:.1f} ms" if one is not None else "-" for one in (listed, inspected, stats)]
+    print(f"| {name} | {' | '.join(cells)} | {stop:.2f} s | {remove:.2f} s |", flush=True)
+
+
+def scale_ours(disk, count, callers):
+    root = f"{disk}/scow"
+    program = subprocess.Popen([BUILD / "tests/bench/bench_detached", root, "base", str(count), str(callers)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    times = {}
+    for line in program.stdout:
+        if line == "running\n":
+            pss = pss_of("scow-supervisor") / count
+            scow = [SCOW, "--root", root]
+            print(f"as whole programs: ps {clock(*scow, 'ps') * 1000:.1f} ms, "
+                  f"stats --no-stream {clock(*scow, 'stats', '--no-stream') * 1000:.1f} ms")
+            program.stdin.write("\n")
+            program.stdin.close()
+            continue
+        what, number = line.split()
+        times[what] = float(number) / 1000
+    if program.wait():
+        raise RuntimeError("bench_detached failed")
+    scale_row("scow (library)", times["start"], pss, times["list"], times["inspect"] / count, times["stats"] / count, times["stop"], times["remove"])
+
+
+def scale_cli(name, command, prefix, run, count, callers, pss_names):
+    """A peer with docker's command line; inspect and stats are of one container, as whole programs."""
+    start = by_callers([*command, "run", "-d", "--network", "none", *run, "--name", "b{}", "base", "sleep", "1000000"], count, callers, prefix)
+    pss = pss_of(*pss_names) / count
+    listed, inspected = clock(*command, "ps", "-q"), clock(*command, "inspect", "b0")
+    stats = clock(*command, "stats", "--no-stream", "b0")
+    stop = by_callers([*command, "stop", "-t", "0", "b{}"], count, callers, prefix)
+    remove = by_callers([*command, "rm", "-f", "b{}"], count, callers, prefix)
+    scale_row(name, start, pss, listed, inspected, stats, stop, remove)
+
+
+def sleeping_bundle(disk, work):
+    bundle(f"{disk}/bundle", work)
+    path = pathlib.Path(disk, "bundle/config.json")
+    config = json.loads(path.read_text())
+    config["process"]["args"] = ["sleep", "1000000"]
+    path.write_text(json.dumps(config))
+
+
+def bench_scale(work):
+    count, callers = int(os.environ.get("SCOW_BENCH_COUNT", "500")), 8
+    print(f"{count} containers, {callers} callers\n| | start | PSS beside each | list | inspect | stats | stop | remove |\n|---|---|---|---|---|---|---|---|")
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(journaled(work))
+        store(f"{disk}/scow", work)
+        scale_ours(disk, count, callers)
+        if shutil.which("crun"):
+            sleeping_bundle(disk, work)
+            hide = ["unshare", "-m", "--propagation", "private", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"]
+            crun = ["crun", "--root", f"{disk}/crun"]
+            start = by_callers(["sh", "-c", f"exec {' '.join(crun)} run -d --bundle {disk}/bundle b{{}} >/dev/null 2>&1 </dev/null"], count, callers, hide)
+            listed = clock(*crun, "list", "-q", prefix=hide)
+            stop = by_callers([*crun, "kill", "b{}", "KILL"], count, callers, hide)
+            scale_row("crun (bare, no log, no supervisor)", start, 0, listed, None, None, stop, by_callers([*crun, "delete", "-f", "b{}"], count, callers, hide))
+        if shutil.which("podman"):
+            where = f"{disk}/podman"
+            sh(*podman(where), "load", "-q", "-i", f"{work}/base.tar")
+            stack.callback(sh, *podman(where), "system", "reset", "-f", check=False)
+            scale_cli("podman (conmon)", podman(where), (), LIMITS, count, callers, ["conmon"])
+        if shutil.which("dockerd"):
+            os.makedirs(f"{disk}/docker", exist_ok=True)
+            try:
+                docker = stack.enter_context(dockerd(f"{disk}/docker"))
+                sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
+                scale_cli("docker (daemons and shims)", docker, (), [], count, callers, ["dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2"])
+            except RuntimeError as reason:
+                print(f"docker is left out: {reason}")
+
+
+LINE = "0123456789" * 9 + "012345678"  # with its newline 100 bytes
+
+
+def count_lines(directory, pattern):
+    return sum(int(sh("wc", "-l", path).split()[0]) for path in pathlib.Path(directory).glob(pattern))
+
+
+def logs_ours(disk, script):
+    scow = [SCOW, "--root", f"{disk}/scow"]
+    start = time.monotonic()
+    identity = sh(*scow, "run", "-d", "--network", "none", "base", "sh", "-c", script).strip()
+    sh(*scow, "wait", identity)
+    taken = time.monotonic() - start
+    lines = count_lines(f"{disk}/scow/containers/{identity}", "log.json*")
+    read = clock("sh", "-c", f"{' '.join(scow)} logs {identity} | tail -c 1 >/dev/null")
+    sh(*scow, "rm", identity)
+    return taken, lines, read
+
+
+def logs_conmon(disk, work, script):
+    """conmon over runc, as podman has it, without podman."""
+    path = pathlib.Path(disk, "bundle/config.json")
+    if not path.exists():
+        bundle(f"{disk}/bundle", work)
+    config = json.loads(path.read_text())
+    config["process"]["args"] = ["sh", "-c", script]
+    config["process"]["terminal"] = False
+    path.write_text(json.dumps(config))
+    where = f"{disk}/conmon"
+    for part in ("exits", "sockets"):
+        os.makedirs(f"{where}/{part}", exist_ok=True)
+    runtime = shutil.which("runc")
+    start = time.monotonic()
+    sh("conmon", "--api-version", "1", "-c", "bench", "-u", "bench", "-n", "bench", "-r", runtime, "-b", f"{disk}/bundle", "-p", f"{where}/pid",
+       "--exit-dir", f"{where}/exits", "--socket-dir-path", f"{where}/sockets", "-l", f"k8s-file:{where}/log", "--runtime-arg=--root",
+       f"--runtime-arg={where}/runc")
+    runc = [runtime, "--root", f"{where}/runc"]
+    while sh(*runc, "list", "-q", check=False).strip() != "bench" or '"created"' not in sh(*runc, "state", "bench", check=False):
+        if time.monotonic() - start > 20:
+            raise RuntimeError("conmon did not create the container")
+        time.sleep(0.01)
+    start = time.monotonic()
+    sh(*runc, "start", "bench")
+    while not os.path.exists(f"{where}/exits/bench"):
+        time.sleep(0.01)
+    taken = time.monotonic() - start
+    lines = count_lines(where, "log")
+    sh(*runc, "delete", "-f", "bench", check=False)
+    shutil.rmtree(where)
+    return taken, lines
+
+
+def bench_logs(work):
+    size = int(os.environ.get("SCOW_BENCH_MB", "1000"))
+    lines = size * 10000
+    script = f"yes {LINE} | head -n {lines}"
+    with journaled(work, "12G") as disk:
+        store(f"{disk}/scow", work)
+        times = {"scow": [], "conmon": []}
+        for _ in range(3):  # in turn
+            taken, found, read = logs_ours(disk, script)
+            if found != lines:
+                raise RuntimeError(f"scow: {found} of {lines} lines")
+            times["scow"].append(taken)
+            if shutil.which("conmon") and shutil.which("runc"):
+                taken, found = logs_conmon(disk, work, script)
+                times["conmon"].append(taken)
+                if found != lines:
+                    print(f"conmon lost lines: {found} of {lines}")
+        for name, values in times.items():
+            if values:
+                print(f"| {name} | {statistics.median(values):.2f} s | {size / statistics.median(values):.0f} MB/s |", flush=True)
+        print(f"`scow logs` of all of it: {read:.2f} s")
+
+
 def bench_many(work):
     with journaled(work, "1G") as disk:
         root = f"{disk}/root"
@@ -393,7 +565,7 @@ def bench_pull(work, count=5):
 
 
 def main():
-    which = sys.argv[1:] or ["floor", "run", "many", "detached", "pull"]
+    which = sys.argv[1:] or ["floor", "run", "many", "detached", "scale", "logs", "pull"]
     if os.geteuid() != 0:
         sys.exit("bench.py needs root: for loop mounts, peers and a user of its own")
     for name in which:
