@@ -147,7 +147,7 @@ static uint32_t hash_more(uint32_t hash, const void *bytes, size_t size)
 	return hash;
 }
 
-static size_t length_of(const char *text)
+static size_t text_size(const char *text)
 {
 	size_t n = 0;
 
@@ -194,7 +194,7 @@ static bool add_entries(unsigned int place, const struct wire_names *record)
 	for (uint32_t i = 0; i < record->n_names; i++) {
 		const char *text = text_of(record, names[i].name);
 
-		if (!add_entry(hash_of(networks[names[i].network].key, text, length_of(text)), place, i))
+		if (!add_entry(hash_of(networks[names[i].network].key, text, text_size(text)), place, i))
 			return false;
 	}
 	for (uint32_t i = 0; i < record->n_networks; i++) {
@@ -262,7 +262,7 @@ int names_put(unsigned int place, const struct wire_names *record)
 
 static bool text_is(const char *text, const char *other, size_t size)
 {
-	return length_of(text) == size && memcmp(text, other, size) == 0;
+	return text_size(text) == size && memcmp(text, other, size) == 0;
 }
 
 static void add_address(const struct wire_names_network *network, unsigned int family, struct names_found *out)
@@ -305,7 +305,7 @@ static bool find_link(const struct wire_names *client, uint32_t index, const cha
 		if (links[i].network != index || !text_is(text_of(client, links[i].alias), name, size))
 			continue;
 		linked = true;
-		find_on(networks_of(client)[index].key, target, length_of(target), family, out);
+		find_on(networks_of(client)[index].key, target, text_size(target), family, out);
 	}
 	return linked;
 }
@@ -317,7 +317,7 @@ static bool find_part(const struct wire_names *client, const char *name, size_t 
 	const struct wire_names_network *networks = networks_of(client);
 
 	for (uint32_t i = 0; i < client->n_networks && !out->count; i++) {
-		if (network && !text_is(text_of(client, networks[i].name), network, length_of(network)))
+		if (network && !text_is(text_of(client, networks[i].name), network, text_size(network)))
 			continue;
 		if (!find_link(client, i, name, size, family, out))
 			find_on(networks[i].key, name, size, family, out);
@@ -327,7 +327,7 @@ static bool find_part(const struct wire_names *client, const char *name, size_t 
 
 void names_find(const struct wire_names *client, const char *name, unsigned int family, struct names_found *out)
 {
-	size_t size = length_of(name);
+	size_t size = text_size(name);
 
 	out->count = 0;
 	out->exists = false;
