@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import sys
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -51,6 +52,23 @@ class Resources(Quiet):
         lines = out.split("\n")
         self.assertEqual((lines[0], lines[1], lines[-3:]), ("7", "oom_kill_disable 1", ["20000", "40000", ""]))
         self.run_fails(125, "set 'memory.high': this host's controllers are of cgroup v1", "--cgroup-conf", "memory.high=64M", "base", "true")
+
+    @unittest.skipUnless(os.path.isdir("/sys/fs/cgroup/memory"), "cgroup v1")
+    def test_without_the_killer_it_waits(self):
+        done = self.scow("run", "-d", "--name", "hog", "-m", "24m", "--memory-swap", "24m", "--oom-kill-disable", "base", "sh", "-c", "a=xxxxxxxx; while :; do a=$a$a; done")
+        self.assertEqual(done.stderr, "")
+        # Its own cgroup, from outside: nothing inside can run any more.
+        pid = self.scow("inspect", "-f", "{{.State.Pid}}", "hog").stdout.strip()
+        line = next(line for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().split("\n") if ":memory:" in line)
+        control = pathlib.Path("/sys/fs/cgroup/memory" + line.split(":", 2)[2], "memory.oom_control")
+        for _ in range(200):
+            if "under_oom 1" in control.read_text():
+                break
+            time.sleep(0.1)
+        self.assertIn("under_oom 1\noom_kill 0", control.read_text())
+        self.assertEqual(self.scow("inspect", "-f", "{{.State.Status}}", "hog").stdout, "running\n")
+        self.assertEqual(self.scow("update", "-m", "48m", "--memory-swap", "48m", "hog").stderr, "")
+        self.assertEqual(self.scow("rm", "-f", "hog").returncode, 0)
 
     @unittest.skipUnless(RT_BANDWIDTH, "no time for real-time policies is shared out here")
     def test_realtime(self):
