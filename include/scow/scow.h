@@ -25,6 +25,7 @@
 #include <scow/process.h>
 #include <scow/container.h>
 #include <scow/hook.h>
+#include <scow/files.h>
 #include <scow/log.h>
 #include <scow/event.h>
 #include <scow/pressure.h>

@@ -552,6 +552,19 @@ static int compile(const struct spec *spec, const struct plan_facts *facts, cons
 	return 0;
 }
 
+int plan_compile_tree(const struct spec *spec, const struct plan_facts *facts, struct job *job, scow_error **error)
+{
+	size_t before;
+	int r;
+
+	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
+	before = job->steps.size;
+	r = add_root(job, spec, facts, error);
+	if (r == 0 && !job->steps.failed)
+		((struct wire_step *) (void *) (job->steps.data + before))->flags |= WIRE_KEPT;
+	return r;
+}
+
 int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
 		 scow_error **error)
 {
