@@ -11,10 +11,6 @@
 
 #include "base/str.h"
 #include "container/config-internal.h"
-#include "init/wire.h"
-
-_Static_assert((int) SCOW_HOOK_PRESTART == (int) WIRE_STAGE_PRESTART && (int) SCOW_HOOK_POSTSTOP == (int) WIRE_STAGE_POSTSTOP,
-	       "scow-init knows the stages by the same numbers");
 
 const char *hook_stage_name(unsigned int stage)
 {

@@ -18,6 +18,9 @@
 
 #define OCI_VERSION "1.1.0" /* of the state's shape */
 
+_Static_assert((int) SCOW_HOOK_PRESTART == (int) WIRE_STAGE_PRESTART && (int) SCOW_HOOK_POSTSTOP == (int) WIRE_STAGE_POSTSTOP,
+	       "scow-init knows the stages by the same numbers");
+
 /* Of {"status":...,"pid":..., what comes after that. */
 static char *print_state(const scow_container *container, const scow_container_config *config)
 {

@@ -254,11 +254,13 @@ static void after_run(int code, int sig)
 		cgroup_end();
 		network_end();
 		FAULT_POINT("supervisor.cleared");
+	}
+	/* While it still has its name: who would attach waits, and then hears of the end. */
+	hooks_after_end();
+	if (!again) {
 		attach_unname();
 		FAULT_POINT("supervisor.unnamed");
-	}
-	hooks_after_end();
-	if (again) {
+	} else {
 		state->restart_count++;
 		run_keep();
 	}

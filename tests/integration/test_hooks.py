@@ -95,7 +95,8 @@ class Hooks(cli.Cli):
         hooks = json.loads(self.scow("inspect", "-f", "{{json .HostConfig.Hooks}}", "stored").stdout)
         self.assertEqual(hooks["poststop"], [{"path": f"{WORK}/hook", "args": [f"{WORK}/hook", "poststop", str(self.notes)]}])
         for _ in range(2):
-            self.assertEqual(self.scow("start", "-a", "stored").returncode, 0)
+            done = self.scow("start", "-a", "stored")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.stages(), ["createRuntime", "poststop"] * 2)
         self.assertEqual(self.scow("rm", "stored").returncode, 0)
 
@@ -230,6 +231,19 @@ class Hooks(cli.Cli):
         self.run_fails(125, "a group of user", "-u", ":nobody-knows", "base", "true")
         self.assertEqual(self.scow("rm", "-f", "grouped").returncode, 0)
         self.assertEqual(self.scow("rmi", "-f", "some-user").returncode, 0)
+
+    # ---- what no start could do is refused by create ----
+
+    def test_create_refuses(self):
+        profile = pathlib.Path(WORK, "profile.json")
+        profile.write_text('{"defaultAction": "SCMP_ACT_NEVER_HEARD_OF"}')
+        for words, flags in (("not allowed in the host's network", ("--network", "host", "--sysctl", "net.ipv4.ip_forward=1")),
+                             ("conflicting options: a hostname", ("--uts", "host", "--hostname", "h")),
+                             ("SCMP_ACT_NEVER_HEARD_OF", ("--security-opt", f"seccomp={profile}"))):
+            done = self.scow("create", "--name", "refused", *flags, "base", "true")
+            self.assertEqual((done.returncode, done.stdout), (125, ""), done)
+            self.assertIn(words, done.stderr)
+        self.assertEqual(self.scow("ps", "-aq").stdout, "")
 
 
 if __name__ == "__main__":
