@@ -24,6 +24,7 @@
 #include "container/hooks.h"
 #include "container/live.h"
 #include "container/sweep.h"
+#include "engine/strays.h"
 #include "runtime/attach.h"
 #include "store/lock.h"
 
@@ -150,6 +151,7 @@ int detached_sweep(scow_engine *engine, const char *id, const char *owner, scow_
 	else
 		r = record(engine, id, owner, &row, known ? &exit : NULL, error);
 	FAULT_POINT("sweep.recorded");
+	strays_reap(engine);
 	if (r >= 0)
 		forget_owner(engine, owner);
 	return r < 0 ? r : 0;

@@ -23,6 +23,7 @@
 #include "container/live.h"
 #include "container/detached.h"
 #include "container/event.h"
+#include "engine/strays.h"
 #include "container/hooks.h"
 #include "store/lock.h"
 
@@ -193,6 +194,8 @@ int container_sweep(scow_engine *engine, scow_error **error)
 	_cleanup_(arena_donep) struct arena arena = { 0 };
 	struct names owners = { 0 }, freezing = { 0 };
 	int r = list(engine, NULL, &arena, &owners, error);
+
+	strays_reap(engine);
 
 	for (size_t i = 0; i < owners.count && r == 0; i++)
 		if (strcmp(owners.items[i], engine->owner_id) != 0 && owner_alive(engine, owners.items[i]) == 0)

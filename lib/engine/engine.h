@@ -43,6 +43,8 @@ struct scow_engine {
 	int helper_fd;          /* sealed memfd of scow-init, made on first use; engine/helper.h */
 	int guard_fd;           /* engine/guard.h: control socket, or -1 before the first owned container */
 	int guard_pidfd;        /* its process; valid while guard_fd is */
+	int *strays;            /* pidfds; engine/strays.h */
+	size_t n_strays;
 	int owner_fd;           /* locked ROOT/owners/<owner_id>, or -1: store/lock.h */
 	char owner_id[33];
 	struct cgroup_base *cgroup_base; /* runtime/cgroup.h: probed on first use */

@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "engine/guard.h"
 #include "engine/helper.h"
+#include "engine/strays.h"
 #include "engine/trace.h"
 #include "engine/userns.h"
 
@@ -352,6 +353,8 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 		r = r < 0 ? error_errno(error, -r, "sendmsg", "send the launch plan") : listen_to(process, socket, true, error);
 	}
 	FAULT_POINT("job.entered");
+	if (r == 0 && process->keep == JOB_ORPHAN)
+		stray_note(engine, stray_parent(process->pid));
 	if (r == 0 && process->guard_key)
 		r = guard_add(engine, process->guard_key, process->pidfd, process->tree, error);
 	FAULT_POINT("job.guarded");

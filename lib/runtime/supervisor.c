@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "engine/helper.h"
 #include "engine/job.h"
+#include "engine/strays.h"
 #include "runtime/cgroup-internal.h"
 #include "runtime/exec.h"
 #include "runtime/hooks.h"
@@ -300,6 +301,9 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	FAULT_POINT("supervise.heard");
 	if (r == 0 && !supervisor_state(engine, start->spec->id, start->owner, state))
 		r = error_set(error, SCOW_E_FAILED, "the supervisor has not written down what it started");
+	strays_reap(engine);
+	if (r == 0)
+		stray_note(engine, state->supervisor_pid);
 	return r;
 }
 

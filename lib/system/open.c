@@ -20,9 +20,11 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/sweep.h"
+#include "network/network.h"
 #include "engine/engine.h"
 #include "engine/guard.h"
 #include "engine/options.h"
+#include "engine/strays.h"
 #include "store/db.h"
 #include "store/lock.h"
 #include "store/recover.h"
@@ -168,6 +170,7 @@ static void engine_close(scow_engine *engine)
 	close_fd(engine->blobs_fd);
 	close_fd(engine->helper_fd);
 	close_fd(engine->root_fd);
+	strays_done(engine);
 	facts_done(&engine->facts);
 	strv_free(engine->cdi_dirs);
 	pthread_mutex_destroy(&engine->lock);
@@ -228,6 +231,8 @@ int scow_engine_open(const scow_engine_options *options, scow_engine **out, scow
 		r = recover_store(engine, error);
 	if (r == 0)
 		r = container_sweep(engine, error);
+	if (r == 0)
+		r = network_sweep(engine, error);
 	if (r < 0)
 		return error_wrap(error, r, "open the engine");
 	*out = take_ptr(&engine);
