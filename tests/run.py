@@ -27,6 +27,7 @@ BUILDS = {
     "plain": ["-Dwerror=true"],
     "asan": ["-Db_sanitize=address,undefined"],  # instrumented code draws false warnings
     "tsan": ["-Db_sanitize=thread"],
+    "fault": ["-Dfault=true"],
 }
 
 
@@ -39,14 +40,14 @@ def run(command, **kwargs):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, **kwargs)
 
 
-def build(kind, extra=()):
+def build(kind, extra=(), targets=()):
     where = BUILD / kind
     options = BUILDS.get(kind, []) + list(extra)
     if not (where / "build.ninja").exists():
         done = run(["meson", "setup", where, TOP, *options])
         if done.returncode:
             raise SystemExit(f"meson setup {kind} failed:\n{done.stdout}{done.stderr}")
-    done = run(["ninja", "-C", where, "-j", JOBS])
+    done = run(["ninja", "-C", where, "-j", JOBS, *targets])
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if not re.match(r"\[\d+/\d+\]|ccache |cc ", line)]
         raise SystemExit(f"build {kind} failed:\n" + "\n".join(lines)[-8000:] + done.stderr)
@@ -202,6 +203,26 @@ def suite_integration(options):
         yield from steady(lambda script=script, env=env, kind=kind: unittests(script, env, kind, 600))
 
 
+def suite_fault(options):
+    """Processes that are killed at named points of the code: tests/fault."""
+    if os.geteuid() != 0:
+        yield "fault", "skipped", "needs root"
+        return
+    where = build("fault", targets=["examples/scow/scow"])
+    yield from steady(lambda: fault(where, ["--full"] if options.fault_full else ["--seconds", "70"]))
+
+
+def fault(where, arguments):
+    done = run([sys.executable, "-B", TOP / "tests/fault/fault.py", *arguments], env={**os.environ, "SCOW": str(where / "examples/scow/scow")})
+    for line in done.stdout.splitlines():
+        if line.startswith("@@ "):
+            _, outcome, rest = line.split(" ", 2)
+            name, _, detail = rest.partition(" | ")
+            yield f"fault {name}", outcome, detail.replace("\\n", "\n")
+    if done.returncode and "@@ failed" not in done.stdout:
+        yield "fault", "failed", done.stderr[-4000:]
+
+
 def suite_guest(options):
     yield from steady(lambda: guest(options))
 
@@ -292,13 +313,14 @@ def suite_bench(options):
     yield from script_suite("bench/bench.py", "bench")
 
 
-ALWAYS = ["style", "headers", "install", "unit", "api", "integration", "threads", "guest", "fuzz", "lint"]
+ALWAYS = ["style", "headers", "install", "unit", "api", "integration", "threads", "fault", "guest", "fuzz", "lint"]
 
 
 def main():
     parser = argparse.ArgumentParser(prog="run.sh")
     parser.add_argument("--only", help=f"of: {', '.join(ALWAYS)}, soak, bench")
     parser.add_argument("--fuzz", type=int, default=6, metavar="SECONDS", help="for each target")
+    parser.add_argument("--fault-full", action="store_true", help="kill everybody at every point, which takes some minutes")
     parser.add_argument("--soak", action="store_true", help="thousands of runs, then look for leaks")
     parser.add_argument("--bench", action="store_true", help="figures beside peers, into doc/performance.md's tables")
     parser.add_argument("--quick", action="store_true", help="no fuzzing, no lint, no guest")

@@ -212,7 +212,7 @@ static const struct {
 	   exited 5 */
 	{ "start", op_start, { 0, STATE, STATE, STATE, STATE, 0, NONE }, { 5, 1, 2, 1, 2, 5, -1 } },
 	{ "start detached", op_start_detached, { 0, STATE, STATE, STATE, STATE, 0, NONE }, { 1, 1, 2, 1, 2, 1, -1 } },
-	{ "kill", op_kill, { STATE, 0, 0, 0, 0, STATE, NONE }, { 0, 1, 2, 1, 2, 5, -1 } },
+	{ "kill", op_kill, { STATE, 0, 0, 0, 0, STATE, NONE }, { 0, 1, 1, 1, 1, 5, -1 } },
 	{ "stop", op_stop, { 0, 0, 0, 0, 0, 0, NONE }, { 0, 5, 5, 5, 5, 5, -1 } },
 	{ "restart", op_restart, { 0, 0, 0, 0, 0, 0, NONE }, { 1, 1, 1, 1, 1, 1, -1 } },
 	{ "pause", op_pause, { STATE, 0, STATE, 0, STATE, STATE, NONE }, { 0, 2, 2, 2, 2, 5, -1 } },
