@@ -648,6 +648,40 @@ SCOW_API void scow_process_config_set_detached(scow_process_config *config, int 
 /** scow_process_config_set_deadline_ms() - killed with all its children that long after its start; 0 for never. Kept by dispatch and wait. Since: 0.1. */
 SCOW_API void scow_process_config_set_deadline_ms(scow_process_config *config, unsigned int deadline_ms);
 
+/* ---- networks ---- */
+
+/**
+ * scow_container_connect() - put it on another network; one that runs has it at once
+ * @endpoint: what is asked for there; NULL for the next free address and nothing else
+ *
+ * Returns: 0, SCOW_E_EXISTS (it is on it), SCOW_E_INVALID (an address of no pool; one with the network "none", "host" or another's),
+ * SCOW_E_BUSY (an address that another has, which is named), SCOW_E_LIMIT (no address left), SCOW_E_NOT_FOUND.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_connect(scow_container *container, scow_network *network, const scow_endpoint_config *endpoint,
+				    scow_error **error);
+
+#define SCOW_DISCONNECT_FORCE 1u /* also where the link is not to be found, or cannot be deleted */
+
+/**
+ * scow_container_disconnect() - take it off a network; one that runs loses the interface at once
+ * @flags: SCOW_DISCONNECT_FORCE, or 0
+ *
+ * Returns: 0, SCOW_E_NOT_FOUND (it is not on it).  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_disconnect(scow_container *container, scow_network *network, unsigned int flags, scow_error **error);
+
+/**
+ * scow_container_address() - the address that it has while it runs
+ * @network: name or id; NULL for the network that is its way out
+ * @family:  AF_INET or AF_INET6
+ * @out:     owned, scow_free(): "172.17.0.2"
+ *
+ * Returns: 0, SCOW_E_NOT_FOUND (it is not on that network), SCOW_E_STATE (it has none there: it does not run), SCOW_E_INVALID.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_address(scow_container *container, const char *network, int family, char **out, scow_error **error);
+
 #ifdef __cplusplus
 }
 #endif

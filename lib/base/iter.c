@@ -41,6 +41,11 @@ struct scow_container *scow_iter_next_container(scow_iter *iter)
 	return next(iter, ITER_CONTAINERS);
 }
 
+struct scow_network *scow_iter_next_network(scow_iter *iter)
+{
+	return next(iter, ITER_NETWORKS);
+}
+
 size_t scow_iter_count(const scow_iter *iter)
 {
 	return iter ? iter->count : 0;

@@ -20,10 +20,11 @@
 #include "container/options.h"
 #include "container/text.h"
 #include "image/layer.h"
+#include "network/network.h"
 #include "runtime/supervisor.h"
 
 static const char host_defaults[] =
-	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"none\","
+	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"bridge\","
 	"\"PortBindings\":{},"
 	"\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"AutoRemove\":false,\"VolumeDriver\":\"\",\"VolumesFrom\":null,"
 	"\"CapAdd\":null,\"CapDrop\":null,\"CgroupnsMode\":\"private\",\"Dns\":[],\"DnsOptions\":[],\"DnsSearch\":[],\"ExtraHosts\":null,"
@@ -40,8 +41,6 @@ static const char config_defaults[] =
 	"false,"
 	"\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":[],\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,\"WorkingDir\":\"\","
 	"\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}}";
-
-static const char network_settings[] = "{\"SandboxID\":\"\",\"Ports\":{},\"IPAddress\":\"\",\"MacAddress\":\"\",\"Networks\":{}}";
 
 /* " (Paused)", " (healthy)", " (health: starting)". */
 static char *status_remark(const scow_container *container, const struct container_row *row)
@@ -387,6 +386,18 @@ static bool add_head(cJSON *root, const scow_container *container, const struct 
 	       add_text(root, "ProcessLabel", "") && add_text(root, "AppArmorProfile", "") && cJSON_AddNullToObject(root, "ExecIDs");
 }
 
+static cJSON *network_settings(scow_container *container)
+{
+	_cleanup_attachment_ struct attachment attachment = { .n_endpoints = 0 };
+	_cleanup_db_ struct db_work work = { 0 };
+
+	db_lock(container->engine->db, &work);
+	if (network_leased(&work, container->id, &attachment, NULL) < 0)
+		return NULL;
+	attachment.name = container->name;
+	return network_settings_json(&attachment);
+}
+
 static int fill_document(cJSON *root, scow_container *container, const struct container_row *row, struct arena *arena, scow_error **error)
 {
 	_cleanup_json_ cJSON *stored = NULL, *host = NULL;
@@ -419,7 +430,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (r < 0)
 		return r;
 	if (!add_mounts(root, config) || !add_config(root, container, config, image, stored, &merged) ||
-	    !put_item(root, "NetworkSettings", cJSON_Parse(network_settings)))
+	    !put_item(root, "NetworkSettings", network_settings(container)))
 		return error_oom(error);
 	return 0;
 }

@@ -8,6 +8,10 @@
  */
 #include "container/networks.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
 #include "base/str.h"
 #include "container/config-network.h"
 #include "container/sweep.h"
@@ -18,6 +22,7 @@ void networks_done(struct networks *networks)
 	netns_close(&networks->ns);
 	batch_done(&networks->host);
 	str_done(&networks->inside);
+	naming_done(&networks->naming);
 }
 
 bool networks_are_wanted(scow_engine *engine, const scow_container_config *config)
@@ -96,7 +101,8 @@ int networks_lease(scow_container *container, const scow_container_config *confi
 	return r;
 }
 
-int networks_prepare(scow_container *container, struct networks *networks, struct spec *spec, scow_error **error)
+int networks_prepare(scow_container *container, const scow_container_config *config, struct networks *networks, struct spec *spec,
+		     scow_error **error)
 {
 	_cleanup_batch_ struct batch inside = { 0 };
 	int r;
@@ -116,7 +122,57 @@ int networks_prepare(scow_container *container, struct networks *networks, struc
 	spec->networked = true;
 	spec->network = networks->inside.data;
 	spec->network_size = networks->inside.size;
-	return 0;
+	return naming_prepare(container, config, &networks->attachment, &networks->naming, spec, error);
+}
+
+int networks_write(const struct attachment *attachment, const struct str *end, int dir_fd, scow_error **error)
+{
+	_cleanup_batch_ struct batch host = { 0 }, inside = { 0 };
+	_cleanup_str_ struct str text = { 0 }, host_part = { 0 }, inside_part = { 0 };
+	struct wire_network header = { .magic = WIRE_NETWORK_MAGIC, .run = attachment->run };
+	int r;
+
+	network_batches(attachment, &host, &inside);
+	batch_write(&host, &host_part);
+	batch_write(&inside, &inside_part);
+	header.host_size = (uint32_t) host_part.size;
+	header.inside_size = (uint32_t) inside_part.size;
+	header.end_size = end ? (uint32_t) end->size : 0;
+	header.size = (uint32_t) sizeof(header) + header.host_size + header.inside_size + header.end_size;
+	str_add_bytes(&text, &header, sizeof(header));
+	str_add_bytes(&text, host_part.data, host_part.size);
+	str_add_bytes(&text, inside_part.data, inside_part.size);
+	if (end)
+		str_add_bytes(&text, end->data, end->size);
+	if (text.failed || host_part.failed || inside_part.failed || (end && end->failed))
+		return error_oom(error);
+	r = file_publish_at(dir_fd, WIRE_NETWORK_NAME, text.data, text.size, 0600);
+	return r < 0 ? error_errno(error, -r, "rename", "write down the container's networks") : 0;
+}
+
+int networks_rewrite(scow_container *container, const struct attachment *attachment, int dir_fd, scow_error **error)
+{
+	(void) container;
+	return networks_write(attachment, NULL, dir_fd, error);
+}
+
+void networks_guard(scow_container *container, struct attachment *attachment)
+{
+	(void) container;
+	(void) attachment;
+}
+
+int networks_hand_over(const struct networks *networks, int dir_fd, struct spec *spec, scow_error **error)
+{
+	int r;
+
+	(void) unlinkat(dir_fd, WIRE_NETWORK_NAME, 0);
+	if (!networks->on)
+		return 0;
+	spec->network = NULL;
+	spec->network_size = 0;
+	r = naming_hand_over(&networks->naming, dir_fd, spec, error);
+	return r < 0 ? r : networks_write(&networks->attachment, NULL, dir_fd, error);
 }
 
 int networks_born(void *data, pid_t pid, scow_error **error)
@@ -124,5 +180,19 @@ int networks_born(void *data, pid_t pid, scow_error **error)
 	struct networks *networks = data;
 	const struct wire_patch_values values = { .pid = pid, .run = networks->attachment.run };
 
-	return error_wrap(error, netns_send(&networks->ns, &networks->host, &values, error), "connect the container to its networks");
+	int r = netns_send(&networks->ns, &networks->host, &values, error);
+
+	if (r == 0)
+		r = naming_confirm(&networks->naming, error);
+	return error_wrap(error, r, "connect the container to its networks");
+}
+
+void networks_started(scow_container *container, struct networks *networks, pid_t pid, bool supervised)
+{
+	scow_error *failure = NULL;
+
+	if (naming_settle(container, &networks->naming, pid, supervised, &failure) < 0)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: it finds nobody by name: %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "container/container.h"
+#include "container/naming.h"
 #include "network/network.h"
 #include "runtime/spec.h"
 
@@ -13,6 +14,7 @@ struct networks {
 	struct netns ns;
 	struct batch host;
 	struct str inside;             /* struct wire_batch */
+	struct naming naming;
 };
 void networks_done(struct networks *networks);
 
@@ -27,6 +29,17 @@ bool networks_are_wanted(scow_engine *engine, const scow_container_config *confi
 /* Addresses for a container that is claimed. */
 int networks_lease(scow_container *container, const scow_container_config *config, struct networks *out, scow_error **error) _must_check_;
 /* Bridges, rules, ports and names are there; the spec knows what to do inside. */
-int networks_prepare(scow_container *container, struct networks *networks, struct spec *spec, scow_error **error) _must_check_;
+int networks_prepare(scow_container *container, const scow_container_config *config, struct networks *networks, struct spec *spec,
+		     scow_error **error) _must_check_;
+/* The file that its supervisor reads before each run. @end: what to take out of the firewall when it is over; or NULL. */
+int networks_write(const struct attachment *attachment, const struct str *end, int dir_fd, scow_error **error) _must_check_;
+/* The same of one whose networks change while it runs. */
+int networks_rewrite(scow_container *container, const struct attachment *attachment, int dir_fd, scow_error **error) _must_check_;
+/* Its ports on bridges let only its own addresses through, unless it may change them. */
+void networks_guard(scow_container *container, struct attachment *attachment);
+/* For one that a supervisor runs: what it needs for each run, into the container's directory; and the spec without it. */
+int networks_hand_over(const struct networks *networks, int dir_fd, struct spec *spec, scow_error **error) _must_check_;
 /* struct launch's born(): makes the links of process @pid. @data: struct networks. */
 int networks_born(void *data, pid_t pid, scow_error **error);
+/* It runs: what went wrong with its names on the way is put right, or told to the log. */
+void networks_started(scow_container *container, struct networks *networks, pid_t pid, bool supervised);

@@ -3,7 +3,7 @@
  * Netlink messages that the library has built (lib/network/netlink.c), sent where it is not: in a container's network namespace, and
  * by a supervisor on the host. The holes that only the sender can fill are filled here, and every answer is looked at.
  */
-#include "init/init.h"
+#include "init/supervisor.h"
 
 #include <errno.h>
 #include <linux/if.h>
@@ -149,9 +149,17 @@ long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patc
 void step_netlink(const struct wire_step *step)
 {
 	const struct wire_patch_values none = { 0 };
+	void *batch = (void *) (uintptr_t) plan_blob(&init.plan, step);
+	size_t size = step->blob_size;
 	const char *what = NULL;
-	long r = netlink_send((void *) (uintptr_t) plan_blob(&init.plan, step), step->blob_size, NETLINK_ROUTE, &none, &what);
+	long r;
 
+	/* A supervised one's is not part of the plan. */
+	if (!batch)
+		batch = network_inside(&size);
+	if (!batch)
+		return;
+	r = netlink_send(batch, size, NETLINK_ROUTE, &none, &what);
 	doing(what, plan_text(&init.plan, step, 0), NULL, NULL);
 	must(r, "netlink");
 }

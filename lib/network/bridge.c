@@ -199,6 +199,20 @@ int network_prepare_one(struct netns *ns, const struct network *network, scow_er
 	return error_set(error, SCOW_E_UNSUPPORTED, "network '%s': containers cannot join it like this", network->name);
 }
 
+int network_reload(struct netns *ns, const struct network *network, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+	int r;
+
+	if (network->driver != NETWORK_BRIDGE)
+		return 0;
+	db_lock(ns->engine->db, &work);
+	r = db_query(&work, &row, error, "SELECT 1 FROM endpoints WHERE network = ? AND mac IS NOT NULL LIMIT 1", "t", network->id);
+	db_end(&work);
+	return r <= 0 ? r : network_prepare_one(ns, network, error);
+}
+
 int network_prepare(struct netns *ns, const struct attachment *attachment, scow_error **error)
 {
 	int r = 0;

@@ -110,7 +110,7 @@ static int read_rows(struct db_work *work, struct attachment *out, struct lease 
 			return error_oom(error);
 		snprintf(lease->network, sizeof(lease->network), "%s", db_text(row, 0));
 		lease->interface = arena_strdup(arena, db_text(row, 5));
-		lease->settings = arena_strdup(arena, db_text(row, 6));
+		lease->settings = endpoint->settings = arena_strdup(arena, db_text(row, 6));
 		endpoint->position = (unsigned int) db_int(row, 1);
 		endpoint->priority = (int) db_int(row, 2);
 		if (!address_from_hex(db_text(row, 3), &lease->wanted4) || !address_from_hex(db_text(row, 4), &lease->wanted6) ||
@@ -125,8 +125,10 @@ static int read_rows(struct db_work *work, struct attachment *out, struct lease 
 	return r;
 }
 
-static int load(struct db_work *work, const char *id, struct attachment *out, struct lease **leases, scow_error **error)
+/* @all: a network that was removed meanwhile is an error; else it is left out. */
+static int load(struct db_work *work, const char *id, bool all, struct attachment *out, struct lease **leases, scow_error **error)
 {
+	size_t n = 0;
 	int r;
 
 	*out = (struct attachment){ .n_endpoints = 0 };
@@ -134,25 +136,35 @@ static int load(struct db_work *work, const char *id, struct attachment *out, st
 	snprintf(out->id, sizeof(out->id), "%s", id);
 	r = read_rows(work, out, leases, error);
 	for (size_t i = 0; i < out->n_endpoints && r == 0; i++) {
-		struct lease *lease = &(*leases)[i];
-		struct endpoint *endpoint = lease->endpoint = &out->endpoints[i];
+		struct lease *lease = &(*leases)[n];
+		struct endpoint *endpoint = &out->endpoints[n];
 		unsigned char mac[MAC_BYTES];
 
+		*lease = (*leases)[i];
+		*endpoint = out->endpoints[i];
+		lease->endpoint = endpoint;
 		memcpy(mac, endpoint->mac, MAC_BYTES);
 		r = network_read(work, lease->network, &out->arena, &endpoint->network, error);
+		if (r == SCOW_E_NOT_FOUND && !all) {
+			error_clear(error);
+			r = 0;
+			continue;
+		}
 		if (r == 0)
 			r = read_settings(&out->arena, lease, error);
 		if (endpoint->leased)
 			memcpy(endpoint->mac, mac, MAC_BYTES);
 		snprintf(endpoint->port, sizeof(endpoint->port), "veth%.6s%x%04x", id, endpoint->position & 15, endpoint->run & 0xffff);
+		n++;
 	}
+	out->n_endpoints = n;
 	return r;
 }
 
 int network_leased(struct db_work *work, const char *id, struct attachment *out, scow_error **error)
 {
 	struct lease *leases;
-	int r = load(work, id, out, &leases, error);
+	int r = load(work, id, false, out, &leases, error);
 
 	if (r < 0)
 		attachment_done(out);
@@ -370,7 +382,7 @@ int network_lease(struct db_work *work, const char *id, struct attachment *out, 
 {
 	struct lease *leases;
 	uint16_t run = 0;
-	int r = load(work, id, out, &leases, error);
+	int r = load(work, id, true, out, &leases, error);
 
 	/* The numbers of the last run may still be those of a link. */
 	(void) !getrandom(&run, sizeof(run), GRND_NONBLOCK);

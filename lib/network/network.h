@@ -78,6 +78,7 @@ struct endpoint {
 	const char **aliases; size_t n_aliases;
 	struct endpoint_link *links; size_t n_links;
 	int priority;
+	const char *settings;          /* as asked for, JSON or "" */
 	uint32_t run;                  /* what WIRE_PATCH_RUN begins with */
 	bool leased;                   /* it had its addresses before */
 };
@@ -115,7 +116,13 @@ int network_leased(struct db_work *work, const char *id, struct attachment *out,
 
 /* Bridges with their addresses, there and ours (made again where somebody deleted them), with their rules (firewall.h). */
 int network_prepare(struct netns *ns, const struct attachment *attachment, scow_error **error) _must_check_;
+/* The same, where it is in use, with the rules written again. */
+int network_reload(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 int network_prepare_one(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/* Removes it, row and link, if nobody is on it: scow_network_remove() has the errors. */
+int network_remove(scow_engine *engine, const char *id, scow_error **error) _must_check_;
+/* Ephemeral ones whose maker is dead. With none this is one query. */
+int network_sweep(scow_engine *engine, scow_error **error) _must_check_;
 /* Takes the bridge away, if it is ours. */
 int network_unmake(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 /*
@@ -125,3 +132,8 @@ int network_unmake(struct netns *ns, const struct network *network, scow_error *
 void network_batches(const struct attachment *attachment, struct batch *host, struct batch *inside);
 void network_endpoint_batches(const struct endpoint *endpoint, struct batch *host, struct batch *inside);
 void network_route_batch(const struct attachment *attachment, struct batch *inside);
+
+struct cJSON;
+/* Of `docker inspect`: NetworkSettings, with Ports empty; and one of its Networks. NULL without memory. */
+struct cJSON *network_settings_json(const struct attachment *attachment);
+struct cJSON *network_endpoint_json(const struct attachment *attachment, const struct endpoint *endpoint);

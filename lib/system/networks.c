@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Networks where more than one of them, or containers, are concerned: list, remove, prune, reload.
+ *
+ * That a container is on a network may only mean that nobody has taken notice of its end yet: before a network is said to be in use,
+ * and before any is chosen to be removed, what has ended is brought to rest.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/iter.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "container/connect.h"
+#include "container/container.h"
+#include "container/filters.h"
+#include "container/sweep.h"
+#include "network/config.h"
+#include "network/network-internal.h"
+#include "store/journal.h"
+
+static void filters_donep(struct filters *filters)
+{
+	filters_done(filters);
+}
+
+static void arena_donep(struct arena *arena)
+{
+	arena_done(arena);
+}
+
+/* ---- list ---- */
+
+static bool contains(const struct filters *filters, const char *name, const char *text)
+{
+	const char *value;
+	bool any = !filters_have(filters, name);
+
+	for (size_t i = 0; (value = filters_value(filters, name, i)); i++)
+		any = any || strstr(text, value);
+	return any;
+}
+
+static bool starts(const struct filters *filters, const char *name, const char *text)
+{
+	const char *value;
+	bool any = !filters_have(filters, name);
+
+	for (size_t i = 0; (value = filters_value(filters, name, i)); i++)
+		any = any || str_has_prefix(text, value);
+	return any;
+}
+
+static bool labels_fit(const struct filters *filters, const struct network *network)
+{
+	_cleanup_json_ cJSON *settings = cJSON_Parse(network->settings);
+
+	return filters_allow_labels(filters, cJSON_GetObjectItemCaseSensitive(settings, "Labels"));
+}
+
+/* 1: no container has it among its networks; 0, or a status. */
+static int is_dangling(struct db_work *work, const struct network *network, scow_error **error)
+{
+	sqlite3_stmt *row;
+	int r = db_query(work, &row, error, "SELECT 1 FROM endpoints WHERE network = ? LIMIT 1", "t", network->id);
+
+	return r < 0 ? r : !r;
+}
+
+static int is_chosen(struct db_work *work, const struct filters *filters, const struct network *network, scow_error **error)
+{
+	bool builtin = network->flags & NETWORK_BUILTIN;
+	int dangling = 1;
+
+	if (!contains(filters, "name", network->name) || !starts(filters, "id", network->id) ||
+	    !filters_allow(filters, "driver", network_driver_name(network->driver)) || !filters_allow(filters, "scope", "local") ||
+	    !filters_allow(filters, "type", builtin ? "builtin" : "custom") || !labels_fit(filters, network))
+		return 0;
+	if (!filters_have(filters, "dangling"))
+		return 1;
+	dangling = builtin ? 0 : is_dangling(work, network, error);
+	if (dangling < 0)
+		return dangling;
+	return filters_allow(filters, "dangling", dangling ? "true" : "false") || filters_allow(filters, "dangling", dangling ? "1" : "0");
+}
+
+static void unref(void *item)
+{
+	scow_network_unref(item);
+}
+
+static int collect(scow_engine *engine, const struct filters *filters, struct arena *arena, void ***items, size_t *n, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	struct network **all;
+	size_t count = 0;
+	int r;
+
+	db_lock(engine->db, &work);
+	r = network_read_all(&work, arena, &all, error);
+	while (r == 0 && all[count])
+		count++;
+	*items = r == 0 ? calloc(count + 1, sizeof(**items)) : NULL;
+	if (r == 0 && !*items)
+		return error_oom(error);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		scow_network *network;
+		int chosen = is_chosen(&work, filters, all[i], error);
+
+		if (chosen > 0)
+			r = network_handle(engine, all[i], &network, error);
+		if (chosen > 0 && r == 0)
+			(*items)[(*n)++] = network;
+		r = chosen < 0 ? chosen : r;
+	}
+	return r;
+}
+
+int scow_network_list(scow_engine *engine, const char *text, scow_iter **out, scow_error **error)
+{
+	static const char *const known[] = { "name", "id", "driver", "label", "type", "scope", "dangling", NULL };
+	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_(arena_donep) struct arena arena = { 0 };
+	void **items = NULL;
+	size_t n = 0;
+	int r = engine_check(engine, error);
+
+	if (r == 0 && !out)
+		r = error_set(error, SCOW_E_INVALID, "no place for the list was given");
+	if (r == 0)
+		r = filters_parse(text, known, &filters, error);
+	if (r == 0 && !engine->facts.rootless)
+		r = network_ensure_builtin(engine, error);
+	if (r == 0)
+		r = collect(engine, &filters, &arena, &items, &n, error);
+	if (r == 0)
+		return iter_new(ITER_NETWORKS, items, n, unref, out, error);
+	for (size_t i = 0; i < n; i++)
+		unref(items[i]);
+	free(items);
+	return r;
+}
+
+/* ---- remove ---- */
+
+int scow_network_remove(scow_network *network, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r = network_check(network, error);
+
+	if (r < 0)
+		return r;
+	r = network_remove(network->engine, network->id, &failure);
+	if (r == SCOW_E_BUSY && container_sweep(network->engine, NULL) == 0) {
+		error_clear(&failure);
+		r = network_remove(network->engine, network->id, &failure);
+	}
+	if (r == 0)
+		network->gone = true;
+	error_wrap(&failure, error_at(&failure, r, NULL, network->name), "remove network '%s'", network->name);
+	if (r < 0 && error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return r;
+}
+
+/* ---- prune ---- */
+
+/* Its row stays, what it has on the host goes if nobody uses it: the next container makes it again. */
+static int clear_default(scow_engine *engine, const struct network *network, scow_error **error)
+{
+	_cleanup_netns_ struct netns ns = { 0 };
+	sqlite3_stmt *row;
+	struct db_work work = { 0 };
+	int r;
+
+	db_lock(engine->db, &work);
+	r = db_query(&work, &row, error, "SELECT 1 FROM endpoints WHERE network = ? AND mac IS NOT NULL LIMIT 1", "t", network->id);
+	db_end(&work);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = netns_open(engine, &ns, error);
+	return r < 0 ? r : network_unmake(&ns, network, error);
+}
+
+static int prune_one(scow_engine *engine, const struct network *network, const struct filters *filters, int64_t until, cJSON *deleted,
+		     scow_error **error)
+{
+	struct db_work work = { 0 };
+	int r;
+
+	if (network->flags & NETWORK_BUILTIN)
+		return network->driver == NETWORK_BRIDGE && !filters->document ? clear_default(engine, network, error) : 0;
+	if (network->created >= until || !labels_fit(filters, network))
+		return 0;
+	db_lock(engine->db, &work);
+	r = is_dangling(&work, network, error);
+	db_end(&work);
+	if (r > 0)
+		r = network_remove(engine, network->id, error);
+	else
+		return r;
+	if (r == SCOW_E_BUSY || r == SCOW_E_NOT_FOUND) {
+		error_clear(error);
+		return 0;
+	}
+	return r < 0 ? r : cJSON_AddItemToArray(deleted, cJSON_CreateString(network->name)) ? 0 : error_oom(error);
+}
+
+static int note_prune(scow_engine *engine, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r = db_begin(engine->db, &work, error);
+
+	if (r == 0)
+		r = journal_add(&work, "network", "prune", "", "{\"reclaimed\":\"0\"}", error);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+static int read_all(scow_engine *engine, struct arena *arena, struct network ***out, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+
+	db_lock(engine->db, &work);
+	return network_read_all(&work, arena, out, error);
+}
+
+static int prune(scow_engine *engine, const struct filters *filters, int64_t until, cJSON *deleted, scow_error **error)
+{
+	_cleanup_(arena_donep) struct arena arena = { 0 };
+	struct network **all = NULL;
+	int first, r;
+
+	first = container_sweep(engine, error);
+	if (first == 0)
+		first = read_all(engine, &arena, &all, error);
+	for (size_t i = 0; all && all[i]; i++) {
+		scow_error *failure = NULL;
+
+		r = prune_one(engine, all[i], filters, until, deleted, &failure);
+		if (r < 0 && first == 0) {
+			first = r;
+			if (error)
+				*error = take_ptr(&failure);
+		}
+		scow_error_unref(failure);
+	}
+	return first < 0 ? first : note_prune(engine, error);
+}
+
+int scow_network_prune(scow_engine *engine, const char *text, char **report, scow_error **error)
+{
+	static const char *const known[] = { "until", "label", "label!", NULL };
+	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_json_ cJSON *root = cJSON_CreateObject();
+	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "NetworksDeleted") : NULL;
+	int64_t until;
+	int r = engine_check(engine, error);
+
+	if (r == 0)
+		r = filters_parse(text, known, &filters, error);
+	if (r == 0)
+		r = filters_until(&filters, &until, error);
+	if (r == 0)
+		r = deleted ? prune(engine, &filters, until, deleted, error) : error_oom(error);
+	if (r == 0 && report && !(*report = json_print(root)))
+		r = error_oom(error);
+	return r;
+}
+
+/* ---- reload ---- */
+
+/* Those that are in use now. */
+static int reload_networks(scow_engine *engine, scow_error **error)
+{
+	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_netns_ struct netns ns = { 0 };
+	struct network **all = NULL;
+	int first = 0, r = read_all(engine, &arena, &all, error);
+
+	if (r == 0)
+		r = netns_open(engine, &ns, error);
+	for (size_t i = 0; r == 0 && all[i]; i++) {
+		scow_error *failure = NULL;
+		int one = network_reload(&ns, all[i], &failure);
+
+		if (one < 0 && first == 0) {
+			first = one;
+			if (error)
+				*error = take_ptr(&failure);
+		}
+		scow_error_unref(failure);
+	}
+	return r < 0 ? r : first;
+}
+
+int scow_network_reload(scow_engine *engine, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int first, r = engine_check(engine, error);
+
+	if (r == 0)
+		r = container_sweep(engine, error);
+	if (r < 0)
+		return r;
+	first = reload_networks(engine, error);
+	r = containers_reconnect(engine, &failure);
+	if (first == 0 && r < 0 && error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return first < 0 ? first : r;
+}
