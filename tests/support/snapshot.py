@@ -13,6 +13,8 @@ import os
 import pathlib
 import time
 
+import netns  # noqa: F401
+
 PATIENCE = 5.0
 
 
