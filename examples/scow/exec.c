@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * exec: another program in a running container, in front like `run`, or left to itself.
+ *
+ * What is executed belongs to the process that asked for it. So that keys can leave it (--detach-keys) that is a child of ours, which
+ * goes on without the terminal when they were typed, and we end.
  */
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct exec_options {
 	bool interactive, tty, detach, privileged;
-	const char *workdir, *user;
+	const char *workdir, *user, *detach_keys;
 	struct list env, env_files;
 	struct passing passing;
 };
@@ -19,7 +27,7 @@ struct exec_options {
 
 static const struct option exec_table[] = {
 	{ "detach", 'd', OPTION_SWITCH, NULL, "Leave it to itself: no output, no waiting", AT(detach) },
-	{ "detach-keys", 0, OPTION_LATER, "string", NULL, 0 },
+	{ "detach-keys", 0, OPTION_TEXT, "string", "With -it: keys that leave it to itself (ctrl-p,ctrl-q)", AT(detach_keys) },
 	{ "env", 'e', OPTION_LIST, "list", "Set environment variables (NAME alone takes ours)", AT(env) },
 	{ "env-file", 0, OPTION_LIST, "list", "Read in a file of environment variables", AT(env_files) },
 	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
@@ -72,7 +80,23 @@ static int exec_failure(scow_error **error)
 	return status == SCOW_E_NOT_FOUND || status == SCOW_E_STATE ? 1 : EXIT_ENGINE;
 }
 
-static int run_exec(scow_container *container, const scow_process_config *config, bool detach, struct attachment *attachment)
+/* The keys were typed: our parent hears of it, and the terminal is not ours any more. Until the program ends. */
+static void keep(scow_process *process, int parent)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct pollfd fds = { scow_process_fd(process), POLLIN, 0 };
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	for (int fd = 0; fd < 3 && null_fd >= 0; fd++)
+		dup2(null_fd, fd);
+	setsid();
+	(void) !write(parent, "", 1);
+	close(parent);
+	while (scow_process_dispatch(process, NULL) > 0)
+		poll(&fds, 1, -1);
+}
+
+static int run_exec(scow_container *container, const scow_process_config *config, bool detach, int parent, struct attachment *attachment)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_process) *process = NULL;
@@ -88,11 +112,42 @@ static int run_exec(scow_container *container, const scow_process_config *config
 	if (detach)
 		return 0;
 	code = attach_wait(attachment, process, &error);
+	if (attachment->left) {
+		keep(process, parent);
+		return 0;
+	}
 	if (code < 0 && !attachment->ended_by) {
 		complain_error(&error);
 		code = EXIT_ENGINE;
 	}
 	return code;
+}
+
+/* Goes on in a child, with a descriptor to tell us by. -1 there; else our exit code. */
+static int wait_for_child(int *parent)
+{
+	int fds[2], status = 0;
+	pid_t us = getpid(), child;
+	char left;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
+		complain("cannot start a process: %s", strerror(errno));
+		return EXIT_ENGINE;
+	}
+	close(fds[child != 0]);
+	if (child == 0) {
+		/* Who ends us means it, too. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != us)
+			_exit(EXIT_ENGINE);
+		*parent = fds[1];
+		return -1;
+	}
+	if (read(fds[0], &left, 1) == 1)
+		return 0;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? die_of(WTERMSIG(status)) : WEXITSTATUS(status);
 }
 
 static int exec(struct cli *cli, void *target, int argc, char **argv)
@@ -102,13 +157,24 @@ static int exec(struct cli *cli, void *target, int argc, char **argv)
 	SCOW_AUTO(scow_error) *error = NULL;
 	const struct exec_options *options = target;
 	bool tty = options->tty && !options->detach;
-	struct attachment attachment = { .tty = tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1, .passing = &options->passing };
-	int code;
+	struct attachment attachment = {
+		.tty = tty, .interactive = options->interactive, .proxy = true, .signal_fd = -1, .passing = &options->passing
+	};
+	int code, parent = -1;
 
 	(void) argc;
 	if (tty && options->interactive && !isatty(STDIN_FILENO)) {
 		complain("the input device is not a TTY");
 		return 1;
+	}
+	if (options->detach_keys && !detach_keys_parse(options->detach_keys, &attachment.keys))
+		return EXIT_ENGINE;
+	if (options->detach_keys && tty && options->interactive) {
+		code = wait_for_child(&parent);
+		if (code >= 0)
+			return code;
+	} else {
+		attachment.keys.count = 0;
 	}
 	config = scow_process_config_new((const char *const *) argv + 1);
 	if (!configure(config, options) || !cli_engine(cli))
@@ -117,7 +183,7 @@ static int exec(struct cli *cli, void *target, int argc, char **argv)
 		complain_error(&error);
 		return 1;
 	}
-	code = run_exec(container, config, options->detach, &attachment);
+	code = run_exec(container, config, options->detach, parent, &attachment);
 	if (!attachment.ended_by)
 		return code;
 	container = scow_container_unref(container);

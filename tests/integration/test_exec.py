@@ -125,6 +125,34 @@ class Exec(unittest.TestCase):
         finally:
             os.close(fd)
 
+    def test_detach_keys(self):
+        """Left by keys it goes on; else its exit code and our end are as without."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(SCOW, [SCOW, "exec", "-it", "--detach-keys", "ctrl-x,x", "main", "sh"], self.env)
+        try:
+            read_until(fd, "# ")
+            os.write(fd, b"(sleep 0.5; echo still >/tmp/left) & wait; echo $$ >>/tmp/left; sleep 1000\r")
+            time.sleep(0.2)
+            os.write(fd, b"\030x")
+            _, status = os.waitpid(pid, 0)
+            self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+        finally:
+            os.close(fd)
+        script = "for i in $(seq 100); do [ $(wc -l </tmp/left) = 2 ] && kill -9 $(tail -n 1 /tmp/left) && exit; sleep 0.1; done 2>/dev/null; exit 1"
+        self.assertEqual(self.scow("exec", "main", "sh", "-c", script).returncode, 0)
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(SCOW, [SCOW, "exec", "-it", "--detach-keys", "ctrl-x,x", "main", "sh"], self.env)
+        try:
+            read_until(fd, "# ")
+            os.write(fd, b"exit 6\r")
+            _, status = os.waitpid(pid, 0)
+            self.assertEqual(os.waitstatus_to_exitcode(status), 6)
+        finally:
+            os.close(fd)
+        self.assertEqual(self.scow("exec", "--detach-keys", "x,", "main", "true").returncode, 125)
+
     def test_detach(self):
         done = self.scow("exec", "-d", "main", "sh", "-c", "sleep 0.5; echo $$ >/tmp/detached; exec sleep 1000")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
