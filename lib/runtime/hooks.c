@@ -58,7 +58,7 @@ static int run_job(scow_engine *engine, struct job *job, scow_error **error)
 {
 	struct job_process process = { .cgroup_fd = -1 };
 	_cleanup_fd_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int r;
+	int status, r;
 
 	if (null_fd < 0)
 		return error_errno(error, errno, "open", "open /dev/null");
@@ -67,8 +67,11 @@ static int run_job(scow_engine *engine, struct job *job, scow_error **error)
 	r = job_run(engine, job, &process, error);
 	if (r < 0)
 		return r;
-	r = spawn_wait(process.pidfd, NULL, error);
+	r = spawn_wait(process.pidfd, &status, error);
 	close(process.pidfd);
+	/* Without a report it has done its part, unless somebody killed it. -1: the host took the status. */
+	if (r == 0 && status != 0 && status != -1)
+		return error_set(error, SCOW_E_FAILED, "run the container's hooks: their process was killed");
 	return r;
 }
 

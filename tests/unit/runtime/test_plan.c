@@ -127,6 +127,47 @@ static void test_order(void **state)
 	done(&c);
 }
 
+/* Before what is read-only or masked, and last before the program; those of the host are not in it. Without any there is no step more. */
+static void test_hooks_and_descriptors(void **state)
+{
+	const struct spec_hook hooks[] = {
+		{ .stage = WIRE_STAGE_START_CONTAINER, .path = "/in" },
+		{ .stage = WIRE_STAGE_POSTSTOP, .path = "/host" },
+		{ .stage = WIRE_STAGE_CREATE_CONTAINER, .path = "/mount" },
+		{ .stage = WIRE_STAGE_CREATE_RUNTIME, .path = "/host" },
+	};
+	const struct spec_fd fds[] = { { 7, 0 }, { 3, 1 } };
+	struct compiled c;
+	uint32_t steps;
+
+	(void) state;
+	fill(&c.spec);
+	assert_int_equal(spec_add_defaults(&c.spec, false, 0, NULL), 0);
+	compile(&c, &as_root);
+	steps = c.plan.n_steps;
+	assert_true(find(&c, WIRE_HOOK, 0) < 0 && find(&c, WIRE_READY, 0) < 0 && find(&c, WIRE_FDS, 0) < 0);
+	assert_int_equal(step(&c, WIRE_PIVOT)->number[1], 0);
+	done(&c);
+	fill(&c.spec);
+	assert_int_equal(spec_add_defaults(&c.spec, false, 0, NULL), 0);
+	c.spec.hooks = (struct spec_hooks){ hooks, ARRAY_SIZE(hooks), "\"id\":\"x\"}" };
+	c.spec.waits_ready = c.spec.listens = true;
+	c.spec.fds = fds;
+	c.spec.n_fds = ARRAY_SIZE(fds);
+	compile(&c, &as_root);
+	assert_int_equal(c.plan.n_steps, steps + 4);
+	assert_true(find(&c, WIRE_DEVICE, 0) < find(&c, WIRE_READY, 0) && find(&c, WIRE_READY, 0) < find(&c, WIRE_HOOK, 0));
+	assert_true(find(&c, WIRE_HOOK, 0) < find(&c, WIRE_READ_ONLY, 0));
+	assert_string_equal(plan_text(&c.plan, &c.plan.steps[find(&c, WIRE_HOOK, 0)], 0), "/mount");
+	assert_string_equal(plan_text(&c.plan, &c.plan.steps[find(&c, WIRE_HOOK, 1)], 0), "/in");
+	assert_int_equal(find(&c, WIRE_HOOK, 1), (int) c.plan.n_steps - 2);
+	assert_int_equal(step(&c, WIRE_PIVOT)->number[1], 2);
+	assert_memory_equal(plan_blob(&c.plan, step(&c, WIRE_FDS)), ((uint32_t[]){ 7, 3 }), 8);
+	assert_true(find(&c, WIRE_GO, 0) < find(&c, WIRE_FDS, 0) && find(&c, WIRE_FDS, 0) < find(&c, WIRE_CREDENTIALS, 0));
+	assert_true(step(&c, WIRE_EXEC)->flags & WIRE_LISTEN);
+	done(&c);
+}
+
 static const char *devpts_data(const struct compiled *c)
 {
 	for (int i = 0; find(c, WIRE_MOUNT, i) >= 0; i++) {
@@ -165,8 +206,8 @@ static void test_user_namespace(void **state)
 /* Root's container in a user namespace: the host's rights first, nothing attached before the namespaces are the container's. */
 static void test_mapped(void **state)
 {
-	static const enum wire_kind order[] = { WIRE_OOM_SCORE, WIRE_RLIMIT, WIRE_USERNS,     WIRE_UNSHARE,  WIRE_TREE, WIRE_ROOT_BIND,
-						WIRE_JOIN,      WIRE_ENTER,  WIRE_ROOT_ATTACH, WIRE_BIND,     WIRE_PIVOT };
+	static const enum wire_kind order[] = { WIRE_OOM_SCORE, WIRE_RLIMIT, WIRE_USERNS,      WIRE_UNSHARE, WIRE_TREE, WIRE_ROOT_BIND,
+						WIRE_JOIN,      WIRE_ENTER,  WIRE_ROOT_ATTACH, WIRE_BIND,    WIRE_PIVOT };
 	struct id_range ids = { 0, 100000, 1000 }, own[] = { { 0, 100005, 1 }, { 5, 100000, 1 } };
 	struct spec_mount mounts[] = {
 		{ .kind = SPEC_MOUNT_BIND, .source = "/a", .target = "/a", .flags = MS_REC | MS_RDONLY },
@@ -349,9 +390,11 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_order),       cmocka_unit_test(test_user_namespace),
-		cmocka_unit_test(test_joins),      cmocka_unit_test(test_propagation), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_damage),     cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_hooks_and_descriptors),
+		cmocka_unit_test(test_order),      cmocka_unit_test(test_user_namespace),
+		cmocka_unit_test(test_joins),      cmocka_unit_test(test_propagation),
+		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
