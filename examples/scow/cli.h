@@ -98,7 +98,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[], start_commands[];
-extern const struct command log_commands[], event_commands[], lifecycle_commands[], stats_commands[], prune_commands[];
+extern const struct command log_commands[], event_commands[], lifecycle_commands[], stats_commands[], prune_commands[], network_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -129,7 +129,7 @@ struct run_options {
 	struct passing passing;
 	struct list uid_maps, gid_maps;
 	bool interactive, tty, rm, read_only, init, privileged, quiet, insecure;
-	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *network, *hostname, *domainname;
+	const char *name, *workdir, *user, *cpus, *cpuset_cpus, *cpuset_mems, *entrypoint, *pull, *platform, *hostname, *domainname;
 	const char *ipc, *pid, *uts, *userns, *timens, *cgroupns, *cgroup_parent, *stop_signal, *cidfile, *sig_proxy;
 	bool detach, no_healthcheck;
 	const char *restart, *log_driver, *detach_keys, *health_cmd, *health_interval, *health_timeout, *health_start_period,
@@ -139,6 +139,8 @@ struct run_options {
 	const char *scheduler, *io_priority, *memory_policy, *exec_cpus, *rdt_class;
 	struct list blkio_weights, cgroup_conf, gpus;
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
+	struct list networks, aliases, links, link_local;
+	const char *ip, *ip6, *mac;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
@@ -180,6 +182,18 @@ bool hooks_dir_configure(scow_container_config *config, scow_image *image, const
 
 /* ---- names.c: --dns and its like, --add-host; false after printing what is wrong ---- */
 bool names_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- run_network.c: --network and what is asked for there; false after printing what is wrong ---- */
+bool networks_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- networks.c ---- */
+/* "CONTAINER[:ALIAS]". */
+void endpoint_add_link(scow_endpoint_config *endpoint, const char *text);
+/* False after printing why not. */
+bool prune_networks(struct cli *cli, const char *filters);
+/* ---- prune.c ---- */
+/* Asks; "y" is yes. */
+bool prune_confirmed(const char *what);
 
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);

@@ -30,16 +30,19 @@ static const struct option prune_table[] = {
 	{ NULL },
 };
 
-/* "y" on the terminal, or -f. */
-static bool confirm(const struct prune_options *options, const char *warning)
+bool prune_confirmed(const char *what)
 {
 	char answer[16] = "";
 
-	if (options->force)
-		return true;
-	printf("WARNING! This will remove %s.\nAre you sure you want to continue? [y/N] ", warning);
+	printf("WARNING! This will remove %s.\nAre you sure you want to continue? [y/N] ", what);
 	fflush(stdout);
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* "y" on the terminal, or -f. */
+static bool confirm(const struct prune_options *options, const char *warning)
+{
+	return options->force || prune_confirmed(warning);
 }
 
 /* A title and a line for each of the list. */
@@ -105,6 +108,8 @@ static int prune(struct cli *cli, const struct prune_options *options, bool cont
 		ok = prune_containers(cli, filters, &bytes);
 	if (images)
 		ok = prune_images(cli, options->all, filters, &bytes) && ok;
+	if (containers && images)
+		ok = prune_networks(cli, filters) && ok;
 	printf("Total reclaimed space: %s\n", human_size(bytes));
 	return ok ? 0 : 1;
 }
@@ -132,8 +137,8 @@ static int system_prune(struct cli *cli, void *target, int argc, char **argv)
 	(void) argc;
 	(void) argv;
 	return prune(cli, options, true, true,
-		     options->all ? "all stopped containers, and all images without a container"
-				  : "all stopped containers, and all images without a name");
+		     options->all ? "all stopped containers, all networks without a container, and all images without one"
+				  : "all stopped containers, all networks without a container, and all images without a name");
 }
 
 /* ---- df ---- */

@@ -68,9 +68,13 @@ const struct option run_option_table[] = {
 	{ "insecure", 0, OPTION_SWITCH, NULL, "Pull over plain HTTP or unverified TLS if need be", AT(insecure) },
 	{ "interactive", 'i', OPTION_SWITCH, NULL, "Give it our standard input", AT(interactive) },
 	{ "io-priority", 0, OPTION_TEXT, "string", "I/O priority (rt:LEVEL|be:LEVEL|idle, 0 to 7)", AT(io_priority) },
+	{ "ip", 0, OPTION_TEXT, "string", "This IPv4 address on the first network", AT(ip) },
+	{ "ip6", 0, OPTION_TEXT, "string", "This IPv6 address on the first network", AT(ip6) },
 	{ "ipc", 0, OPTION_TEXT, "string", "IPC namespace (host|private|container:NAME)", AT(ipc) },
 	{ "label", 'l', OPTION_LIST, "list", "Set metadata on the container", AT(labels) },
 	{ "label-file", 0, OPTION_LIST, "list", "Read in a file of labels", AT(label_files) },
+	{ "link", 0, OPTION_LIST, "list", "Another container, known to this one as (CONTAINER[:ALIAS])", AT(links) },
+	{ "link-local-ip", 0, OPTION_LIST, "list", "A link-local address in addition", AT(link_local) },
 	{ "log-driver", 0, OPTION_TEXT, "string", "How a detached one's output is kept (json-file|none)", AT(log_driver) },
 	{ "log-opt", 0, OPTION_LIST, "list", "Log options (max-size=10m, max-file=3, compress=true)", AT(log_options) },
 	ROW_MEMORY,
@@ -80,8 +84,10 @@ const struct option run_option_table[] = {
 	ROW_MEMORY_SWAPPINESS,
 	{ "mount", 0, OPTION_LIST, "mount", "Attach a file system (type=bind or tmpfs)", AT(mounts) },
 	{ "name", 0, OPTION_TEXT, "string", "Assign a name to the container", AT(name) },
-	{ "network", 0, OPTION_TEXT, "network", "Network (none|host|container:NAME); none by default", AT(network) },
-	{ "net", 0, OPTION_TEXT, "network", NULL, AT(network) },
+	{ "network", 0, OPTION_LIST, "network", "Network, by name, or (none|host|container:NAME); any number, also as name=N,ip=A,alias=B", AT(networks) },
+	{ "net", 0, OPTION_LIST, "network", NULL, AT(networks) },
+	{ "network-alias", 0, OPTION_LIST, "list", "Another name for it on the first network", AT(aliases) },
+	{ "net-alias", 0, OPTION_LIST, "list", NULL, AT(aliases) },
 	{ "no-healthcheck", 0, OPTION_SWITCH, NULL, "Do without the image's HEALTHCHECK", AT(no_healthcheck) },
 	{ "oom-kill-disable", 0, OPTION_SWITCH, NULL, "At the memory limit, wait and do not kill; cgroup v1", AT(oom_kill_disable) },
 	{ "oom-score-adj", 0, OPTION_NUMBER, "int", "Tune the host's OOM preferences (-1000 to 1000)", AT(oom_score_adj) },
@@ -115,8 +121,6 @@ const struct option run_option_table[] = {
 	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
 	LATER("expose", 0, "list", no_networks),
-	LATER("ip", 0, "string", no_networks),
-	LATER("network-alias", 0, "list", no_networks),
 	LATER("publish", 'p', "list", no_networks),
 	LATER("publish-all", 'P', NULL, no_networks),
 	LATER("attach", 'a', "list", NULL),
@@ -259,7 +263,8 @@ static bool configure_memory(scow_container_config *config, const struct run_opt
 		size_t offset;
 		void (*set)(scow_container_config *config, uint64_t bytes);
 	} sizes[] = {
-		{ "memory", AT(memory), scow_container_config_set_memory_bytes },
+		{ "mac-address", 0, OPTION_TEXT, "string", "This MAC address on the first network", AT(mac) },
+	{ "memory", AT(memory), scow_container_config_set_memory_bytes },
 		{ "memory-reservation", AT(memory_reservation), scow_container_config_set_memory_reservation_bytes },
 		{ "shm-size", AT(shm_size), scow_container_config_set_shm_bytes },
 	};
@@ -433,7 +438,7 @@ static void configure_namespaces(scow_container_config *config, const struct run
 		scow_namespace kind;
 		const char *mode;
 	} modes[] = {
-		{ SCOW_NAMESPACE_NETWORK, options->network }, { SCOW_NAMESPACE_IPC, options->ipc },
+		{ SCOW_NAMESPACE_IPC, options->ipc },
 		{ SCOW_NAMESPACE_PID, options->pid },         { SCOW_NAMESPACE_UTS, options->uts },
 		{ SCOW_NAMESPACE_USER, options->userns },     { SCOW_NAMESPACE_CGROUP, options->cgroupns },
 		{ SCOW_NAMESPACE_TIME, options->timens },
@@ -516,7 +521,7 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 		     configure_maps(config, "gidmap", &options->gid_maps, scow_container_config_add_gid_map) &&
 		     configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
 		     gpus_configure(config, options) && mounts_configure(config, options) && detached_configure(config, options) &&
-		     names_configure(config, options) && hooks_configure(config, options);
+		     names_configure(config, options) && networks_configure(config, options) && hooks_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);
