@@ -360,7 +360,8 @@ static int supervise(struct start *start, scow_error **error)
 	spec_done(&health);
 	if (r < 0)
 		return r;
-	start->launch.pid = state.pid;
+	/* Its first run may be over already: any process that is there says that the start is noted. */
+	start->launch.pid = state.pid ? state.pid : state.supervisor_pid;
 	start->began = state.first_started;
 	if (start->cgroup)
 		cgroup_free(take_ptr(&start->cgroup));
