@@ -6,6 +6,7 @@
  */
 #include "container/build.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -81,6 +82,18 @@ static int check_user_namespace(const struct build *b, scow_error **error)
 	return 0;
 }
 
+/* A namespace cannot be asked for its maps, a process can. */
+static int maps_of_path(struct spec *spec, scow_error **error)
+{
+	const char *path = spec->namespaces[SPEC_NS_USER].path;
+	int pid, end = 0;
+
+	if (sscanf(path, "/proc/%d/ns/user%n", &pid, &end) != 1 || !end || path[end])
+		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "user namespace '%s': its maps cannot be found", path),
+				  "name it as /proc/PID/ns/user");
+	return id_maps_into(pid, spec, error);
+}
+
 /* Which ids; those of a namespace that is joined are known when it is. */
 static int build_id_maps(struct build *b, scow_error **error)
 {
@@ -92,6 +105,8 @@ static int build_id_maps(struct build *b, scow_error **error)
 		return error_set(error, SCOW_E_UNSUPPORTED,
 				 "a user namespace for root's container needs idmapped layers: Linux %u.%u has none, 5.19 has",
 				 b->engine->facts.kernel >> 16, b->engine->facts.kernel & 0xffff);
+	if (b->spec->namespaces[SPEC_NS_USER].path && !b->rootless)
+		return maps_of_path(b->spec, error);
 	if (!build_owns(b, SPEC_NS_USER) || b->checks)
 		return 0;
 	r = id_maps_of(b->engine, b->id, b->config, &b->spec->arena, &maps, error);

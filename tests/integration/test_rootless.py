@@ -153,6 +153,32 @@ class WithRanges(Rootless, unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
+    def test_keep_id(self):
+        """The user is himself inside; or who he says; and maps are of positions in what he has."""
+        shared = pathlib.Path(self.work, "home/kept")
+        self.as_user("mkdir", "-p", shared)
+        uid, gid = self.user.pw_uid, self.user.pw_gid
+        out = self.run_ok("--userns", "keep-id", "-v", f"{shared}:/data", "base", "sh", "-c",
+                          "id -u; id -g; touch /data/made /tmp/x; stat -c %u:%g /data /data/made /tmp/x")
+        self.assertEqual(out.split(), [str(uid), str(gid), *[f"{uid}:{gid}"] * 3])
+        self.assertEqual((shared / "made").stat()[4:6], (uid, gid))
+        self.assertEqual(self.run_ok("--userns", "keep-id:uid=7,gid=8", "base", "sh", "-c", "id -u; id -g").split(), ["7", "8"])
+        self.assertEqual(self.run_ok("--userns", "keep-id", "-u", "0", "base", "sh", "-c", "touch /r; stat -c %u /r; id -u").split(), ["0", "0"])
+        out = self.run_ok("--uidmap", "0:1:10", "--uidmap", "10:0:1", "base", "cat", "/proc/self/uid_map")
+        self.assertEqual(out.split(), "0 1 10 10 0 1".split())
+        done = self.scow("run", "-d", "--name", "kept", "--userns", "keep-id", "base", "sleep", "1000")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for _ in range(2):
+            self.assertEqual(self.scow("exec", "kept", "id", "-u").stdout.strip(), str(uid))
+            self.assertEqual(self.scow("restart", "-t", "0", "kept").returncode, 0)
+        self.assertEqual(self.scow("rm", "-f", "kept").returncode, 0)
+        for args, words in ((["--userns", "auto:size=10"], "all containers of a plain user"), (["--userns", "host"], "plain user"),
+                            (["-v", f"{shared}:/d:idmap"], "needs root"), (["-v", f"{shared}:/d:U"], "needs root")):
+            done = self.scow("run", "--rm", *args, "base", "true")
+            self.assertEqual(done.returncode, 125, args)
+            self.assertIn(words, done.stderr)
+
+
 class SingleId(Rootless, unittest.TestCase):
     NAME = "scowtest2"
 

@@ -400,8 +400,8 @@ class Isolation(cli.Cli):
 
     def test_what_is_not_there_is_refused(self):
         """Nothing that was asked for is dropped without a word."""
-        for flags in [["--userns", "private"]] if ROOT else [["--userns", "host"]]:
-            self.run_fails(125, "user namespace", *flags, "base", "true")
+        for flags in [["--userns", "keep-id"]] if ROOT else [["--userns", "host"]]:
+            self.run_fails(125, "plain user's container", *flags, "base", "true")
         for flags in ["--gpus", "all"], ["--security-opt", "apparmor=x"], ["--runtime", "runsc"], ["--storage-opt", "size=1g"], ["--isolation", "hyperv"]:
             with self.subTest(flags=flags):
                 done = self.scow("run", "--rm", *flags, "base", "true")
