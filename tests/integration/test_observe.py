@@ -27,7 +27,7 @@ def tearDownModule():
 
 class Compressed(cli.Cli):
     def start(self, script, *options):
-        done = self.scow("run", "-d", *options, "base", "sh", "-c", script)
+        done = self.scow("run", "-d", "--network", "none", *options, "base", "sh", "-c", script)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         identity = done.stdout.strip()
         self.addCleanup(self.scow, "rm", "-f", identity)
@@ -75,11 +75,34 @@ class Compressed(cli.Cli):
         self.assertIn("a log of one file is not compressed", done.stderr)
 
 
+class Health(cli.Cli):
+    def test_what_is_kept(self):
+        """The first check comes after the interval; the last five are kept, 4,096 bytes of each; any code but 0 is a failure."""
+        done = self.scow("run", "-d", "--network", "none", "--health-cmd", "head -c 9000 /dev/zero | tr '\\0' x; echo $(($(cat /tmp/n) + 1)) >/tmp/n; exit 77",
+                         "--health-interval", "200ms", "--health-retries", "2", "base", "sh", "-c", "echo 0 >/tmp/n; sleep 1000")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        identity = done.stdout.strip()
+        self.addCleanup(self.scow, "rm", "-f", identity)
+        state = lambda: json.loads(self.scow("inspect", "-f", "{{json .State}}", identity).stdout)  # noqa: E731
+        first = None
+        for _ in range(600):
+            now = state()
+            log = now["Health"]["Log"] or []
+            first = first or (log[0] if log else None)
+            if now["Health"]["FailingStreak"] >= 7:
+                break
+            time.sleep(0.05)
+        self.assertEqual((now["Health"]["Status"], len(log)), ("unhealthy", 5))
+        self.assertEqual({(entry["ExitCode"], len(entry["Output"])) for entry in log}, {(77, 4096)})
+        seconds = lambda text: float(text[17:].rstrip("Z"))  # noqa: E731
+        self.assertGreater((seconds(first["Start"]) - seconds(now["StartedAt"])) % 60, 0.19)
+
+
 class Trace(cli.Cli):
     def test_spans(self):
         path = pathlib.Path(self.WORK, "trace")
         for _ in range(2):
-            done = self.scow("--trace", str(path), "run", "--rm", "base", "true")
+            done = self.scow("--trace", str(path), "run", "--rm", "--network", "none", "base", "true")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
         spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in path.read_text().splitlines()]
         self.assertEqual(len({span["traceId"] for span in spans}), 2)
