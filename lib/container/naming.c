@@ -361,3 +361,17 @@ int naming_changed(scow_container *container, const struct attachment *now, cons
 	}
 	return r < 0 || !changed ? r : change_files(container, &row, now, changed, left, error);
 }
+
+void naming_renamed(scow_container *container)
+{
+	_cleanup_attachment_ struct attachment now = { .id = "" };
+	scow_error *failure = NULL;
+	int r = naming_attachment(container, &now, &failure);
+
+	if (r == 0 && attachment_has_names(&now))
+		r = naming_changed(container, &now, NULL, false, &failure);
+	if (r < 0)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: others still find it by its old name: %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+}

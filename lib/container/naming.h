@@ -34,5 +34,7 @@ int naming_settle(scow_container *container, struct naming *naming, pid_t pid, b
 /* After a change of a running container's name or networks: @now is what it has. Its files in /etc are told of @changed, if that is given. */
 int naming_changed(scow_container *container, const struct attachment *now, const struct endpoint *changed, bool left, scow_error **error)
 	_must_check_;
+/* Others find it by its new name, if it runs. A failure is told to the log: the name has changed. */
+void naming_renamed(scow_container *container);
 /* Makes sure that all that run are served. 0, or the first failure, after trying all. */
 int naming_reload(scow_engine *engine, scow_error **error) _must_check_;

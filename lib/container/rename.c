@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/event.h"
+#include "container/naming.h"
 
 /* The rule for names is the config's. */
 static int check_name(const char *name, scow_error **error)
@@ -83,5 +84,7 @@ int scow_container_rename(scow_container *container, const char *name, scow_erro
 	if (r < 0)
 		return error_wrap(error, r, "rename container '%s'", container->name);
 	/* The old one may be in somebody's hands as long as the handle. */
-	return container_retire(container, atomic_exchange(&container->name, take_ptr(&copy)), NULL, error);
+	r = container_retire(container, atomic_exchange(&container->name, take_ptr(&copy)), NULL, error);
+	naming_renamed(container);
+	return r;
 }

@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""Names on networks: who finds whom, what is asked of servers outside, what is left when the responder is killed, and hostile askers.
+
+SCOW names the program under test (default: build/examples/scow/scow). All of it is in a network namespace of the test's own.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/support"))
+sys.dont_write_bytecode = True
+import cli  # noqa: E402
+import dns  # noqa: E402
+
+PATIENCE = 30
+WORK = None
+SERVER = None
+
+
+def setUpModule():
+    global WORK, SERVER
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root")
+    dns.private_network()
+    WORK = cli.make_work("names-test.")
+    Names.WORK = WORK
+    SERVER = dns.Server("127.0.0.53")
+
+
+def tearDownModule():
+    if WORK:
+        shutil.rmtree(WORK, ignore_errors=True)
+
+
+def responders(root):
+    """(pid of the first process, pid of the second) of the responder that listens for @root; None: there is none."""
+    found = {}
+    path = f"{root}/names.sock"
+    inodes = {line.split()[6] for line in pathlib.Path("/proc/net/unix").read_text().splitlines()
+              if line.endswith(path) or re.search(r"/proc/self/fd/\d+/names-", line)}
+    for entry in os.listdir("/proc"):
+        try:
+            name = pathlib.Path(f"/proc/{entry}/comm").read_text().strip() if entry.isdigit() else ""
+            if name.startswith("scow-names"):
+                found[int(entry)] = (name, int(pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1]))
+        except OSError:
+            continue
+    for first, (name, _) in found.items():
+        if name != "scow-names":
+            continue
+        try:
+            links = [os.readlink(f"/proc/{first}/fd/{fd}") for fd in os.listdir(f"/proc/{first}/fd")]
+        except OSError:
+            continue
+        if not any(f"socket:[{inode}]" in links for inode in inodes):
+            continue
+        second = [pid for pid, (_, parent) in found.items() if parent == first]
+        return first, second[0] if second else None
+    return None
+
+
+class Names(cli.Cli):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, flags in ("front", ()), ("back", ()), ("inner", ("--internal",)):
+            done = cls.scow("network", "create", *flags, name)
+            assert done.returncode == 0, done
+
+    @classmethod
+    def tearDownClass(cls):
+        for name in cls.scow("ps", "-aq").stdout.split():
+            cls.scow("rm", "-f", name)
+        for name in "front", "back", "inner":
+            cls.scow("network", "rm", name)
+        super().tearDownClass()
+
+    def until(self, condition, what=""):
+        end = time.monotonic() + PATIENCE
+        while True:
+            value = condition()
+            if value:
+                return value
+            self.assertLess(time.monotonic(), end, what or "it does not come about")
+            time.sleep(0.02)
+
+    def detach(self, name, *flags, network="front", command=("sleep", "1000"), server="127.0.0.53"):
+        """A running container; who asks from inside it."""
+        self.addCleanup(self.scow, "rm", "-f", name)
+        done = self.scow("run", "-d", "--name", name, "--network", network, "--dns", server, *flags, "base", *command)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        return dns.Client(self.inspect(name)["State"]["Pid"])
+
+    def inspect(self, name):
+        return json.loads(self.scow("inspect", name).stdout)[0]
+
+    def address(self, name, network="front"):
+        return self.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"]
+
+    # ---- who finds whom ----
+
+    def test_names(self):
+        web, db = self.detach("web"), self.detach("Db")
+        theirs = self.address("Db")
+        for name in "Db", "db", "DB.", "db.front", self.inspect("Db")["Id"][:12]:
+            answer = web.ask(name)
+            self.assertEqual((answer.code, answer.records, answer.ttls), (dns.OK, [theirs], [600]), name)
+        self.assertEqual(db.addresses("web"), [self.address("web")])
+        self.assertEqual(web.addresses("web"), [self.address("web")])
+        self.assertEqual(web.ask_tcp("db", "web")[1].records, [self.address("web")])
+        # No address of the kind: nobody else is asked.
+        for kind in dns.AAAA, dns.MX, dns.TXT:
+            answer = web.ask("db", kind)
+            self.assertEqual((answer.code, answer.records), (dns.OK, []))
+        self.assertFalse({"db", "Db", "web"} & set(SERVER.names()))
+        reverse = ".".join(reversed(theirs.split("."))) + ".in-addr.arpa"
+        self.assertEqual(web.ask(reverse, dns.PTR).records, ["db.front"])
+        # As programs do it.
+        self.assertIn(theirs, self.scow("exec", "web", "nslookup", "db").stdout)
+        self.assertEqual(self.scow("exec", "web", "ping", "-c1", "-w5", theirs).returncode, 0)
+
+    def test_networks_are_apart(self):
+        web, other = self.detach("web"), self.detach("other", network="back")
+        self.assertEqual(web.ask("other.back").records, ["192.0.2.1"])  # what somebody outside says
+        self.assertEqual(other.addresses("other.back"), [self.address("other", "back")])
+        reverse = ".".join(reversed(self.address("other", "back").split("."))) + ".in-addr.arpa"
+        self.assertNotEqual(web.ask(reverse, dns.PTR).records, ["other.back"])
+
+    def test_internal(self):
+        inner, mate = self.detach("inner1", network="inner"), self.detach("mate", network="inner")
+        self.assertEqual(inner.addresses("mate"), [self.address("mate", "inner")])
+        self.assertEqual(mate.ask("inside.example.org").code, dns.FAILURE)
+        self.assertNotIn("inside.example.org", SERVER.names())
+
+    def test_rename(self):
+        web = self.detach("web")
+        self.detach("before")
+        self.assertEqual(len(web.addresses("before")), 1)
+        self.assertEqual(self.scow("rename", "before", "after").returncode, 0)
+        self.addCleanup(self.scow, "rm", "-f", "after")
+        self.assertEqual(web.addresses("after"), [self.address("after")])
+        self.assertEqual(web.ask("before").records, ["192.0.2.1"])
+
+    def test_end(self):
+        web = self.detach("web")
+        self.detach("brief")
+        self.assertEqual(len(web.addresses("brief")), 1)
+        self.assertEqual(self.scow("rm", "-f", "brief").returncode, 0)
+        self.until(lambda: web.ask("brief").records == ["192.0.2.1"], "a container that ended is found")
+
+    def test_restarts(self):
+        """A supervisor's next run has its names again, and the sockets of its new network namespace."""
+        web = self.detach("web")
+        again = self.detach("again", "--restart", "always")
+        os.kill(again.pid, signal.SIGKILL)
+        pid = self.until(lambda: self.inspect("again")["State"]["Pid"] not in (0, again.pid) and self.inspect("again")["State"]["Pid"])
+        again = dns.Client(pid)
+        self.until(lambda: web.addresses("again") == [self.address("again")])
+        self.assertEqual(again.addresses("web"), [self.address("web")])
+
+    def test_own_server(self):
+        """Port 53 of all addresses is the container's own."""
+        web = self.detach("web")
+        with dns.inside(web.pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as own:
+            own.bind(("0.0.0.0", 53))
+            with dns.inside(web.pid, socket.socket) as listener:
+                listener.bind(("0.0.0.0", 53))
+                listener.listen(1)
+                self.assertEqual(web.addresses("web"), [self.address("web")])
+                self.assertEqual(web.ask_tcp("web")[0].records, [self.address("web")])
+                with dns.inside(web.pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
+                    asker.sendto(b"to me", ("127.0.0.1", 53))
+                    self.assertEqual(own.recvfrom(100)[0], b"to me")
+
+    # ---- names outside ----
+
+    def test_forwarding(self):
+        web = self.detach("web")
+        self.assertEqual(web.ask("www.example.org").records, ["192.0.2.1"])
+        self.assertEqual(web.ask("www.example.org", dns.AAAA).records, ["2001:db8::1"])
+        self.assertEqual(web.ask("nothing.example.org").code, dns.NO_NAME)
+        self.assertEqual(web.ask("refused.example.org").code, dns.REFUSED)
+        cut = web.ask("big.example.org")
+        self.assertEqual((cut.cut, cut.records), (True, []))
+        self.assertEqual([len(answer.records) for answer in web.ask_tcp("big.example.org", "www.example.org")].count(200), 1)
+        self.assertEqual(web.ask("evil.example.org").records, ["192.0.2.1"])
+        web.ask("edns.example.org", edns=4096)
+        query = next(seen[4] for seen in SERVER.seen if seen[0] == "edns.example.org")
+        self.assertEqual(struct.unpack(">HH", query[-10:-6]), (41, 1232))
+
+    def test_unguessable(self):
+        web = self.detach("web")
+        with web.udp() as one:
+            one.settimeout(10)
+            for i in range(40):
+                one.send(dns.question(f"random{i}.example.org", ident=7))
+                self.assertEqual(dns.Answer(one.recv(512)).ident, 7)
+        seen = [entry for entry in SERVER.seen if entry[0].startswith("random")]
+        self.assertGreater(len({entry[2] for entry in seen}), 35, "ids")
+        self.assertGreater(len({entry[3][1] for entry in seen}), 35, "ports")
+
+    def test_next_server(self):
+        web = self.detach("web", "--dns", "127.0.0.53", server="127.0.0.99")
+        self.assertEqual(web.ask("second.example.org").records, ["192.0.2.1"])
+        self.assertEqual(web.ask_tcp("second.example.org")[0].records, ["192.0.2.1"])
+
+    def test_silent_server(self):
+        web = self.detach("web")
+        self.assertEqual(web.ask("drop.example.org").code, dns.FAILURE)
+
+    # ---- files ----
+
+    def files(self, *flags):
+        return self.run_ok(*flags, "base", "cat", "/etc/resolv.conf", "/etc/hosts")
+
+    def test_files(self):
+        first = ("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n"
+                 "ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n")
+        out = self.files("--network", "front", "--dns", "127.0.0.53", "--dns", "192.0.2.9", "--dns-search", "a.test", "--dns-search",
+                         "b.test", "--dns-option", "timeout:1", "--hostname", "box", "--domainname", "example.org", "--add-host",
+                         "db:10.0.0.9", "--add-host", "six=[2001:db8::9]", "--add-host", "host:host-gateway")
+        gateway = re.search(r"\n([0-9.]+)\thost\n", out).group(1)
+        own = re.search(r"\n([0-9.]+)\tbox.example.org box\n$", out).group(1)
+        self.assertEqual(out, "# Names of containers are answered here; others are asked of: 127.0.0.53 192.0.2.9\n"
+                         "nameserver 127.0.0.11\nsearch a.test b.test\noptions timeout:1 ndots:0\n" + first +
+                         f"10.0.0.9\tdb\n2001:db8::9\tsix\n{gateway}\thost\n{own}\tbox.example.org box\n")
+        self.assertEqual(gateway.rsplit(".", 1)[1], "1")
+        out = self.files("--network", "bridge", "--dns", "192.0.2.9", "--dns-search", ".", "--dns-option", "rotate")
+        self.assertTrue(out.startswith("nameserver 192.0.2.9\noptions rotate\n" + first), out)
+
+    def test_bad_flags(self):
+        for flags, words in ((("--dns", "localhost"), "'localhost' is not an IP address"),
+                             (("--dns-search", "a b"), "'a b' is not a domain"),
+                             (("--add-host", "db"), "write it as NAME:ADDRESS"),
+                             (("--add-host", "db:nowhere"), "neither an IP address nor 'host-gateway'"),
+                             (("--network", "none", "--add-host", "h:host-gateway"), "the container has none")):
+            self.run_fails(125, words, *flags, "base", "true")
+
+    # ---- the responder's life ----
+
+    def test_killed(self):
+        web, _ = self.detach("web"), self.detach("db")
+        theirs = self.address("db")
+        first, second = self.until(lambda: responders(self.root))
+        for _ in range(3):
+            os.kill(second, signal.SIGKILL)
+            self.assertEqual(web.addresses("db"), [theirs])
+            first, second = self.until(lambda: all(responders(self.root) or [None]) and responders(self.root))
+        # All of it: whoever starts next makes a new one, and all are served again.
+        os.kill(first, signal.SIGKILL)
+        self.until(lambda: responders(self.root) is None)
+        with self.assertRaises(OSError):
+            web.ask("db", timeout=1)
+        self.assertEqual(self.run_ok("--network", "front", "base", "true"), "")
+        self.assertEqual(web.addresses("db"), [theirs])
+        self.assertEqual(web.ask_tcp("db")[0].records, [theirs])
+        self.assertNotEqual(responders(self.root)[0], first)
+
+    def test_last_one_out(self):
+        self.detach("web")
+        self.until(lambda: responders(self.root))
+        self.scow("rm", "-f", "web")
+        self.until(lambda: responders(self.root) is None, "the responder stays")
+
+    def test_small(self):
+        """Two processes, each of some dozens of kilobytes."""
+        web = self.detach("web")
+        web.ask("www.example.org")
+        for pid in self.until(lambda: responders(self.root)):
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            self.assertLess(int(re.search(r"Pss: +(\d+)", rollup).group(1)), 200, rollup)
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        # The one that reads what strangers send has no capability, and a filter.
+        self.assertIn("CapEff:\t0000000000000000", status)
+        self.assertIn("Seccomp:\t2", status)
+        self.assertEqual(os.stat(f"{self.root}/names.sock").st_mode & 0o777, 0o600)
+
+    # ---- hostile askers ----
+
+    def test_flood(self):
+        """One asks for what nobody answers, as fast as it can: others do not notice, and later it is heard again itself."""
+        bad, good = self.detach("bad"), self.detach("good")
+        theirs = self.address("bad")
+        with bad.udp() as flood:
+            flood.setblocking(False)
+            for i in range(3000):
+                try:
+                    flood.send(dns.question(f"drop.flood{i}.test", ident=i))
+                except OSError:
+                    pass
+            for _ in range(20):
+                began = time.monotonic()
+                self.assertEqual(good.addresses("bad"), [theirs])
+                self.assertEqual(good.ask("www.example.org").records, ["192.0.2.1"])
+                self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(good.ask_tcp("www.example.org")[0].records, ["192.0.2.1"])
+
+    def test_connections(self):
+        """Connections that never ask anything: another's are taken all the same."""
+        bad, good = self.detach("bad"), self.detach("good")
+        held = [bad.connect() for _ in range(30)]
+        for one in held[::2]:
+            one.sendall(b"\0")
+        self.assertEqual(good.ask_tcp("bad")[0].records, [self.address("bad")])
+        self.assertEqual(bad.addresses("good"), [self.address("good")])
+        for one in held:
+            one.close()
+        self.assertEqual(bad.ask_tcp("good")[0].records, [self.address("good")])
+
+    def test_garbage(self):
+        bad = self.detach("bad")
+        good = dns.question("bad")
+        with bad.udp() as one:
+            for size in range(0, 600, 7):
+                one.send(os.urandom(size))
+            for at in range(len(good)):
+                for value in 0, 0xc0, 0xff:
+                    one.send(good[:at] + bytes([value]) + good[at + 1:])
+                one.send(good[:at])
+        for data in b"\0\0", b"\xff\xff" + b"x" * 100, b"\0\x05hello", struct.pack(">H", len(good)) + good[:5]:
+            with bad.connect() as one:
+                one.sendall(data)
+        self.assertEqual(bad.addresses("bad"), [self.address("bad")])
+        self.assertEqual(bad.ask_tcp(*["bad"] * 50)[49].records, [self.address("bad")])
+
+
+if __name__ == "__main__":
+    unittest.main()
