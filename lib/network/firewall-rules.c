@@ -196,6 +196,8 @@ static void published(struct nft *nft)
 
 static void destinations(struct nft *nft)
 {
+	static const struct in6_addr loopback6 = IN6ADDR_LOOPBACK_INIT;
+
 	/* iifname @internal accept */
 	nft_rule(nft, "arriving");
 	link_in(nft, NFT_META_IIFNAME, "internal");
@@ -206,14 +208,18 @@ static void destinations(struct nft *nft)
 	end_with(nft, NF_ACCEPT, NULL);
 	nft_rule(nft, "arriving");
 	end_with(nft, NFT_JUMP, "published");
+	/* ip6 daddr ::1 accept: the answers would be martians, so it is refused at once, and programs go on to 127.0.0.1 */
+	nft_rule(nft, "leaving");
+	of_family(nft, &families[1]);
+	nft_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, IP6_DESTINATION, 16, R1);
+	nft_compare(nft, NFT_CMP_EQ, &loopback6, 16, R1);
+	end_with(nft, NF_ACCEPT, NULL);
 	nft_rule(nft, "leaving");
 	end_with(nft, NFT_JUMP, "published");
 }
 
 static void sources(struct nft *nft)
 {
-	static const struct in6_addr loopback6 = IN6ADDR_LOOPBACK_INIT;
-
 	/* oifname @bridges goto inward */
 	nft_rule(nft, "source");
 	link_in(nft, NFT_META_OIFNAME, "bridges");
@@ -231,15 +237,9 @@ static void sources(struct nft *nft)
 		nft_masquerade(nft);
 		nft_rule_end(nft);
 	}
-	/* ip saddr 127.0.0.0/8 masquerade, ip6 saddr ::1 masquerade */
+	/* ip saddr 127.0.0.0/8 masquerade */
 	nft_rule(nft, "inward");
 	is_loopback(nft, IP4_SOURCE);
-	nft_masquerade(nft);
-	nft_rule_end(nft);
-	nft_rule(nft, "inward");
-	of_family(nft, &families[1]);
-	nft_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, IP6_SOURCE, 16, R1);
-	nft_compare(nft, NFT_CMP_EQ, &loopback6, 16, R1);
 	nft_masquerade(nft);
 	nft_rule_end(nft);
 }

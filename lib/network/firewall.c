@@ -21,8 +21,6 @@
 #define OPTION_MODE6 "com.docker.network.bridge.gateway_mode_ipv6"
 #define TRIES 20
 
-enum mode { MODE_NAT, MODE_NAT_UNPROTECTED, MODE_ROUTED, MODE_ISOLATED };
-
 static void arena_donep(struct arena *arena)
 {
 	arena_done(arena);
@@ -30,13 +28,13 @@ static void arena_donep(struct arena *arena)
 
 /* ---- networks ---- */
 
-static int mode_of(const struct network *network, int family, enum mode *out, scow_error **error)
+int firewall_mode(const struct network *network, int family, enum gateway_mode *out, scow_error **error)
 {
 	static const char *const names[] = { "nat", "nat-unprotected", "routed", "isolated" };
 	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
 	const char *option = family == AF_INET ? OPTION_MODE4 : OPTION_MODE6, *text = network_option(network, &arena, option);
 
-	*out = MODE_NAT;
+	*out = GATEWAY_NAT;
 	if (arena_failed(&arena))
 		return error_oom(error);
 	if (!text || !*text)
@@ -44,7 +42,7 @@ static int mode_of(const struct network *network, int family, enum mode *out, sc
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(names[i], text) != 0)
 			continue;
-		*out = (enum mode) i;
+		*out = (enum gateway_mode) i;
 		return 0;
 	}
 	return error_set(error, SCOW_E_INVALID, "network '%s': the option '%s' is nat, nat-unprotected, routed or isolated, not '%s'",
@@ -77,16 +75,16 @@ struct of_family {
 	char link[LINK_NAME];
 };
 
-static void put_mode(struct nft *nft, unsigned int type, const struct network *network, unsigned char family, enum mode mode)
+static void put_mode(struct nft *nft, unsigned int type, const struct network *network, unsigned char family, enum gateway_mode mode)
 {
 	struct of_family key = { .number = family };
 
 	memcpy(key.link, network->link, sizeof(key.link));
-	if (mode == MODE_NAT_UNPROTECTED)
+	if (mode == GATEWAY_NAT_UNPROTECTED)
 		put(nft, type, "direct", &key, sizeof(key));
-	if (mode == MODE_ROUTED)
+	if (mode == GATEWAY_ROUTED)
 		put(nft, type, "routed", &key, sizeof(key));
-	if (mode <= MODE_NAT_UNPROTECTED && network->flags & NETWORK_MASQUERADE && !(network->flags & NETWORK_INTERNAL))
+	if (mode <= GATEWAY_NAT_UNPROTECTED && network->flags & NETWORK_MASQUERADE && !(network->flags & NETWORK_INTERNAL))
 		put(nft, type, "outward", &key, sizeof(key));
 }
 
@@ -94,11 +92,11 @@ static void put_mode(struct nft *nft, unsigned int type, const struct network *n
 static int put_network(struct nft *nft, unsigned int type, const struct network *network, scow_error **error)
 {
 	char pair[2 * LINK_NAME];
-	enum mode mode4, mode6;
-	int r = mode_of(network, AF_INET, &mode4, error);
+	enum gateway_mode mode4, mode6;
+	int r = firewall_mode(network, AF_INET, &mode4, error);
 
 	if (r == 0)
-		r = mode_of(network, AF_INET6, &mode6, error);
+		r = firewall_mode(network, AF_INET6, &mode6, error);
 	if (r < 0)
 		return r;
 	nft->family = NFPROTO_INET;

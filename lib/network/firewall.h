@@ -11,6 +11,16 @@
 #include "network/nft.h"
 #include "network/port-spec.h"
 
+/* How containers of a network are reached from outside: Docker's gateway_mode_ipv4 and _ipv6. */
+enum gateway_mode {
+	GATEWAY_NAT,             /* at published ports of the host's addresses */
+	GATEWAY_NAT_UNPROTECTED, /* and at all ports of their own */
+	GATEWAY_ROUTED,          /* at published ports of their own addresses */
+	GATEWAY_ISOLATED,        /* not; nor has the host an address there */
+};
+/* SCOW_E_INVALID. */
+int firewall_mode(const struct network *network, int family, enum gateway_mode *out, scow_error **error) _must_check_;
+
 /* The rules are there, and know @network. By one question where that is so already. */
 int firewall_prepare(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 /* They do not know it any more; the tables go where they know no other that has a link. Missing is success. */

@@ -167,7 +167,7 @@ CREATE INDEX endpoints_wanted6 ON endpoints(network, wanted6) WHERE wanted6 IS N
 -- Host ports that are taken, by containers that run.
 CREATE TABLE ports (
 	protocol  INTEGER NOT NULL,         -- IPPROTO_*
-	address   TEXT NOT NULL,            -- the host's, '' for any of IPv4, '::' for any of IPv6
+	address   TEXT NOT NULL,            -- the host's, of zeros for any; the container's own where it is routed to
 	port      INTEGER NOT NULL,
 	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
 	target    INTEGER NOT NULL,         -- inside
