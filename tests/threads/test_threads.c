@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One engine, many threads, mixed calls: what the thread sanitizer watches. SCOW_ROUNDS sets the rounds of each thread.
+ * One engine, many threads, mixed calls: what the thread sanitizer watches. SCOW_THREADS and SCOW_ROUNDS set how many, and how long.
  */
 #include "api_fixture.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define THREADS 8
+#define THREADS_MAX 256
 
 static atomic_int failures;
 
@@ -102,15 +103,16 @@ static void *work(void *data)
 static void test_mixed(void **state)
 {
 	struct remains before = count_remains(), after;
-	pthread_t ids[THREADS];
-	int numbers[THREADS];
+	pthread_t ids[THREADS_MAX];
+	int numbers[THREADS_MAX], count = getenv("SCOW_THREADS") ? atoi(getenv("SCOW_THREADS")) : THREADS;
 
 	(void) state;
-	for (int i = 0; i < THREADS; i++) {
+	assert_in_range(count, 1, THREADS_MAX);
+	for (int i = 0; i < count; i++) {
 		numbers[i] = i;
 		assert_int_equal(pthread_create(&ids[i], NULL, work, &numbers[i]), 0);
 	}
-	for (int i = 0; i < THREADS; i++)
+	for (int i = 0; i < count; i++)
 		pthread_join(ids[i], NULL);
 	assert_int_equal(atomic_load(&failures), 0);
 	after = count_remains();
