@@ -145,11 +145,10 @@ static int kill_and_await(scow_container *container, struct await *await, scow_e
 	scow_error_unref(failure);
 	r = await_end(await, KILL_TIMEOUT_MS, error);
 	if (r == SCOW_E_TIMEOUT)
-		return error_hint(
-			error,
-			error_set(error, SCOW_E_TIMEOUT, "container '%s' did not end within %d ms of SIGKILL", container->name,
-				  KILL_TIMEOUT_MS),
-			"a process of it may hang in the kernel (state D in ps), or one that executes in it does not see to its program");
+		return error_hint(error,
+				  error_set(error, SCOW_E_TIMEOUT, "container '%s' did not end within %d ms of SIGKILL", container->name,
+					    KILL_TIMEOUT_MS),
+				  "a process of it may hang in the kernel (state D in ps)");
 	return r;
 }
 
