@@ -77,6 +77,7 @@ const struct option run_option_table[] = {
 	{ "link-local-ip", 0, OPTION_LIST, "list", "A link-local address in addition", AT(link_local) },
 	{ "log-driver", 0, OPTION_TEXT, "string", "How a detached one's output is kept (json-file|none)", AT(log_driver) },
 	{ "log-opt", 0, OPTION_LIST, "list", "Log options (max-size=10m, max-file=3, compress=true)", AT(log_options) },
+	{ "mac-address", 0, OPTION_TEXT, "string", "This MAC address on the first network", AT(mac) },
 	ROW_MEMORY,
 	{ "memory-policy", 0, OPTION_TEXT, "string", "Memory policy (MODE[:NODES[:FLAGS]], as bind:0-1)", AT(memory_policy) },
 	ROW_MEMORY_RESERVATION,
@@ -263,8 +264,7 @@ static bool configure_memory(scow_container_config *config, const struct run_opt
 		size_t offset;
 		void (*set)(scow_container_config *config, uint64_t bytes);
 	} sizes[] = {
-		{ "mac-address", 0, OPTION_TEXT, "string", "This MAC address on the first network", AT(mac) },
-	{ "memory", AT(memory), scow_container_config_set_memory_bytes },
+		{ "memory", AT(memory), scow_container_config_set_memory_bytes },
 		{ "memory-reservation", AT(memory_reservation), scow_container_config_set_memory_reservation_bytes },
 		{ "shm-size", AT(shm_size), scow_container_config_set_shm_bytes },
 	};
