@@ -109,6 +109,22 @@ int naming_hand_over(const struct naming *naming, int dir_fd, struct spec *spec,
 	return naming->on ? write_record(&naming->record, dir_fd, error) : 0;
 }
 
+int naming_rewrite(scow_container *container, const struct attachment *now, int dir_fd, scow_error **error)
+{
+	const scow_container_config *config;
+	_cleanup_str_ struct str record = { 0 };
+	int r;
+
+	if (!attachment_has_names(now)) {
+		(void) unlinkat(dir_fd, WIRE_NAMES_RECORD_NAME, 0);
+		return 0;
+	}
+	r = container_config_of(container, &config, error);
+	if (r == 0)
+		r = make_record(config, now, &record, error);
+	return r < 0 ? r : write_record(&record, dir_fd, error);
+}
+
 int naming_confirm(struct naming *naming, scow_error **error)
 {
 	int r = naming->on ? names_confirm(naming->fd, CONFIRM_MS, error) : 0;
@@ -150,19 +166,13 @@ int naming_attachment(scow_container *container, struct attachment *out, scow_er
 /* Replaces the record, or has the container served from now on. */
 static int serve(scow_container *container, const struct container_row *row, const struct attachment *attachment, scow_error **error)
 {
-	_cleanup_fd_ int pidfd = container_pidfd(container->engine, row), dir_fd = -1;
+	_cleanup_fd_ int pidfd = container_pidfd(container->engine, row);
 	const scow_container_config *config;
 	_cleanup_str_ struct str record = { 0 };
 	int r = container_config_of(container, &config, error);
 
 	if (r == 0)
 		r = make_record(config, attachment, &record, error);
-	if (r < 0)
-		return r;
-	if (row->supervisor) {
-		dir_fd = dir_open_at(container->engine->containers_fd, container->id);
-		r = dir_fd < 0 ? 0 : write_record(&record, dir_fd, error);
-	}
 	if (r == 0)
 		r = names_update(container->engine, &record, error);
 	if (r != NAMES_LOST || pidfd < 0)
@@ -345,21 +355,27 @@ static int change_files(scow_container *container, const struct container_row *r
 
 int naming_changed(scow_container *container, const struct attachment *now, const struct endpoint *changed, bool left, scow_error **error)
 {
-	_cleanup_fd_ int dir_fd = -1;
 	struct container_row row;
 	int r = container_row_once(container->engine, container->id, &row, error);
 
 	if (r < 0 || row.pid <= 0)
 		return r;
-	if (attachment_has_names(now)) {
+	if (attachment_has_names(now))
 		r = serve(container, &row, now, error);
-	} else {
-		dir_fd = dir_open_at(container->engine->containers_fd, container->id);
-		if (dir_fd >= 0)
-			(void) unlinkat(dir_fd, WIRE_NAMES_RECORD_NAME, 0);
+	else
 		r = names_forget(container->engine, container->id, error);
-	}
 	return r < 0 || !changed ? r : change_files(container, &row, now, changed, left, error);
+}
+
+/* For the runs to come of one that a supervisor runs. */
+static int rewrite_renamed(scow_container *container, const struct attachment *now, scow_error **error)
+{
+	_cleanup_fd_ int dir_fd = dir_open_at(container->engine->containers_fd, container->id);
+	struct stat st;
+
+	if (dir_fd < 0 || fstatat(dir_fd, WIRE_NAMES_RECORD_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return naming_rewrite(container, now, dir_fd, error);
 }
 
 void naming_renamed(scow_container *container)
@@ -368,6 +384,8 @@ void naming_renamed(scow_container *container)
 	scow_error *failure = NULL;
 	int r = naming_attachment(container, &now, &failure);
 
+	if (r == 0 && attachment_has_names(&now))
+		r = rewrite_renamed(container, &now, &failure);
 	if (r == 0 && attachment_has_names(&now))
 		r = naming_changed(container, &now, NULL, false, &failure);
 	if (r < 0)

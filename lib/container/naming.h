@@ -26,6 +26,8 @@ int naming_prepare(scow_container *container, const scow_container_config *confi
 		   struct naming *out, struct spec *spec, scow_error **error) _must_check_;
 /* For one that a supervisor runs: the record into its directory, and the spec without it. */
 int naming_hand_over(const struct naming *naming, int dir_fd, struct spec *spec, scow_error **error) _must_check_;
+/* The same after a change, for the runs to come. */
+int naming_rewrite(scow_container *container, const struct attachment *now, int dir_fd, scow_error **error) _must_check_;
 /* Once its process is there, and before its program is: that the responder serves it. */
 int naming_confirm(struct naming *naming, scow_error **error) _must_check_;
 /* The same of one that runs already, by a supervisor or by us: whatever went wrong is put right. @pid: of its PID 1. */

@@ -152,8 +152,9 @@ int networks_write(const struct attachment *attachment, const struct str *end, i
 
 int networks_rewrite(scow_container *container, const struct attachment *attachment, int dir_fd, scow_error **error)
 {
-	(void) container;
-	return networks_write(attachment, NULL, dir_fd, error);
+	int r = naming_rewrite(container, attachment, dir_fd, error);
+
+	return r < 0 ? r : networks_write(attachment, NULL, dir_fd, error);
 }
 
 void networks_guard(scow_container *container, struct attachment *attachment)
