@@ -73,7 +73,7 @@ class Names(cli.Cli):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for name, flags in ("front", ()), ("back", ()), ("inner", ("--internal",)):
+        for name, flags in ("front", ()), ("back", ("--ipv6",)), ("inner", ("--internal",)):
             done = cls.scow("network", "create", *flags, name)
             assert done.returncode == 0, done
 
@@ -111,7 +111,7 @@ class Names(cli.Cli):
 
     def test_names(self):
         web, db = self.detach("web"), self.detach("Db")
-        theirs = self.address("Db")
+        theirs, before = self.address("Db"), len(SERVER.names())
         for name in "Db", "db", "DB.", "db.front", self.inspect("Db")["Id"][:12]:
             answer = web.ask(name)
             self.assertEqual((answer.code, answer.records, answer.ttls), (dns.OK, [theirs], [600]), name)
@@ -122,7 +122,7 @@ class Names(cli.Cli):
         for kind in dns.AAAA, dns.MX, dns.TXT:
             answer = web.ask("db", kind)
             self.assertEqual((answer.code, answer.records), (dns.OK, []))
-        self.assertFalse({"db", "Db", "web"} & set(SERVER.names()))
+        self.assertFalse({"db", "Db", "web"} & set(SERVER.names()[before:]))
         reverse = ".".join(reversed(theirs.split("."))) + ".in-addr.arpa"
         self.assertEqual(web.ask(reverse, dns.PTR).records, ["db.front"])
         # As programs do it.
@@ -135,6 +135,85 @@ class Names(cli.Cli):
         self.assertEqual(other.addresses("other.back"), [self.address("other", "back")])
         reverse = ".".join(reversed(self.address("other", "back").split("."))) + ".in-addr.arpa"
         self.assertNotEqual(web.ask(reverse, dns.PTR).records, ["other.back"])
+
+    def test_aliases(self):
+        """One alias of several containers: each of their addresses has its turn to be first."""
+        web = self.detach("web")
+        self.detach("one", "--network-alias", "Pool", "--network-alias", "db.local")
+        self.detach("two", "--network-alias", "pool")
+        both = sorted([self.address("one"), self.address("two")])
+        answers = [web.ask("pool").records for _ in range(10)]
+        self.assertEqual({tuple(sorted(records)) for records in answers}, {tuple(both)})
+        self.assertEqual([sum(records[0] == address for records in answers) for address in both], [5, 5])
+        self.assertEqual(web.addresses("db.local"), [self.address("one")])
+        self.assertEqual(web.addresses("db.local.front"), [self.address("one")])
+
+    def test_links(self):
+        """Another's private name: in DNS on a network with names, in /etc/hosts on the bridge, where it has to run."""
+        self.detach("web")
+        linked, web = self.detach("linked", "--link", "web:Frontend", "--link", "web"), self.address("web")
+        self.assertEqual(linked.addresses("frontend"), [web])
+        self.assertEqual(linked.addresses("web"), [web])
+        self.assertEqual(self.detach("third").ask("frontend").records, ["192.0.2.1"])
+        self.detach("old", network="bridge")
+        hosts = self.run_ok("--network", "bridge", "--link", "old:db", "base", "cat", "/etc/hosts")
+        self.assertIn(f"\n{self.address('old', 'bridge')}\tdb {self.inspect('old')['Id'][:12]} old\n", hosts)
+        self.assertEqual(self.scow("kill", "old").returncode, 0)
+        self.until(lambda: not self.inspect("old")["State"]["Running"])
+        self.run_fails(125, "cannot link to container 'old': it does not run on network 'bridge'", "--network", "bridge", "--link",
+                       "old:db", "base", "true")
+
+    def test_ipv6(self):
+        six = self.detach("six", network="back")
+        networks = self.inspect("six")["NetworkSettings"]["Networks"]["back"]
+        self.assertEqual(six.addresses("six", dns.AAAA), [networks["GlobalIPv6Address"]])
+        self.assertEqual(six.addresses("six", dns.ANY), sorted([networks["IPAddress"], networks["GlobalIPv6Address"]]))
+        digits = socket.inet_pton(socket.AF_INET6, networks["GlobalIPv6Address"]).hex()
+        self.assertEqual(six.ask(".".join(reversed(digits)) + ".ip6.arpa", dns.PTR).records, ["six.back"])
+
+    def etc(self, name, path):
+        return self.scow("exec", name, "cat", path).stdout
+
+    def test_connect(self):
+        """While it runs: to its first network with names, to a second, and away again."""
+        late = self.detach("late", network="bridge")
+        web = self.detach("web")
+        self.assertIn("nameserver 127.0.0.53\n", self.etc("late", "/etc/resolv.conf"))
+        self.assertEqual(web.ask("late").records, ["192.0.2.1"])
+        self.assertEqual(self.scow("network", "connect", "--alias", "also", "front", "late").stderr, "")
+        theirs = self.address("late")
+        for name in "late", "also":
+            self.assertEqual(web.addresses(name), [theirs])
+        self.assertEqual(late.addresses("web"), [self.address("web")])
+        self.assertEqual(late.ask_tcp("web")[0].records, [self.address("web")])
+        self.assertIn("nameserver 127.0.0.11\n", self.etc("late", "/etc/resolv.conf"))
+        self.assertIn(f"\n{theirs}\t", self.etc("late", "/etc/hosts"))
+        other = self.detach("other", network="back")
+        self.assertEqual(self.scow("network", "connect", "back", "late").stderr, "")
+        self.assertEqual(other.addresses("late"), [self.address("late", "back")])
+        self.assertEqual(late.addresses("other"), [self.address("other", "back")])
+        self.assertEqual(late.addresses("web"), [self.address("web")])
+        self.assertEqual(self.scow("network", "disconnect", "front", "late").stderr, "")
+        self.assertEqual(web.ask("late").records, ["192.0.2.1"])
+        self.assertEqual(late.ask("web").records, ["192.0.2.1"])
+        self.assertNotIn(f"\n{theirs}\t", self.etc("late", "/etc/hosts"))
+        self.assertEqual(self.scow("network", "disconnect", "back", "late").stderr, "")
+        self.assertEqual(other.ask("late").records, ["192.0.2.1"])
+        self.assertIn("nameserver 127.0.0.53\n", self.etc("late", "/etc/resolv.conf"))
+
+    def test_shared_network(self):
+        """Who has another's network has its names, and its files; who has the host's has the host's."""
+        self.detach("web")
+        self.detach("db")
+        out = self.run_ok("--network", "container:web", "base", "sh", "-c", "cat /etc/resolv.conf /etc/hostname; nslookup db 127.0.0.11")
+        self.assertIn("nameserver 127.0.0.11\n", out)
+        self.assertIn(self.inspect("web")["Config"]["Hostname"], out)
+        self.assertIn(self.address("db"), out)
+        self.run_fails(125, "conflicting options", "--network", "container:web", "--hostname", "x", "base", "true")
+        for path in "/etc/resolv.conf", "/etc/hosts":
+            self.assertEqual(self.run_ok("--network", "host", "base", "cat", path), pathlib.Path(path).read_text())
+        self.assertEqual(self.run_ok("--network", "host", "--dns", "192.0.2.9", "--dns-search", ".", "--dns-option", "a", "base", "cat",
+                                     "/etc/resolv.conf"), "nameserver 192.0.2.9\noptions a\n")
 
     def test_internal(self):
         inner, mate = self.detach("inner1", network="inner"), self.detach("mate", network="inner")
@@ -167,6 +246,15 @@ class Names(cli.Cli):
         again = dns.Client(pid)
         self.until(lambda: web.addresses("again") == [self.address("again")])
         self.assertEqual(again.addresses("web"), [self.address("web")])
+        # Also on the network that it came to meanwhile, and by its new name.
+        other = self.detach("other", network="back")
+        self.assertEqual(self.scow("network", "connect", "back", "again").stderr, "")
+        self.assertEqual(self.scow("rename", "again", "renewed").stderr, "")
+        self.addCleanup(self.scow, "rm", "-f", "renewed")
+        os.kill(pid, signal.SIGKILL)
+        pid = self.until(lambda: self.inspect("renewed")["State"]["Pid"] not in (0, pid) and self.inspect("renewed")["State"]["Pid"])
+        self.until(lambda: other.addresses("renewed") == [self.address("renewed", "back")])
+        self.assertEqual(dns.Client(pid).addresses("other"), [self.address("other", "back")])
 
     def test_own_server(self):
         """Port 53 of all addresses is the container's own."""
