@@ -226,10 +226,13 @@ static void overlay_by_mount(const struct wire_step *step)
 		fail("mount", -E2BIG);
 	must(sys(SYS_mount, "overlay", "/", "overlay", 0, options), "mount");
 	/* "/" leads below what was just mounted over it, ".." of the root does not. */
-	if (step->flags & WIRE_KEPT)
+	if (step->flags & WIRE_KEPT) {
 		init.root = (int) must(sys(SYS_open_tree, AT_FDCWD, "/..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "open_tree");
-	else
+		/* The container's mount namespace would have a copy of it, which it could not get rid of. */
+		must(sys(SYS_umount2, "/..", 2 /* MNT_DETACH */), "umount");
+	} else {
 		init.root = (int) must(sys(SYS_openat, AT_FDCWD, "/..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
+	}
 }
 
 /*

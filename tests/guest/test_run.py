@@ -115,6 +115,29 @@ class Guest(unittest.TestCase):
         self.assertEqual(self.scow("exec", "box", "cat", "/sys/fs/cgroup/cpu.max").stdout, "max 100000\n")
         self.scow("rm", "-f", "box")
 
+    def test_user_namespace(self):
+        """With the overlay mounted as before Linux 6.5, born in a cgroup of v2; and what this kernel cannot idmap is named."""
+        done = self.scow("run", "--rm", "--network", "none", "--userns", "private", "base", "true")
+        if done.returncode:
+            self.assertIn("cannot make an idmapped mount of this tmpfs file system", done.stderr)
+        image, disk = f"{self.work}/disk.img", f"{self.work}/disk"
+        with open(image, "wb") as file:
+            file.truncate(48 << 20)
+        os.mkdir(disk)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+        env = {**self.env, "SCOW_ROOT": f"{disk}/root"}
+        try:
+            for command in (["load", "-q", "-i", f"{self.work}/base.tar"],
+                            ["run", "--rm", "--network", "none", "--userns", "private", "-m", "64m", "base", "sh", "-c",
+                             "touch /x && rm /etc/group && [ $(stat -c %u /x) = 0 ] && [ $(cat /proc/self/cgroup) = 0::/ ]"],
+                            ["run", "-d", "--name", "mapped", "--network", "none", "--userns", "private", "base", "sleep", "100"],
+                            ["exec", "mapped", "sh", "-c", "id -u >/dev/stdout"], ["rm", "-f", "mapped"]):
+                done = subprocess.run([SCOW, *command], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), command)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
     def test_devices_are_denied(self):
         done = self.scow("run", "--rm", "base", "sh", "-c", "mknod /tmp/sda b 8 0 && cat /tmp/sda")
         self.assertNotEqual(done.returncode, 0)
