@@ -149,7 +149,8 @@ SCOW_API void scow_container_config_add_tmpfs(scow_container_config *config, con
  * @source:  absolute; must exist, unless @options has "create" (then a directory is made, as `-v` does)
  * @target:  absolute in the container; made if missing
  * @options: comma-separated: ro, rw, rprivate|private|rshared|shared|rslave|slave, bind-nonrecursive,
- *           ro-nonrecursive, noexec, nosuid, nodev, create, z, Z. NULL for rw,rprivate. ro is recursive.
+ *           ro-nonrecursive, noexec, nosuid, nodev, create, z, Z, idmap (files have the ids of the container's user
+ *           namespace), U (and what the owner of the source owns is the container's user's). NULL for rw,rprivate. ro is recursive.
  * Since: 0.1.  See: mount_setattr(2).
  */
 SCOW_API void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options);
