@@ -18,7 +18,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "container/live.h"
-#include "init/names-wire.h"
 
 #define CONFIRM_MS 1000
 #define ETC_FILE_MAX (1u << 20)
@@ -92,21 +91,13 @@ int naming_prepare(scow_container *container, const scow_container_config *confi
 	return 0;
 }
 
-static int write_record(const struct str *record, int dir_fd, scow_error **error)
-{
-	int r = file_publish_at(dir_fd, WIRE_NAMES_RECORD_NAME, record->data, record->size, 0600);
-
-	return r < 0 ? error_errno(error, -r, "rename", "write down the container's names") : 0;
-}
-
 int naming_hand_over(const struct naming *naming, int dir_fd, struct spec *spec, scow_error **error)
 {
-	(void) unlinkat(dir_fd, WIRE_NAMES_RECORD_NAME, 0);
 	/* It may come onto such a network while it runs: then it finds a record when it is started again. */
 	spec->named = spec->networked;
 	spec->names = NULL;
 	spec->names_size = 0;
-	return naming->on ? write_record(&naming->record, dir_fd, error) : 0;
+	return names_keep(naming->on ? &naming->record : NULL, dir_fd, error);
 }
 
 int naming_rewrite(scow_container *container, const struct attachment *now, int dir_fd, scow_error **error)
@@ -115,14 +106,12 @@ int naming_rewrite(scow_container *container, const struct attachment *now, int 
 	_cleanup_str_ struct str record = { 0 };
 	int r;
 
-	if (!attachment_has_names(now)) {
-		(void) unlinkat(dir_fd, WIRE_NAMES_RECORD_NAME, 0);
-		return 0;
-	}
+	if (!attachment_has_names(now))
+		return names_keep(NULL, dir_fd, error);
 	r = container_config_of(container, &config, error);
 	if (r == 0)
 		r = make_record(config, now, &record, error);
-	return r < 0 ? r : write_record(&record, dir_fd, error);
+	return r < 0 ? r : names_keep(&record, dir_fd, error);
 }
 
 int naming_confirm(struct naming *naming, scow_error **error)
@@ -371,9 +360,8 @@ int naming_changed(scow_container *container, const struct attachment *now, cons
 static int rewrite_renamed(scow_container *container, const struct attachment *now, scow_error **error)
 {
 	_cleanup_fd_ int dir_fd = dir_open_at(container->engine->containers_fd, container->id);
-	struct stat st;
 
-	if (dir_fd < 0 || fstatat(dir_fd, WIRE_NAMES_RECORD_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (dir_fd < 0 || !names_are_kept(dir_fd))
 		return 0;
 	return naming_rewrite(container, now, dir_fd, error);
 }

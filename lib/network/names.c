@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/spawn.h"
 #include "engine/helper.h"
 #include "engine/job.h"
@@ -206,6 +207,24 @@ int names_record(const struct attachment *attachment, const struct resolv *resol
 		r = join_parts(&head, &parts, out, error);
 	parts_done(&parts);
 	return r;
+}
+
+int names_keep(const struct str *record, int dir_fd, scow_error **error)
+{
+	int r = 0;
+
+	if (record)
+		r = file_publish_at(dir_fd, WIRE_NAMES_RECORD_NAME, record->data, record->size, 0600);
+	else if (unlinkat(dir_fd, WIRE_NAMES_RECORD_NAME, 0) < 0 && errno != ENOENT)
+		r = -errno;
+	return r < 0 ? error_errno(error, -r, "rename", "write down the container's names") : 0;
+}
+
+bool names_are_kept(int dir_fd)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, WIRE_NAMES_RECORD_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ---- the responder ---- */

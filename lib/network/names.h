@@ -17,6 +17,10 @@
 int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, struct str *out,
 		 scow_error **error) _must_check_;
 
+/* The record, or (NULL) none, into ROOT/containers/ID: of one that a supervisor runs, which sends it for each run. */
+int names_keep(const struct str *record, int dir_fd, scow_error **error) _must_check_;
+bool names_are_kept(int dir_fd);
+
 /* A connection to the responder, which is started where there is none: then @started is true, and it knows nobody. fd or a status. */
 int names_connect(scow_engine *engine, bool *started, scow_error **error) _must_check_;
 
