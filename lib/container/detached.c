@@ -23,8 +23,10 @@
 #include "container/event.h"
 #include "container/hooks.h"
 #include "container/live.h"
+#include "container/published.h"
 #include "container/sweep.h"
 #include "engine/strays.h"
+#include "network/network.h"
 #include "runtime/attach.h"
 #include "store/lock.h"
 
@@ -71,11 +73,16 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	sqlite3_stmt *s;
+	int64_t noted;
 	int r = db_begin(engine->db, &work, error);
 
 	if (r == 0)
 		r = db_query(&work, &s, error, "SELECT finished FROM containers WHERE id = ? AND owner = ?", "tt", id, owner);
 	if (r <= 0)
+		return r;
+	noted = db_int(s, 0);
+	r = published_leave(&work, engine, id, error);
+	if (r < 0)
 		return r;
 	if (!exit) {
 		/* Not even its supervisor came about. */
@@ -84,7 +91,9 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 			    (int64_t) SCOW_CONTAINER_EXITED, (int64_t) SCOW_CONTAINER_CREATED, id);
 	} else {
 		/* Stopped while it waited for its restart: that end is noted. */
-		r = db_int(s, 0) != row->finished ? container_event_die_at(&work, id, exit, row->finished, error) : 0;
+		r = noted != row->finished ? container_event_die_at(&work, id, exit, row->finished, error) : 0;
+		if (r == 0)
+			r = network_events(&work, "disconnect", id, error);
 		if (r == 0)
 			r = db_exec(
 				&work, error,

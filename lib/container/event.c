@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "container/container.h"
+#include "network/network.h"
 #include "store/journal.h"
 
 /* A label must not pass for one of the attributes that we give. */
@@ -69,7 +70,9 @@ int container_event(struct db_work *work, const char *id, const char *action, co
 
 int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, scow_error **error)
 {
-	return container_event_die_at(work, id, exit, 0, error);
+	int r = container_event_die_at(work, id, exit, 0, error);
+
+	return r < 0 ? r : network_events(work, "disconnect", id, error);
 }
 
 int container_event_die_at(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)

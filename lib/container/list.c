@@ -16,7 +16,8 @@
 #include "container/health-report.h"
 #include "container/sweep.h"
 
-static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", NULL };
+static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", "network",
+				    NULL };
 
 struct patterns {
 	regex_t *items;
@@ -223,11 +224,30 @@ static int match_ancestor(struct db_work *work, const struct selection *selectio
 	return selection->n_ancestors == 0;
 }
 
+/* 1: it is on one of those networks, by name or the beginning of the id. */
+static int match_network(struct db_work *work, const struct selection *selection, sqlite3_stmt *row, scow_error **error)
+{
+	const char *value;
+	sqlite3_stmt *s;
+
+	for (size_t i = 0; (value = filters_value(&selection->filters, "network", i)); i++) {
+		int r = db_query(work, &s, error,
+				 "SELECT 1 FROM endpoints e JOIN networks n ON n.id = e.network WHERE e.container = ?1 AND "
+				 "(n.name = ?2 OR substr(n.id, 1, length(?2)) = ?2) LIMIT 1",
+				 "tt", db_text(row, 0), value);
+
+		if (r != 0)
+			return r;
+	}
+	return !filters_have(&selection->filters, "network");
+}
+
 /* 1: it is to be listed, 0: not, or a status. */
 static int matches(scow_engine *engine, struct db_work *work, const struct selection *selection, sqlite3_stmt *s, scow_error **error)
 {
 	int state = (int) db_int(s, ROW_STATE);
 	int64_t created = db_int(s, 6);
+	int r;
 
 	if (created >= selection->before || created <= selection->since)
 		return 0;
@@ -239,7 +259,8 @@ static int matches(scow_engine *engine, struct db_work *work, const struct selec
 	if (filters_have(&selection->filters, "health") &&
 	    !filters_allow(&selection->filters, "health", container_health(engine, db_text(s, 0))))
 		return 0;
-	return match_ancestor(work, selection, s, error);
+	r = match_network(work, selection, s, error);
+	return r <= 0 ? r : match_ancestor(work, selection, s, error);
 }
 
 static void unref_item(void *item)

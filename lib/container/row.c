@@ -21,8 +21,10 @@
 #include "container/container.h"
 #include "container/detached.h"
 #include "container/event.h"
+#include "container/published.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
+#include "network/network.h"
 #include "store/lock.h"
 
 #define IN(state) (1u << SCOW_CONTAINER_##state)
@@ -263,8 +265,11 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 			    "exit_signal = 0, oom_killed = 0 WHERE id = ? AND owner = ? AND pid = 0",
 			    "iititt", (int64_t) pid, start, engine->facts.boot_id, started ? started : now_ns(), id, owner ? owner : engine->owner_id);
 	/* Else somebody has seen it start and end already. */
-	if (r > 0)
-		r = container_event_start_at(&work, id, started, error);
+	if (r > 0) {
+		r = network_events(&work, "connect", id, error);
+		if (r == 0)
+			r = container_event_start_at(&work, id, started, error);
+	}
 	return r < 0 ? r : db_commit(&work, error);
 }
 
@@ -303,6 +308,8 @@ int container_record_exit(scow_engine *engine, const char *id, const struct proc
 	r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = container_row_check(&work, id, ACTION_EXIT, &row, error);
+	if (r == 0)
+		r = published_leave(&work, engine, id, error);
 	if (r == 0)
 		r = container_event_die(&work, id, exit, error);
 	if (r == 0)
@@ -354,6 +361,8 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 	FAULT_POINT("erase.emptied");
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = published_leave(&work, engine, id, error);
 	if (r == 0 && exit)
 		r = container_event_die(&work, id, exit, error);
 	if (r == 0)

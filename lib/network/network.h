@@ -72,6 +72,7 @@ struct endpoint {
 	char interface[LINK_NAME];     /* inside: "eth0" */
 	char port[LINK_NAME];          /* on the host, "vethXXXXXXXNRRRR"; RRRR is WIRE_PATCH_RUN's */
 	unsigned char mac[MAC_BYTES];
+	bool hairpin;                  /* frames may leave by the port they came by: to itself, at a port that it published */
 	uint32_t group;                /* of its port, IFLA_GROUP: firewall_guard(); 0 where it is not held to its addresses */
 	struct address ip4, ip6;       /* none: it has none of that family */
 	struct address *more; size_t n_more; /* link-local ones in addition */
@@ -119,6 +120,8 @@ int network_prepare(struct netns *ns, const struct attachment *attachment, scow_
 /* The same, where it is in use, with the rules written again. */
 int network_reload(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 int network_prepare_one(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/* "connect" or "disconnect" of all networks on which @container has addresses now. */
+int network_events(struct db_work *work, const char *action, const char *container, scow_error **error) _must_check_;
 /* Removes it, row and link, if nobody is on it: scow_network_remove() has the errors. */
 int network_remove(scow_engine *engine, const char *id, scow_error **error) _must_check_;
 /* Ephemeral ones whose maker is dead. With none this is one query. */

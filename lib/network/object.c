@@ -132,6 +132,22 @@ int network_event(struct db_work *work, const char *action, const char *id, cons
 	return text ? journal_add(work, "network", action, id, text, error) : error_oom(error);
 }
 
+int network_events(struct db_work *work, const char *action, const char *container, scow_error **error)
+{
+	sqlite3_stmt *row;
+	int r = db_query(work, &row, error,
+			 "SELECT n.id, n.name, n.driver FROM endpoints e JOIN networks n ON n.id = e.network "
+			 "WHERE e.container = ? AND e.mac IS NOT NULL ORDER BY e.position",
+			 "t", container);
+
+	for (; r > 0; r = db_step(work, row, error)) {
+		r = network_event(work, action, db_text(row, 0), db_text(row, 1), (enum network_driver) db_int(row, 2), container, error);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
 /* ---- removing ---- */
 
 static int check_unused(struct db_work *work, const struct network *network, scow_error **error)
