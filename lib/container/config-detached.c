@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "container/config-internal.h"
+#include "container/log-attributes.h"
 
 #define LOG_FILES_MAX 1000 /* every rotation renames all of them */
 
@@ -124,6 +125,16 @@ static unsigned int files_parse(const char *text)
 	return str_to_u64(text, &number) && number <= LOG_FILES_MAX ? (unsigned int) number : 0;
 }
 
+static bool is_log_option(const char *name)
+{
+	static const char *const names[] = { "max-size", "max-file", "compress", "labels", "env", "tag", "mode", "max-buffer-size" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (str_eq(name, names[i]))
+			return true;
+	return false;
+}
+
 void scow_container_config_add_log_option(scow_container_config *config, const char *name, const char *value)
 {
 	bool flag;
@@ -138,11 +149,19 @@ void scow_container_config_add_log_option(scow_container_config *config, const c
 		return REFUSE(config, "max-file: '%.40s' is not a number of 1 to %d files", value, LOG_FILES_MAX);
 	if (str_eq(name, "compress") && !flag_parse(value, &flag))
 		return REFUSE(config, "compress: '%.40s' is neither true nor false", value);
-	if (!str_eq(name, "max-size") && !str_eq(name, "max-file") && !str_eq(name, "compress")) {
+	if (str_eq(name, "mode") && !str_eq(value, "blocking") && !str_eq(value, "non-blocking"))
+		return REFUSE(config, "mode: '%.40s' is neither blocking nor non-blocking", value);
+	if (str_eq(name, "max-buffer-size") && !size_parse(value))
+		return REFUSE(config, "max-buffer-size: '%.40s' is not a size such as '4m'", value);
+	if (str_eq(name, "tag") && !log_tag_is_valid(value))
+		return REFUSE(config,
+			      "tag: '%.80s' has fields other than {{.ID}}, FullID, Name, ImageID, ImageFullID, ImageName, DaemonName",
+			      value);
+	if (!is_log_option(name)) {
 		scow_error *error = NULL;
 
 		error_hint(&error, error_set(&error, SCOW_E_UNSUPPORTED, "'%.80s' is not an option of a log", name ? name : ""),
-			   "there are max-size, max-file and compress");
+			   "there are max-size, max-file, compress, labels, env, tag, mode and max-buffer-size");
 		return config_refuse_error(config, __func__, &error);
 	}
 	config_put_pair(config, &config->log_options, &config->n_log_options, name, value);
@@ -158,8 +177,16 @@ void config_log_settings(const scow_container_config *config, struct log_setting
 			out->max_bytes = size_parse(option->value);
 		else if (str_eq(option->name, "max-file"))
 			out->max_files = files_parse(option->value);
-		else
+		else if (str_eq(option->name, "compress"))
 			(void) flag_parse(option->value, &out->compress);
+		else if (str_eq(option->name, "mode"))
+			out->non_blocking = str_eq(option->value, "non-blocking");
+		else if (str_eq(option->name, "labels"))
+			out->labels = option->value;
+		else if (str_eq(option->name, "env"))
+			out->env = option->value;
+		else if (str_eq(option->name, "tag"))
+			out->tag = *option->value ? option->value : NULL;
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "container/scheduling.h"
 #include "image/manifest.h"
 #include "network/endpoint-config.h"
+#include "network/port-spec.h"
 #include "runtime/spec.h"
 
 DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
@@ -78,6 +79,9 @@ struct scow_container_config {
 	struct config_pair *labels; size_t n_labels;
 	struct config_pair *sysctls; size_t n_sysctls;
 	struct config_endpoint *endpoints; size_t n_endpoints; /* config-network.c */
+	struct port_spec *ports; size_t n_ports;               /* published, by container port; config-ports.c */
+	struct port_range *exposed; size_t n_exposed;
+	bool publish_all;
 	const char **dns; size_t n_dns;           /* addresses */
 	const char **dns_search; size_t n_dns_search;
 	const char **dns_options; size_t n_dns_options;
@@ -129,6 +133,8 @@ struct log_settings {
 	uint64_t max_bytes;     /* of one file; 0: no limit */
 	unsigned int max_files; /* 1 or more */
 	bool compress;          /* the older ones */
+	bool non_blocking;      /* a full disk loses entries, and does not hold the program up */
+	const char *labels, *env, *tag; /* as given; or NULL */
 };
 const char *restart_name(scow_restart policy); /* "unless-stopped" */
 void config_log_settings(const scow_container_config *config, struct log_settings *out);

@@ -25,7 +25,9 @@
 #include "container/health-plan.h"
 #include "container/hooks.h"
 #include "container/join.h"
+#include "container/log-attributes.h"
 #include "container/networks.h"
+#include "container/published.h"
 #include "container/root.h"
 #include "engine/trace.h"
 #include "runtime/hooks.h"
@@ -45,6 +47,7 @@ struct running {
 	scow_container *container;
 	scow_process *process; /* no reference: its last one takes this entry out */
 	bool poststop;         /* it has hooks for its end */
+	int ports_fd;          /* keeps its published ports, or -1 */
 };
 
 struct start {
@@ -140,6 +143,9 @@ static void process_ended(void *data, const struct process_exit *exit)
 	if (running->poststop)
 		hooks_poststop(container);
 	running_take(running);
+	/* Before others hear of its end: they may want the same ports. */
+	cleanup_fd(&running->ports_fd);
+	running->ports_fd = -1;
 	if (container->ephemeral)
 		r = container_erase(container->engine, container->id, exit, &failure);
 	else
@@ -165,6 +171,7 @@ static void process_freed(void *data)
 	struct running *running = data;
 
 	running_take(running);
+	cleanup_fd(&running->ports_fd);
 	scow_container_unref(running->container);
 	free(running);
 }
@@ -193,6 +200,7 @@ static void start_undo(struct start *start)
 		cgroup_free(start->cgroup);
 	}
 	start->cgroup = NULL;
+	published_undo(&start->networks);
 	if (start->tried)
 		hooks_run_all(engine, start->container->id, &start->spec.hooks, WIRE_STAGE_POSTSTOP, 0);
 	/* Not only to be tidy: a volatile overlay refuses a work directory that was mounted before. */
@@ -252,6 +260,7 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 	if (!spec->cgroup_name || !start->running)
 		return error_oom(error);
 	start->running->container = scow_container_ref(container);
+	start->running->ports_fd = -1;
 	start->running->poststop = hooks_have(&spec->hooks, WIRE_STAGE_POSTSTOP);
 	return cgroup_create(engine, spec->cgroup_parent, spec->cgroup_name, &spec->resources, &start->cgroup, error);
 }
@@ -321,6 +330,7 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 	if (r < 0)
 		return r;
 	start->running->process = *out;
+	start->running->ports_fd = take_fd(&start->networks.ports.hold_fd);
 	running_put(take_ptr(&start->running));
 	return 0;
 }
@@ -334,6 +344,7 @@ static int supervise(struct start *start, scow_error **error)
 		.cgroup = start->cgroup,
 		.dir_fd = start->layers.dir_fd,
 		.lock_fd = start->lock_fd,
+		.ports_fd = start->networks.ports.hold_fd,
 		.owner = start->owner,
 		.open_stdin = config->open_stdin,
 		.stdin_once = config->stdin_once,
@@ -343,16 +354,21 @@ static int supervise(struct start *start, scow_error **error)
 		.ready_data = &start->point,
 	};
 	struct spec health = { .layers_fd = -1, .container_fd = -1 };
+	_cleanup_free_ char *attributes = NULL;
 	struct log_settings log;
 	struct wire_state state;
 	int r;
 
 	config_log_settings(config, &log);
 	params.log_compress = log.compress;
+	params.log_drops = log.non_blocking;
 	params.log = !log.none;
 	params.log_bytes = log.max_bytes;
 	params.log_files = log.max_files;
 	r = networks_hand_over(&start->networks, start->layers.dir_fd, &start->spec, error);
+	if (r == 0)
+		r = log_attributes(start->container, &log, start->spec.env, start->spec.n_env, &attributes, error);
+	params.log_attributes = attributes;
 	if (r == 0)
 		r = health_prepare(start->container, start->image, config, &params, &health, error);
 	if (r == 0)
@@ -387,6 +403,7 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	if (began)
 		trace_phase(&start.trace, "claim");
 	join_init(&start.join);
+	ports_init(&start.networks.ports);
 	start.io.our_stdin = start.io.our_stdout = start.io.our_stderr = -1;
 	if (!config)
 		r = container_config_of(container, &start.config, &failure);

@@ -36,10 +36,11 @@ static struct {
 	size_t size;    /* in room */
 	int64_t second; /* of which @stamp is the text */
 	char stamp[24];
-	unsigned char tails[OUTPUTS][TAIL_BYTES];
+	unsigned char tails[OUTPUTS][TAIL_BYTES + WIRE_ATTRIBUTES_MAX];
 	unsigned int tail_sizes[OUTPUTS];
 	bool used;     /* the buffers have memory */
 	bool full;     /* the disk is: what is in room waits */
+	bool torn;     /* the file ends inside an entry */
 	bool gives_up; /* in this run, which is over */
 } log;
 
@@ -71,6 +72,14 @@ static void rotate(void)
 	open_file(0);
 }
 
+/* The entry that is there in part, if one is, ends with a newline. */
+static void drop(void)
+{
+	log.full = false;
+	log.size = log.torn;
+	log.buffers->room[0] = '\n';
+}
+
 void log_flush(void)
 {
 	size_t done = 0;
@@ -88,9 +97,13 @@ void log_flush(void)
 			done = log.size; /* the file system is gone or broken: go on without */
 		}
 	}
+	if (done)
+		log.torn = log.buffers->room[done - 1] != '\n';
 	for (size_t i = done; done && i < log.size; i++)
 		log.buffers->room[i - done] = log.buffers->room[i];
 	log.size -= done;
+	if (log.full && (supervisor.config.flags & WIRE_SUPERVISE_LOG_DROPS))
+		drop();
 }
 
 bool log_is_full(void)
@@ -238,11 +251,12 @@ static void make_tails(void)
 		size--;
 	}
 	for (unsigned int stream = 0; stream < OUTPUTS; stream++) {
-		unsigned char *at = put(log.tails[stream],
-					stream == 0 ? "\",\"stream\":\"stdout\",\"time\":\"" : "\",\"stream\":\"stderr\",\"time\":\"");
+		unsigned char *at = put(log.tails[stream], stream == 0 ? "\",\"stream\":\"stdout\"," : "\",\"stream\":\"stderr\",");
 		unsigned int rest = ns;
 
-		at = put(at, log.stamp);
+		if (supervisor.attributes)
+			at = put(at, supervisor.attributes);
+		at = put(put(at, "\"time\":\""), log.stamp);
 		if (ns) {
 			*at++ = '.';
 			for (unsigned int i = size; i-- > 0; rest /= 10)
@@ -301,7 +315,7 @@ static void put_entry(unsigned int stream, const unsigned char *data, size_t siz
 		log_flush();
 		rotate();
 	}
-	if (ROOM - log.size < size * 6 + TAIL_BYTES + 16 && !wait_for_room(size * 6 + TAIL_BYTES + 16))
+	if (ROOM - log.size < size * 6 + sizeof(log.tails[0]) + 16 && !wait_for_room(size * 6 + sizeof(log.tails[0]) + 16))
 		return;
 	log.used = true;
 	at = log.buffers->room + log.size;

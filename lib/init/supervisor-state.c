@@ -65,17 +65,34 @@ uint64_t process_start(int pid)
 	return read_number(at);
 }
 
+static bool replace_state(const struct wire_state *state)
+{
+	long fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_STATE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	FAULT_POINT("state.opened");
+	ok = sys(SYS_write, fd, state, sizeof(*state)) == sizeof(*state) &&
+	     sys(SYS_renameat2, WIRE_FD_DIR, WIRE_STATE_NAME ".new", WIRE_FD_DIR, WIRE_STATE_NAME, 0) == 0;
+	sys(SYS_close, fd);
+	return ok;
+}
+
 void state_write(void)
 {
 	struct wire_state *state = &supervisor.state;
-	long fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_STATE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	long fd;
 
-	if (fd < 0)
-		return;
-	FAULT_POINT("state.opened");
-	if (sys(SYS_write, fd, state, sizeof(*state)) == sizeof(*state))
-		sys(SYS_renameat2, WIRE_FD_DIR, WIRE_STATE_NAME ".new", WIRE_FD_DIR, WIRE_STATE_NAME, 0);
-	sys(SYS_close, fd);
+	/* On a full disk the old one's room is all there is, and an exit code must not be lost: it is smaller than what a write can tear.
+	 */
+	if (!replace_state(state)) {
+		fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_STATE_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0) {
+			sys(SYS_pwrite64, fd, state, sizeof(*state), 0);
+			sys(SYS_close, fd);
+		}
+	}
 	/* Who waits for events watches that it is opened, and writes them for us: store/journal.h. Missing where nobody ever did. */
 	fd = sys(SYS_openat, WIRE_FD_DIR, "../../" WIRE_STATES_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)

@@ -16,6 +16,7 @@
 #define WIRE_SUPERVISE_MAGIC 0x32707573u /* "sup2" */
 #define WIRE_OWNER_SIZE 40
 #define WIRE_CGROUPS_MAX 11
+#define WIRE_ATTRIBUTES_MAX 4096
 #define WIRE_STATE_NAME "state"
 #define WIRE_RUNS_NAME "runs"
 #define WIRE_HEALTH_NAME "health"
@@ -35,6 +36,7 @@ enum wire_supervise_flag {
 	WIRE_SUPERVISE_ASKS = 1 << 8,        /* the library is asked then, at the first start */
 	WIRE_SUPERVISE_TERMINAL = 1 << 2,
 	WIRE_SUPERVISE_COMPRESS = 1 << 9,    /* full logs */
+	WIRE_SUPERVISE_LOG_DROPS = 1 << 11,  /* what a full disk does not take is lost */
 	WIRE_SUPERVISE_STDIN_ONCE = 1 << 10, /* closed when the first that has stdin leaves */
 };
 
@@ -55,6 +57,7 @@ struct wire_supervise {
 	uint32_t health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms;
 	uint32_t hooks_size;               /* of a plan of nothing but WIRE_HOOK; 0: none */
 	uint32_t n_passed;                 /* descriptors from WIRE_FD_PASS on */
+	uint32_t attributes_size, reserved;/* of a piece of JSON in each entry of the log */
 	char owner[WIRE_OWNER_SIZE];
 };
 
@@ -133,6 +136,6 @@ struct wire_hello {
 	uint32_t terminal;
 };
 
-_Static_assert(sizeof(struct wire_supervise) == 88 + WIRE_OWNER_SIZE, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_supervise) == 96 + WIRE_OWNER_SIZE, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_run) == 32, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_state) == 384 && sizeof(struct wire_hello) == 24, "the same bytes on both sides");

@@ -100,7 +100,8 @@ static void read_orders(void)
 	read_socket(config, sizeof(*config));
 	if (config->magic != WIRE_SUPERVISE_MAGIC || config->n_cgroups > WIRE_CGROUPS_MAX || config->uid_map_size > 65536 ||
 	    config->gid_map_size > 65536 || config->plan_size > WIRE_PLAN_BYTES_MAX || config->health_plan_size > WIRE_PLAN_BYTES_MAX ||
-	    config->plan_size < sizeof(struct wire_plan) || config->hooks_size > WIRE_PLAN_BYTES_MAX || config->n_passed > WIRE_PASS_MAX)
+	    config->plan_size < sizeof(struct wire_plan) || config->hooks_size > WIRE_PLAN_BYTES_MAX || config->n_passed > WIRE_PASS_MAX ||
+	    config->attributes_size > WIRE_ATTRIBUTES_MAX)
 		fail("decode", -EINVAL);
 	maps = config->uid_map_size + config->gid_map_size;
 	/* The plan first: it is aligned so. */
@@ -117,6 +118,10 @@ static void read_orders(void)
 
 		read_socket(hooks, config->hooks_size);
 		hooks_open(hooks, config->hooks_size);
+	}
+	if (config->attributes_size) {
+		supervisor.attributes = get_memory(config->attributes_size + 1);
+		read_socket(supervisor.attributes, config->attributes_size);
 	}
 }
 

@@ -21,6 +21,7 @@ struct supervisor {
 	struct wire_supervise config;
 	char *maps;          /* of users, then of groups */
 	void *plan, *health_plan;
+	char *attributes;    /* of each entry of the log, or NULL */
 	int epoll;
 	struct wire_state state;
 	/* of this run */

@@ -113,6 +113,8 @@ static void fill_orders(struct preparation *p)
 	orders->magic = WIRE_SUPERVISE_MAGIC;
 	orders->flags |= start->log ? WIRE_SUPERVISE_LOG : 0;
 	orders->flags |= start->log_compress ? WIRE_SUPERVISE_COMPRESS : 0;
+	orders->flags |= start->log_drops ? WIRE_SUPERVISE_LOG_DROPS : 0;
+	orders->attributes_size = start->log_attributes ? (uint32_t) strlen(start->log_attributes) : 0;
 	orders->flags |= start->open_stdin ? WIRE_SUPERVISE_STDIN : 0;
 	orders->flags |= start->stdin_once ? WIRE_SUPERVISE_STDIN_ONCE : 0;
 	orders->flags |= start->spec->terminal ? WIRE_SUPERVISE_TERMINAL : 0;
@@ -183,6 +185,8 @@ static int give_birth(struct preparation *p, int theirs, scow_error **error)
 	fds[spawn.n_fds++] = (struct spawn_fd){ theirs, WIRE_FD_SOCKET };
 	fds[spawn.n_fds++] = (struct spawn_fd){ p->start->dir_fd, WIRE_FD_DIR };
 	fds[spawn.n_fds++] = (struct spawn_fd){ p->start->lock_fd, WIRE_FD_LOCK };
+	if (p->start->ports_fd > 0)
+		fds[spawn.n_fds++] = (struct spawn_fd){ p->start->ports_fd, WIRE_FD_PORTS };
 	for (int i = 0; i < SPEC_NS_COUNT; i++)
 		if (p->namespaces.join_fds[i] >= 0)
 			fds[spawn.n_fds++] = (struct spawn_fd){ p->namespaces.join_fds[i], WIRE_FD_NS + i };
@@ -227,6 +231,8 @@ static int send_orders(struct preparation *p, scow_error **error)
 		r = send_all(p->socket, p->health, p->health_size);
 	if (r == 0 && p->orders.hooks_size)
 		r = send_all(p->socket, p->hooks, p->hooks_size);
+	if (r == 0 && p->orders.attributes_size)
+		r = send_all(p->socket, p->start->log_attributes, p->orders.attributes_size);
 	/* That it has gone shows below: its report says why. */
 	return r == 0 || r == -EPIPE || r == -ECONNRESET ? 0 : error_errno(error, -r, "send", "send the launch plan");
 }

@@ -17,9 +17,11 @@ struct supervisor_start {
 	struct cgroup *cgroup;
 	int dir_fd;             /* ROOT/containers/ID */
 	int lock_fd;            /* of @owner, locked */
+	int ports_fd;           /* keeps the published ports; -1: none */
 	const char *owner;
 	bool open_stdin, stdin_once, log;
-	bool log_compress;
+	bool log_compress, log_drops;
+	const char *log_attributes; /* for each entry: a member and a comma; or NULL */
 	uint64_t log_bytes;
 	unsigned int log_files, policy, retries; /* enum wire_policy */
 	const struct spec *health; /* of its health check, a program that joins it (container/exec.h); NULL: none */

@@ -69,10 +69,67 @@ class Compressed(cli.Cli):
         self.assertEqual([int(line.split()[1]) for line in reader.stdout.splitlines()], list(range(COUNT)))
         self.assertGreater(len(list(directory.glob("log.json.*.gz"))), 5)
 
+    def test_attributes(self):
+        """Docker's attrs: what the options name and the container has; a second reader beside `logs` is anything that reads JSON lines."""
+        identity, directory = self.start("echo \"one\"; echo two >&2", "--name", "attributed", "--label", "stage=a \"b\"", "--label", "no=x",
+                                         "-e", "WHERE=here", "--log-opt", "labels=stage,missing", "--log-opt", "env=WHERE",
+                                         "--log-opt", "tag={{.Name}}/{{.ID}}", "--log-opt", "mode=non-blocking")
+        self.scow("wait", identity)
+        entries = [json.loads(line) for line in (directory / "log.json").read_text().splitlines()]
+        self.assertEqual(sorted((entry["log"], entry["stream"]) for entry in entries), [("one\n", "stdout"), ("two\n", "stderr")])
+        for entry in entries:
+            self.assertEqual(entry["attrs"], {"stage": "a \"b\"", "WHERE": "here", "tag": f"attributed/{identity[:12]}"})
+        done = self.scow("logs", identity)
+        self.assertEqual((done.stdout, done.stderr), ("one\n", "two\n"))
+
     def test_refused(self):
         done = self.scow("create", "--log-opt", "compress=true", "base", "true")
         self.assertEqual(done.returncode, 125)
         self.assertIn("a log of one file is not compressed", done.stderr)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounts a file system")
+class Full(cli.Cli):
+    @staticmethod
+    def supervisor_of(pid):
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+    def test_disk(self):
+        """Non-blocking, what a full disk does not take is lost, and the program goes on; what comes once there is room is whole again."""
+        small = pathlib.Path(self.WORK, "small")
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=700", "scow-test-full", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", small])
+        env = {**self.env, "SCOW_ROOT": f"{small}/root"}
+
+        def scow(*args):
+            done = subprocess.run([cli.SCOW, *args], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), args)
+            return done.stdout.strip()
+        subprocess.run([cli.SCOW, "load", "-q", "-i", f"{self.WORK}/base.tar"], env=env, stdout=subprocess.DEVNULL, check=True)
+        free = os.statvfs(small)
+        (small / "ballast").write_bytes(bytes(free.f_bavail * free.f_bsize // 2))
+        identity = scow("run", "-d", "--network", "none", "--log-opt", "mode=non-blocking", "base", "sh", "-c",
+                        "yes 0123456789 | head -c 20000000; sleep 4; echo after")
+        # Until all was printed: what reads it is idle then.
+        supervisor = self.supervisor_of(json.loads(scow("inspect", "-f", "{{json .State.Pid}}", identity)))
+        ticks, idle = None, 0
+        for _ in range(400):
+            now = pathlib.Path(f"/proc/{supervisor}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+            idle = idle + 1 if now == ticks and os.statvfs(small).f_bavail == 0 else 0
+            if idle == 20:
+                break
+            ticks = now
+            time.sleep(0.02)
+        (small / "ballast").unlink()
+        self.assertEqual(scow("wait", identity), "0")
+        lines = (small / "root/containers" / identity / "log.json").read_bytes().split(b"\n")
+        self.assertTrue(json.loads(lines[-2])["log"].endswith("after\n"))
+        self.assertLess(len(lines), 1800000)
+        torn = [line for line in lines[:-1] if not line.endswith(b"Z\"}")]
+        self.assertLessEqual(len(torn), 2)
+        self.assertTrue(scow("logs", "--tail", "1", identity).endswith("after"))
+        scow("rm", identity)
 
 
 class Health(cli.Cli):

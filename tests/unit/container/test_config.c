@@ -169,8 +169,7 @@ static void test_security(void **state)
 	REFUSED(add_device_rule, "'c 1:3' is not a device rule such as 'c 1:3 rwm' or 'b 8:* r'", "c 1:3");
 	REFUSED(set_sysctl, "sysctl 'kernel.core_pattern' belongs to the whole host, not to a namespace", "kernel.core_pattern", "|/x");
 	REFUSED(set_sysctl, "'net.ipv4.ip_forward' has no proper value", "net.ipv4.ip_forward", "1\n2");
-	REFUSED_AS(SCOW_E_UNSUPPORTED, set_namespace, "network 'bridge': this version has no networks of its own", SCOW_NAMESPACE_NETWORK,
-		   "bridge");
+	REFUSED(set_namespace, "'a network' is not the name of a network", SCOW_NAMESPACE_NETWORK, "a network");
 	REFUSED(set_namespace, "'none' is no mode of a pid namespace", SCOW_NAMESPACE_PID, "none");
 	REFUSED(set_namespace, "7 is no kind of namespace", (scow_namespace) 7, "host");
 	TAKEN(set_namespace, SCOW_NAMESPACE_NETWORK, "container:web");
@@ -255,7 +254,17 @@ static void test_logs(void **state)
 	REFUSED(add_log_option, "max-file: '0' is not a number of 1 to 1000 files", "max-file", "0");
 	REFUSED(add_log_option, "max-file: 'x' is not a number of 1 to 1000 files", "max-file", "x");
 	REFUSED(add_log_option, "compress: 'yes' is neither true nor false", "compress", "yes");
-	REFUSED_AS(SCOW_E_UNSUPPORTED, add_log_option, "'tag' is not an option of a log", "tag", "x");
+	REFUSED(add_log_option, "mode: 'x' is neither blocking nor non-blocking", "mode", "x");
+	REFUSED(add_log_option, "max-buffer-size: 'x' is not a size such as '4m'", "max-buffer-size", "x");
+	REFUSED(add_log_option,
+		"tag: '{{.Nothing}}' has fields other than {{.ID}}, FullID, Name, ImageID, ImageFullID, ImageName, DaemonName", "tag",
+		"{{.Nothing}}");
+	TAKEN(add_log_option, "tag", "a {{.ID}}/{{.FullID}} {b}");
+	TAKEN(add_log_option, "labels", "a,b");
+	TAKEN(add_log_option, "env", "A");
+	TAKEN(add_log_option, "mode", "non-blocking");
+	TAKEN(add_log_option, "max-buffer-size", "4m");
+	REFUSED_AS(SCOW_E_UNSUPPORTED, add_log_option, "'labels-regex' is not an option of a log", "labels-regex", "x");
 	REFUSED_AS(SCOW_E_UNSUPPORTED, set_log_driver, "'journald' is not a log driver of this version", "journald");
 	TAKEN(set_log_driver, "none");
 	TAKEN(set_log_driver, NULL);
