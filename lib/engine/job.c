@@ -249,6 +249,7 @@ static pid_t pid_of(int pidfd)
 /* The first process has done its part; from now on its child is the one. */
 static int adopt(struct job_process *process, int child_fd, scow_error **error)
 {
+	struct pollfd ended = { .fd = child_fd, .events = POLLIN };
 	int r = 0;
 
 	if (process->keep == JOB_KEPT) {
@@ -259,7 +260,8 @@ static int adopt(struct job_process *process, int child_fd, scow_error **error)
 	}
 	process->pidfd = child_fd;
 	process->pid = pid_of(child_fd);
-	if (r == 0 && process->pid <= 0)
+	/* One that has failed, and is reaped by its keeper already, has no number any more: what it reported says why. */
+	if (r == 0 && process->pid <= 0 && poll(&ended, 1, 0) == 0)
 		r = error_set(error, SCOW_E_FAILED, "find the container's process id: is /proc mounted?");
 	return r;
 }
