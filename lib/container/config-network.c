@@ -162,6 +162,7 @@ static void read_endpoint(struct reader *reader, const cJSON *item)
 
 void networking_read(struct reader *reader, const cJSON *item)
 {
+	scow_container_config *config = reader->config;
 	const cJSON *child, *endpoint;
 
 	cJSON_ArrayForEach(child, item)
@@ -173,4 +174,8 @@ void networking_read(struct reader *reader, const cJSON *item)
 		}
 		cJSON_ArrayForEach(endpoint, child) read_endpoint(reader, endpoint);
 	}
+	/* Only the default, and nothing of it: as if nothing had been said. */
+	if (config->n_endpoints == 1 && str_eq(config->endpoints[0].network, NETWORK_DEFAULT) &&
+	    endpoint_settings_are_default(&config->endpoints[0].settings))
+		config->n_endpoints = 0;
 }

@@ -46,7 +46,8 @@ static void check_refused(const char *json, scow_status status, const char *mess
 	scow_error *error = NULL;
 	int r = scow_container_config_from_json(json, &config, &error);
 
-	assert_null(config);
+	if (config)
+		fail_msg("nothing is wrong with %s", json);
 	assert_non_null(error);
 	if (message)
 		assert_string_equal(scow_error_message(error), message);
@@ -374,8 +375,8 @@ static void test_refused(void **state)
 		  "HostConfig.CpuQuota: 5 us of CPU time: at least 1000 are needed, -1 is no limit" },
 		{ "{\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.PortBindings: this version cannot honour it" },
-		{ "{\"HostConfig\":{\"NetworkMode\":\"bridge\"}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.NetworkMode: network 'bridge': this version has no networks of its own" },
+		{ "{\"HostConfig\":{\"NetworkMode\":\"a network\"}}", SCOW_E_INVALID,
+		  "HostConfig.NetworkMode: 'a network' is not the name of a network" },
 		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"sometimes\"}}}", SCOW_E_INVALID,
 		  "HostConfig.RestartPolicy: 'sometimes' is no policy: no, on-failure, always or unless-stopped" },
 		{ "{\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\",\"MaximumRetryCount\":3}}}", SCOW_E_INVALID,
@@ -428,8 +429,12 @@ static void test_refused(void **state)
 		{ "{\"HostConfig\":{\"TimeMode\":\"container:web\"}}", SCOW_E_UNSUPPORTED, NULL },
 		{ "{\"HostConfig\":{\"Hooks\":{\"prestart\":[]}}}", SCOW_E_UNSUPPORTED, NULL },
 		{ "{\"Shiny\":7}", SCOW_E_UNSUPPORTED, "Shiny: this version cannot honour it" },
-		{ "{\"NetworkingConfig\":{\"EndpointsConfig\":{\"net\":{\"Aliases\":[\"a\"]}}}}", SCOW_E_UNSUPPORTED,
-		  "NetworkingConfig: this version has no networks of its own" },
+		{ "{\"NetworkingConfig\":{\"EndpointsConfig\":{\"net\":{\"Aliases\":[\"a b\"]}}}}", SCOW_E_INVALID,
+		  "NetworkingConfig: add_alias: 'a b' is not a name" },
+		{ "{\"HostConfig\":{\"NetworkMode\":\"none\"},\"NetworkingConfig\":{\"EndpointsConfig\":{\"net\":{}}}}", SCOW_E_INVALID,
+		  "conflicting options: the network 'net', and 'none'" },
+		{ "{\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"Aliases\":[\"a\"]}}}}", SCOW_E_INVALID,
+		  "the network 'bridge' has no names, and so no alias 'a'" },
 		{ "{\"StopTimeout\":\"9\"}", SCOW_E_INVALID, "StopTimeout: expected a number of seconds" },
 	};
 
