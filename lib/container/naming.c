@@ -299,7 +299,7 @@ static int change_hosts(int root_fd, const char *names, const struct endpoint *e
 static int change_resolv(int root_fd, const scow_container_config *config, const struct attachment *now, scow_error **error)
 {
 	_cleanup_fd_ int fd = open_etc(root_fd, "/etc/resolv.conf", O_RDONLY);
-	_cleanup_free_ char *text = NULL, *new = NULL;
+	_cleanup_free_ char *text = NULL;
 	bool names = attachment_has_names(now);
 	struct arena arena = { 0 };
 	enum resolv_kind kind;

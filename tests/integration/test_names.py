@@ -42,31 +42,28 @@ def tearDownModule():
         shutil.rmtree(WORK, ignore_errors=True)
 
 
-def responders(root):
-    """(pid of the first process, pid of the second) of the responder that listens for @root; None: there is none."""
+def all_responders():
+    """Of this network namespace, as (pid of the first process, pid of the second or None)."""
+    inodes = {line.split()[6] for line in pathlib.Path("/proc/net/unix").read_text().splitlines() if re.search(r"/fd/\d+/names-", line)}
     found = {}
-    path = f"{root}/names.sock"
-    inodes = {line.split()[6] for line in pathlib.Path("/proc/net/unix").read_text().splitlines()
-              if line.endswith(path) or re.search(r"/proc/self/fd/\d+/names-", line)}
-    for entry in os.listdir("/proc"):
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            name = pathlib.Path(f"/proc/{entry}/comm").read_text().strip() if entry.isdigit() else ""
+            name = pathlib.Path(f"/proc/{entry}/comm").read_text().strip()
             if name.startswith("scow-names"):
-                found[int(entry)] = (name, int(pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1]))
+                stat = pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                links = {os.readlink(f"/proc/{entry}/fd/{fd}") for fd in os.listdir(f"/proc/{entry}/fd")} if name == "scow-names" else set()
+                found[int(entry)] = (name, int(stat[1]), links)
         except OSError:
             continue
-    for first, (name, _) in found.items():
-        if name != "scow-names":
-            continue
-        try:
-            links = [os.readlink(f"/proc/{first}/fd/{fd}") for fd in os.listdir(f"/proc/{first}/fd")]
-        except OSError:
-            continue
-        if not any(f"socket:[{inode}]" in links for inode in inodes):
-            continue
-        second = [pid for pid, (_, parent) in found.items() if parent == first]
-        return first, second[0] if second else None
-    return None
+    return [(first, next((pid for pid, (_, parent, _) in found.items() if parent == first), None))
+            for first, (name, _, links) in found.items() if any(f"socket:[{inode}]" in links for inode in inodes)]
+
+
+def responder():
+    """The only one; None: there is none."""
+    found = all_responders()
+    assert len(found) < 2, found
+    return found[0] if found else None
 
 
 class Names(cli.Cli):
@@ -339,32 +336,49 @@ class Names(cli.Cli):
     def test_killed(self):
         web, _ = self.detach("web"), self.detach("db")
         theirs = self.address("db")
-        first, second = self.until(lambda: responders(self.root))
+        first, second = self.until(responder)
         for _ in range(3):
             os.kill(second, signal.SIGKILL)
             self.assertEqual(web.addresses("db"), [theirs])
-            first, second = self.until(lambda: all(responders(self.root) or [None]) and responders(self.root))
+            first, second = self.until(lambda: all(responder() or [None]) and responder())
         # All of it: whoever starts next makes a new one, and all are served again.
         os.kill(first, signal.SIGKILL)
-        self.until(lambda: responders(self.root) is None)
+        self.until(lambda: responder() is None)
         with self.assertRaises(OSError):
             web.ask("db", timeout=1)
         self.assertEqual(self.run_ok("--network", "front", "base", "true"), "")
         self.assertEqual(web.addresses("db"), [theirs])
         self.assertEqual(web.ask_tcp("db")[0].records, [theirs])
-        self.assertNotEqual(responders(self.root)[0], first)
+        self.assertNotEqual(responder()[0], first)
 
     def test_last_one_out(self):
         self.detach("web")
-        self.until(lambda: responders(self.root))
+        self.until(lambda: responder())
         self.scow("rm", "-f", "web")
-        self.until(lambda: responders(self.root) is None, "the responder stays")
+        self.until(lambda: responder() is None, "the responder stays")
+
+    def test_contest(self):
+        """Many want the first one at once: there is one."""
+        self.until(lambda: responder() is None)
+        runs = [self.spawn("run", "--rm", "--network", "front", "base", "sleep", "2", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                for _ in range(6)]
+        self.until(lambda: responder() and responder()[1])
+        for run in runs:
+            self.assertEqual((run.wait(), run.stdout.read()), (0, ""))
+        self.until(lambda: not all_responders())
+
+    def test_owner_is_killed(self):
+        web = self.detach("web")
+        owned = self.spawn("run", "--rm", "--name", "owned", "--network", "front", "base", "sleep", "1000")
+        self.until(lambda: len(web.ask("owned").records) == 1 and web.ask("owned").records != ["192.0.2.1"])
+        owned.kill()
+        self.until(lambda: web.ask("owned").records == ["192.0.2.1"])
 
     def test_small(self):
         """Two processes, each of some dozens of kilobytes."""
         web = self.detach("web")
         web.ask("www.example.org")
-        for pid in self.until(lambda: responders(self.root)):
+        for pid in self.until(lambda: responder()):
             rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
             self.assertLess(int(re.search(r"Pss: +(\d+)", rollup).group(1)), 200, rollup)
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
