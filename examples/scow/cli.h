@@ -98,7 +98,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[], start_commands[];
-extern const struct command log_commands[], event_commands[], lifecycle_commands[], stats_commands[], prune_commands[], network_commands[];
+extern const struct command log_commands[], event_commands[], lifecycle_commands[], port_commands[], stats_commands[], prune_commands[], network_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -141,6 +141,8 @@ struct run_options {
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
 	struct list networks, aliases, links, link_local;
 	const char *ip, *ip6, *mac;
+	struct list publish, expose;
+	bool publish_all;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
@@ -185,6 +187,12 @@ bool names_configure(scow_container_config *config, const struct run_options *op
 
 /* ---- run_network.c: --network and what is asked for there; false after printing what is wrong ---- */
 bool networks_configure(scow_container_config *config, const struct run_options *options);
+
+/* ---- ports.c ---- */
+/* -p, -P and --expose. */
+bool ports_configure(scow_container_config *config, const struct run_options *options);
+/* The column of ps. */
+const char *ports_text(scow_container *container);
 
 /* ---- networks.c ---- */
 /* "CONTAINER[:ALIAS]". */

@@ -269,7 +269,7 @@ static cJSON *ps_row(scow_container *container, const struct table *table, bool 
 	row_text(row, "RunningFor", human_since(scow_container_created(container)));
 	row_text(row, "Status", scow_container_status_text(container));
 	row_text(row, "State", states[state]);
-	row_text(row, "Ports", "");
+	row_text(row, "Ports", table_wants(table, "Ports") ? ports_text(container) : "");
 	row_text(row, "Names", scow_container_name(container));
 	row_text(row, "Labels", table_wants(table, "Labels") ? labels_text(container) : "");
 	row_text(row, "Size", table_wants(table, "Size") ? size_text(container) : "");

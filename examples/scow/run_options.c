@@ -16,7 +16,6 @@
 		name, letter, OPTION_LATER, argument, hint, 0                                                                              \
 	}
 
-static const char no_networks[] = "networks come in a later version: use --network none, host or container:NAME";
 
 const struct option run_option_table[] = {
 	{ "add-host", 0, OPTION_LIST, "list", "Add a line to /etc/hosts (NAME:ADDRESS, NAME:host-gateway)", AT(add_hosts) },
@@ -62,6 +61,7 @@ const struct option run_option_table[] = {
 	{ "health-timeout", 0, OPTION_TEXT, "duration", "Time that one check may take", AT(health_timeout) },
 	{ "hook", 0, OPTION_LIST, "hook", "Run a program at a stage of its life (STAGE=PATH[,ARG...])", AT(hooks) },
 	{ "hooks-dir", 0, OPTION_LIST, "directory", "Run the hooks that files there describe, as oci-hooks(5) has it", AT(hooks_dirs) },
+	{ "expose", 0, OPTION_LIST, "list", "A port that it serves, or a range (80/tcp, 8000-8010)", AT(expose) },
 	{ "gidmap", 0, OPTION_LIST, "list", "Map groups of its user namespace (INSIDE:OUTSIDE[:COUNT])", AT(gid_maps) },
 	{ "hostname", 'h', OPTION_TEXT, "string", "Container host name", AT(hostname) },
 	{ "init", 0, OPTION_SWITCH, NULL, "Run an init that forwards signals and reaps processes", AT(init) },
@@ -99,6 +99,8 @@ const struct option run_option_table[] = {
 	{ "preserve-fds", 0, OPTION_NUMBER, "int", "Pass that many descriptors on, from 3 on", AT(passing.count) },
 	{ "privileged", 0, OPTION_SWITCH, NULL, "All capabilities and devices, nothing masked", AT(privileged) },
 	{ "pull", 0, OPTION_TEXT, "string", "Pull the image before running (always|missing|never)", AT(pull) },
+	{ "publish", 'p', OPTION_LIST, "list", "Publish a port of it on the host ([ADDRESS:][HOST]:PORT[/PROTOCOL], ranges too)", AT(publish) },
+	{ "publish-all", 'P', OPTION_SWITCH, NULL, "Publish all exposed ports on any free ones", AT(publish_all) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "No pull progress", AT(quiet) },
 	{ "rdt-class", 0, OPTION_TEXT, "string", "Class of cache and memory bandwidth, of /sys/fs/resctrl", AT(rdt_class) },
 	{ "read-only", 0, OPTION_SWITCH, NULL, "Mount the container's root read-only", AT(read_only) },
@@ -121,9 +123,6 @@ const struct option run_option_table[] = {
 	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
 	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
-	LATER("expose", 0, "list", no_networks),
-	LATER("publish", 'p', "list", no_networks),
-	LATER("publish-all", 'P', NULL, no_networks),
 	LATER("attach", 'a', "list", NULL),
 	LATER("volumes-from", 0, "list", NULL),
 	{ NULL },
@@ -521,7 +520,7 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 		     configure_maps(config, "gidmap", &options->gid_maps, scow_container_config_add_gid_map) &&
 		     configure_environment(config, options) && limits_configure(config, options) && scheduling_configure(config, options) &&
 		     gpus_configure(config, options) && mounts_configure(config, options) && detached_configure(config, options) &&
-		     names_configure(config, options) && networks_configure(config, options) && hooks_configure(config, options);
+		     names_configure(config, options) && networks_configure(config, options) && ports_configure(config, options) && hooks_configure(config, options);
 	}
 	for (size_t i = 0; ok && i < options->security.count; i++)
 		ok = configure_security(config, options->security.items[i]);

@@ -86,6 +86,21 @@ SCOW_API void scow_container_config_add_dns_option(scow_container_config *config
 /** scow_container_config_add_host() - a line of /etc/hosts; @address: an IP, or "host-gateway" for the host's own. Since: 0.1. */
 SCOW_API void scow_container_config_add_host(scow_container_config *config, const char *name, const char *address);
 
+/**
+ * scow_container_config_publish() - a port of the container that is reached at one of the host
+ * @port: as in `docker run -p`: "8080:80", "127.0.0.1:8080:80/udp", "[::1]::80", "8000-8010:80", "8000-8002:80-82", "80"
+ *
+ * Any number. Without a port of the host: any free one. Without an address: all of the host's, of the families that the container has.
+ * Since: 0.1.  See: docker-run(1).
+ */
+SCOW_API void scow_container_config_publish(scow_container_config *config, const char *port);
+
+/** scow_container_config_expose() - a port that it serves, "80/tcp", "8000-8010": metadata, and published with the next. Since: 0.1. */
+SCOW_API void scow_container_config_expose(scow_container_config *config, const char *port);
+
+/** scow_container_config_set_publish_all() - 1: what it and its image expose is published, each on any free port. Since: 0.1. */
+SCOW_API void scow_container_config_set_publish_all(scow_container_config *config, int publish_all);
+
 /** scow_container_config_add_label() - metadata; a label of the image by the same name is overridden. Since: 0.1. */
 SCOW_API void scow_container_config_add_label(scow_container_config *config, const char *name, const char *value);
 
@@ -682,6 +697,16 @@ SCOW_API int scow_container_disconnect(scow_container *container, scow_network *
  * Threads: any.  Since: 0.1.
  */
 SCOW_API int scow_container_address(scow_container *container, const char *network, int family, char **out, scow_error **error);
+
+/**
+ * scow_container_port() - where a port is published while it runs
+ * @port: "80/tcp", "80"; NULL for all
+ * @out:  owned, scow_free(): [{"HostIp":"0.0.0.0","HostPort":"8080"}]; for all {"80/tcp":[...],"443/tcp":null}, with those that are
+ *        only exposed
+ *
+ * Returns: 0, SCOW_E_NOT_FOUND (it is not published), SCOW_E_INVALID.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_port(scow_container *container, const char *port, char **out, scow_error **error);
 
 #ifdef __cplusplus
 }

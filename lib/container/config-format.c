@@ -288,6 +288,7 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 	writer_resources(w, config);
 	put_security(w, config);
 	put_names(w, config);
+	writer_port_bindings(w, config);
 	for (size_t i = 0; i < CONFIG_NAMESPACES; i++)
 		writer_string(w, modes[i], config->namespaces[i]);
 	put_id_maps(w, config);
@@ -360,6 +361,7 @@ int scow_container_config_to_json(const scow_container_config *config, char **ou
 	writer_string(&w, "StopSignal", config->stop_signal);
 	put_stop_timeout(&w, config);
 	put_health(&w, &config->health);
+	writer_exposed_ports(&w, config);
 	put_host_config(&w, config);
 	put_networking(&w, config);
 	writer_close(&w, '}');

@@ -290,6 +290,7 @@ static const struct field top_fields[] = {
 	{ "StopTimeout", FIELD_READ, { .read = read_stop_timeout } },
 	{ "NetworkDisabled", FIELD_FLAG, { .flag = read_network_disabled } },
 	{ "Healthcheck", FIELD_READ, { .read = read_healthcheck } },
+	{ "ExposedPorts", FIELD_READ, { .read = exposed_ports_read } },
 	{ "NetworkingConfig", FIELD_READ, { .read = networking_read } },
 	{ "HostConfig", FIELD_READ, { .read = read_host_config } },
 	/* The image is chosen by the call, streams by its scow_io. */

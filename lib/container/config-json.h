@@ -54,6 +54,9 @@ void id_mappings_read(struct reader *reader, const cJSON *item);
 void reader_refuse(struct reader *reader, scow_status status, const char *reason);
 /* A whole number that is exact. */
 bool number_read(const cJSON *item, int64_t *out);
+/* ExposedPorts, HostConfig.PortBindings: config-ports.c. */
+void exposed_ports_read(struct reader *reader, const cJSON *item);
+void port_bindings_read(struct reader *reader, const cJSON *item);
 /* What Docker's clients send for a field that was not used: null, false, 0, "", [] or {}. */
 bool is_empty(const cJSON *item);
 /* The same, or made of nothing else: for objects whose members' names mean nothing by themselves. */

@@ -31,4 +31,7 @@ void writer_joined(struct writer *w, const char *first, char between, const char
 
 /* config-format-limits.c: the members of HostConfig that limit, and DeviceRequests. */
 void writer_resources(struct writer *w, const scow_container_config *config);
+/* config-ports.c */
+void writer_exposed_ports(struct writer *w, const scow_container_config *config);
+void writer_port_bindings(struct writer *w, const scow_container_config *config);
 void writer_device_requests(struct writer *w, const scow_container_config *config);

@@ -18,6 +18,7 @@
 #include "container/health-report.h"
 #include "container/id-map.h"
 #include "container/options.h"
+#include "container/published.h"
 #include "container/text.h"
 #include "image/layer.h"
 #include "network/network.h"
@@ -233,6 +234,17 @@ static bool put_health(cJSON *config, const struct health *health)
 	return ok;
 }
 
+/* Nothing where nobody said anything. */
+static bool put_exposed(cJSON *out, const scow_container_config *config, const struct image_config *image)
+{
+	cJSON *exposed = exposed_json(image, config);
+
+	if (exposed && exposed->child)
+		return put_item(out, "ExposedPorts", exposed);
+	cJSON_Delete(exposed);
+	return exposed != NULL;
+}
+
 static bool add_config(cJSON *root, const scow_container *container, const scow_container_config *config, const struct image_config *image,
 		       cJSON *stored, const struct merged *merged)
 {
@@ -252,7 +264,7 @@ static bool add_config(cJSON *root, const scow_container *container, const scow_
 	     put_text(out, "WorkingDir", merged->workdir) && put_strings(out, "Env", merged->env, merged->n_env);
 	if (ok && merged->stop_signal)
 		ok = put_text(out, "StopSignal", merged->stop_signal);
-	ok = ok && put_health(out, &merged->health_said);
+	ok = ok && put_health(out, &merged->health_said) && put_exposed(out, config, image);
 	/* { "" } takes the image's away. */
 	resets = config->has_entrypoint && (config->n_entrypoint == 0 || !*config->entrypoint[0]);
 	if (ok && !config->has_entrypoint)
@@ -386,16 +398,25 @@ static bool add_head(cJSON *root, const scow_container *container, const struct 
 	       add_text(root, "ProcessLabel", "") && add_text(root, "AppArmorProfile", "") && cJSON_AddNullToObject(root, "ExecIDs");
 }
 
-static cJSON *network_settings(scow_container *container)
+static cJSON *network_settings(scow_container *container, const struct container_row *row)
 {
 	_cleanup_attachment_ struct attachment attachment = { .n_endpoints = 0 };
-	_cleanup_db_ struct db_work work = { 0 };
+	cJSON *settings;
+	int r;
+	{
+		_cleanup_db_ struct db_work work = { 0 };
 
-	db_lock(container->engine->db, &work);
-	if (network_leased(&work, container->id, &attachment, NULL) < 0)
+		db_lock(container->engine->db, &work);
+		r = network_leased(&work, container->id, &attachment, NULL);
+	}
+	if (r < 0)
 		return NULL;
 	attachment.name = container->name;
-	return network_settings_json(&attachment);
+	settings = network_settings_json(&attachment);
+	if (settings && put_item(settings, "Ports", published_json(container, &attachment, container_runs(row->state))))
+		return settings;
+	cJSON_Delete(settings);
+	return NULL;
 }
 
 static int fill_document(cJSON *root, scow_container *container, const struct container_row *row, struct arena *arena, scow_error **error)
@@ -430,7 +451,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (r < 0)
 		return r;
 	if (!add_mounts(root, config) || !add_config(root, container, config, image, stored, &merged) ||
-	    !put_item(root, "NetworkSettings", network_settings(container)))
+	    !put_item(root, "NetworkSettings", network_settings(container, row)))
 		return error_oom(error);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/config-network.h"
+#include "container/published.h"
 #include "container/sweep.h"
 
 void networks_done(struct networks *networks)
@@ -22,6 +23,9 @@ void networks_done(struct networks *networks)
 	netns_close(&networks->ns);
 	batch_done(&networks->host);
 	str_done(&networks->inside);
+	str_done(&networks->begin);
+	str_done(&networks->end);
+	ports_done(&networks->ports);
 	naming_done(&networks->naming);
 }
 
@@ -113,6 +117,8 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	r = netns_open(container->engine, &networks->ns, error);
 	if (r == 0)
 		r = network_prepare(&networks->ns, &networks->attachment, error);
+	if (r == 0)
+		r = published_prepare(container, config, networks, error);
 	if (r < 0)
 		return r;
 	network_batches(&networks->attachment, &networks->host, &inside);
@@ -152,15 +158,15 @@ int networks_write(const struct attachment *attachment, const struct str *end, i
 
 int networks_rewrite(scow_container *container, const struct attachment *attachment, int dir_fd, scow_error **error)
 {
+	_cleanup_netns_ struct netns ns = { .route_fd = -1, .filter_fd = -1, .fd = -1 };
+	_cleanup_str_ struct str end = { 0 };
 	int r = naming_rewrite(container, attachment, dir_fd, error);
 
-	return r < 0 ? r : networks_write(attachment, NULL, dir_fd, error);
-}
-
-void networks_guard(scow_container *container, struct attachment *attachment)
-{
-	(void) container;
-	(void) attachment;
+	if (r == 0)
+		r = netns_open(container->engine, &ns, error);
+	if (r == 0)
+		r = published_follow(container, &ns, attachment, &end, error);
+	return r < 0 ? r : networks_write(attachment, &end, dir_fd, error);
 }
 
 int networks_hand_over(const struct networks *networks, int dir_fd, struct spec *spec, scow_error **error)
@@ -173,7 +179,7 @@ int networks_hand_over(const struct networks *networks, int dir_fd, struct spec 
 	spec->network = NULL;
 	spec->network_size = 0;
 	r = naming_hand_over(&networks->naming, dir_fd, spec, error);
-	return r < 0 ? r : networks_write(&networks->attachment, NULL, dir_fd, error);
+	return r < 0 ? r : networks_write(&networks->attachment, &networks->end, dir_fd, error);
 }
 
 int networks_born(void *data, pid_t pid, scow_error **error)

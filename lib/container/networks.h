@@ -5,6 +5,7 @@
 #include "container/container.h"
 #include "container/naming.h"
 #include "network/network.h"
+#include "network/ports.h"
 #include "runtime/spec.h"
 
 /* What one start needs of it. Starts as all zeros. */
@@ -15,6 +16,9 @@ struct networks {
 	struct batch host;
 	struct str inside;             /* struct wire_batch */
 	struct naming naming;
+	struct ports ports;
+	struct str begin, end;         /* in the firewall, while it runs */
+	bool in_firewall;
 };
 void networks_done(struct networks *networks);
 

@@ -25,6 +25,7 @@
 #include "container/event.h"
 #include "engine/strays.h"
 #include "container/hooks.h"
+#include "container/published.h"
 #include "store/lock.h"
 
 #define CODE_KILLED (128 + SIGKILL)
@@ -131,6 +132,8 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 	if (container_runs(state))
 		state = container_next_state(ran || row->started ? ACTION_EXIT : ACTION_FAIL);
 	r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = published_leave(&work, engine, id, error);
 	if (r == 0 && ran)
 		r = container_event_die(&work, id, &killed, error);
 	if (r < 0)

@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/socket.h>
 
 #define FILE_BYTES_MAX (4u << 20)
 
@@ -91,14 +93,29 @@ void *network_inside(size_t *size)
 
 void network_end(void)
 {
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	const struct wire_network *h;
-	const struct wire_patch_values none = { 0 };
-	const char *what;
+	const unsigned char *at, *end;
+	long socket;
 
 	if (network_load() < 0 || !network_is_there())
 		return;
 	h = header();
-	if (h->end_size)
-		netlink_send(file.bytes + sizeof(*h) + h->host_size + h->inside_size, h->end_size, NETLINK_NETFILTER, &none, &what);
+	end = file.bytes + h->size;
+	at = end - h->end_size;
+	socket = h->end_size ? sys(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER) : -1;
+	/* The kernel has done it when the call returns. */
+	while (socket >= 0 && at + sizeof(uint32_t) <= end) {
+		uint32_t size;
+
+		memcpy(&size, at, sizeof(size));
+		at += sizeof(size);
+		if (size > (size_t) (end - at))
+			break;
+		sys(SYS_sendto, socket, at, size, 0, &kernel, sizeof(kernel));
+		at += size;
+	}
+	if (socket >= 0)
+		sys(SYS_close, socket);
 	forget();
 }

@@ -31,6 +31,7 @@ enum wire_fd {
 	WIRE_FD_LOCK = 14,     /* a supervisor's: held locked as long as it lives */
 	WIRE_FD_CGROUPS = 15,  /* a supervisor's: the container's cgroup in each hierarchy, from here on. Of WIRE_MODE_KEEP: its directory
 	                        * (v2), or its tasks files */
+	WIRE_FD_PORTS = 40,    /* a supervisor's: in its queue are the sockets of the published ports */
 	WIRE_FD_PASS = 64,     /* what the program is given besides its streams, from here on (WIRE_FDS) */
 };
 
@@ -180,7 +181,8 @@ struct wire_patch_values {
 
 /*
  * ROOT/containers/ID/network, of a detached container: read before each run. struct wire_network | batch for the host's side, sent when
- * the process is born | batch for the inside, which its PID 1 takes | nfnetlink messages that the supervisor sends at its end.
+ * the process is born | batch for the inside, which its PID 1 takes | what the supervisor sends at its end: batches of nfnetlink, each
+ * behind its size (uint32_t), whatever is answered to them.
  * Sizes may be 0. Replaced by rename.
  */
 #define WIRE_NETWORK_NAME "network"

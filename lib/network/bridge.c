@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "network/firewall.h"
 #include "store/lock.h"
 
 static void alias_of(const struct network *network, char out[80])
@@ -93,6 +94,10 @@ static int set_up(struct netns *ns, const struct network *network, scow_error **
 
 	if (network->flags & NETWORK_IPV4)
 		r = netns_sysctl(ns, "net/ipv4/ip_forward", "1", error);
+	/* The host's own programs reach published ports by 127.0.0.1, too; firewall-rules.c keeps containers from using that. */
+	snprintf(sysctl, sizeof(sysctl), "net/ipv4/conf/%s/route_localnet", network->link);
+	if (r == 0 && (network->flags & NETWORK_IPV4))
+		r = netns_sysctl(ns, sysctl, "1", error);
 	snprintf(sysctl, sizeof(sysctl), "net/ipv6/conf/%s/%s", network->link,
 		 network->flags & NETWORK_IPV6 ? "accept_ra" : "disable_ipv6");
 	if (r == 0 && (network->flags & NETWORK_IPV6)) {
@@ -186,9 +191,12 @@ static int check_parent(struct netns *ns, const struct network *network, scow_er
 
 int network_prepare_one(struct netns *ns, const struct network *network, scow_error **error)
 {
+	int r;
+
 	switch (network->driver) {
 	case NETWORK_BRIDGE:
-		return prepare_bridge(ns, network, error);
+		r = prepare_bridge(ns, network, error);
+		return r < 0 ? r : firewall_prepare(ns, network, error);
 	case NETWORK_MACVLAN:
 		return check_parent(ns, network, error);
 	case NETWORK_IPVLAN:
@@ -210,7 +218,10 @@ int network_reload(struct netns *ns, const struct network *network, scow_error *
 	db_lock(ns->engine->db, &work);
 	r = db_query(&work, &row, error, "SELECT 1 FROM endpoints WHERE network = ? AND mac IS NOT NULL LIMIT 1", "t", network->id);
 	db_end(&work);
-	return r <= 0 ? r : network_prepare_one(ns, network, error);
+	if (r <= 0)
+		return r;
+	r = prepare_bridge(ns, network, error);
+	return r < 0 ? r : firewall_repair(ns, network, error);
 }
 
 int network_prepare(struct netns *ns, const struct attachment *attachment, scow_error **error)
@@ -230,7 +241,9 @@ int network_unmake(struct netns *ns, const struct network *network, scow_error *
 
 	if (network->driver != NETWORK_BRIDGE)
 		return 0;
-	r = netns_link(ns, network->link, &link, error);
+	r = firewall_remove(ns, network, error);
+	if (r == 0)
+		r = netns_link(ns, network->link, &link, error);
 	if (r <= 0)
 		return r;
 	alias_of(network, alias);

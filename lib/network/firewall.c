@@ -107,8 +107,10 @@ static int put_network(struct nft *nft, unsigned int type, const struct network 
 		put(nft, type, "internal", network->link, LINK_NAME);
 	if (network->flags & NETWORK_ICC)
 		put(nft, type, "same", pair, sizeof(pair));
-	put_mode(nft, type, network, NFPROTO_IPV4, mode4);
-	put_mode(nft, type, network, NFPROTO_IPV6, mode6);
+	if (network->flags & NETWORK_IPV4)
+		put_mode(nft, type, network, NFPROTO_IPV4, mode4);
+	if (network->flags & NETWORK_IPV6)
+		put_mode(nft, type, network, NFPROTO_IPV6, mode6);
 	put_subnets(nft, type, network);
 	return 0;
 }
@@ -205,11 +207,24 @@ int firewall_repair(struct netns *ns, const struct network *network, scow_error 
 	return r;
 }
 
+static void note_any(void *data, const struct nft_found *found)
+{
+	(void) found;
+	*(bool *) data = true;
+}
+
 int firewall_prepare(struct netns *ns, const struct network *network, scow_error **error)
 {
+	bool any = false;
 	int r = nft_has(ns, NFPROTO_INET, "bridges", network->link, LINK_NAME, error);
 
-	return r ? (r < 0 ? r : 0) : firewall_repair(ns, network, error);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = nft_list(ns, NFPROTO_INET, "bridges", note_any, &any, error);
+	if (r == 0)
+		r = firewall_repair(ns, network, error);
+	ns->rebuilt = ns->rebuilt || (r == 0 && !any);
+	return r;
 }
 
 /* ---- the end of a network ---- */

@@ -84,17 +84,26 @@ static void add_veth(const struct endpoint *endpoint, struct batch *host)
 	batch_nest_end(host, info);
 }
 
-/* A port that does not reach the other ports, only the bridge itself. */
-static void add_isolation(const struct endpoint *endpoint, struct batch *host)
+/*
+ * ISOLATED: it does not reach the other ports, only the bridge itself. MODE: hairpin. By RTM_NEWLINK, which finds a link by its name;
+ * a bridge's own RTM_SETLINK knows numbers only.
+ */
+static void add_port_settings(const struct endpoint *endpoint, struct batch *host)
 {
-	const struct ifinfomsg port = { .ifi_family = AF_BRIDGE };
-	size_t info;
+	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
+	size_t info, data;
 
-	batch_message(host, RTM_SETLINK, 0, &port, sizeof(port));
+	batch_message(host, RTM_NEWLINK, 0, &header, sizeof(header));
 	batch_text(host, IFLA_IFNAME, endpoint->port);
 	batch_patch_here(host, WIRE_PATCH_RUN, NULL, RUN_DIGITS + 1);
-	info = batch_nest(host, IFLA_PROTINFO | NLA_F_NESTED);
-	batch_u8(host, IFLA_BRPORT_ISOLATED, 1);
+	info = batch_nest(host, IFLA_LINKINFO);
+	batch_text(host, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = batch_nest(host, IFLA_INFO_SLAVE_DATA);
+	if (!(endpoint->network->flags & NETWORK_ICC))
+		batch_u8(host, IFLA_BRPORT_ISOLATED, 1);
+	if (endpoint->hairpin)
+		batch_u8(host, IFLA_BRPORT_MODE, 1);
+	batch_nest_end(host, data);
 	batch_nest_end(host, info);
 }
 
@@ -200,8 +209,8 @@ void network_endpoint_batches(const struct endpoint *endpoint, struct batch *hos
 		add_macvlan(endpoint, host);
 	} else {
 		add_veth(endpoint, host);
-		if (!(endpoint->network->flags & NETWORK_ICC))
-			add_isolation(endpoint, host);
+		if (!(endpoint->network->flags & NETWORK_ICC) || endpoint->hairpin)
+			add_port_settings(endpoint, host);
 	}
 	add_inside(endpoint, inside);
 }

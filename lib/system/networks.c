@@ -14,6 +14,7 @@
 #include "container/connect.h"
 #include "container/container.h"
 #include "container/filters.h"
+#include "container/published.h"
 #include "container/sweep.h"
 #include "network/config.h"
 #include "network/network-internal.h"
@@ -291,6 +292,8 @@ static int reload_networks(scow_engine *engine, scow_error **error)
 		}
 		scow_error_unref(failure);
 	}
+	if (r == 0 && first == 0)
+		r = published_restore(engine, &ns, error);
 	return r < 0 ? r : first;
 }
 

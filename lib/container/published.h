@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A container's published ports and its place in the firewall, from its config to its end. lib/network does the work. */
+#pragma once
+
+#include "base/json.h"
+#include "container/networks.h"
+#include "image/manifest.h"
+
+/* Ports are taken and recorded, rules know the container. What was done of it goes with published_undo(). */
+int published_prepare(scow_container *container, const scow_container_config *config, struct networks *networks,
+		      scow_error **error) _must_check_;
+void published_undo(struct networks *networks);
+/* In the transaction that records its end, before: the rules forget it. Only while its rows have addresses or ports. */
+int published_leave(struct db_work *work, scow_engine *engine, const char *id, scow_error **error) _must_check_;
+/* Its networks are others now: what is published leads to it by its way out of now. @end: NULL, or what the rules have of it. */
+int published_follow(scow_container *container, struct netns *ns, const struct attachment *now, struct str *end,
+		     scow_error **error) _must_check_;
+
+/* Somebody has flushed the firewall: what it knew of networks in use, and of the containers that run, is put back. */
+int published_restore(scow_engine *engine, struct netns *ns, scow_error **error) _must_check_;
+
+/*
+ * NetworkSettings.Ports: {"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}],"443/tcp":null}; {} of one that does not run. NULL without
+ * memory. @attachment: of now.
+ */
+cJSON *published_json(scow_container *container, const struct attachment *attachment, bool runs);
+/* ExposedPorts as inspect has them: of the image, of the config, and what is published. NULL without memory. */
+cJSON *exposed_json(const struct image_config *image, const scow_container_config *config);
