@@ -403,9 +403,12 @@ static int read_address(scow_container *container, const char *network, int fami
 			    : (family == AF_INET ? &at->ip4 : &at->ip6)->family != 0)
 			endpoint = at;
 	}
+	/* One that does not run has none: that is another thing than having no network. */
+	if (!endpoint && !network && attachment.n_endpoints)
+		endpoint = &attachment.endpoints[0];
 	if (!endpoint)
 		return error_set(error, SCOW_E_NOT_FOUND, "container '%s' is not on %s%s%s", container->name,
-				 network ? "network '" : "any network of that family", network ? network : "", network ? "'" : "");
+				 network ? "network '" : "any network", network ? network : "", network ? "'" : "");
 	*out = family == AF_INET ? endpoint->ip4 : endpoint->ip6;
 	return 0;
 }
