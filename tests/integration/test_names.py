@@ -56,7 +56,8 @@ def all_responders():
         except OSError:
             continue
     return [(first, next((pid for pid, (_, parent, _) in found.items() if parent == first), None))
-            for first, (name, _, links) in found.items() if any(f"socket:[{inode}]" in links for inode in inodes)]
+            for first, (name, above, links) in found.items()
+            if any(f"socket:[{inode}]" in links for inode in inodes) and above not in found]  # or it has just been forked
 
 
 def responder():
