@@ -227,6 +227,7 @@ static void test_attached_and_checked(void **state)
 
 	(void) state;
 	scow_container_config_set_tty(config, 1);
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	scow_container_config_set_health(config, test, 50, 0, 0, 0, 1);
 	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
 	events =

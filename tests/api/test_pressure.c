@@ -71,6 +71,7 @@ static scow_container *make(const char *script, uint64_t bytes)
 	scow_container *container = NULL;
 	scow_error *error = NULL;
 
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	if (bytes) {
 		scow_container_config_set_memory_bytes(config, bytes);
 		scow_container_config_set_memory_swap_bytes(config, (int64_t) bytes);
@@ -362,6 +363,7 @@ static void test_detached(void **state)
 	(void) state;
 	scow_container_config_set_memory_bytes(config, 16 * MIB);
 	scow_container_config_set_memory_swap_bytes(config, 16 * MIB);
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	scow_container_config_set_restart(config, SCOW_RESTART_ON_FAILURE, 1);
 	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
 	expect_ok(scow_container_start_detached(container, &error), &error);

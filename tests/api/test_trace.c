@@ -89,6 +89,7 @@ static void test_operations(void **state)
 	int code;
 
 	(void) state;
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	scow_engine_options_set_root(options, fixture.root);
 	scow_engine_options_set_trace(options, tell, &told);
 	expect_ok(scow_engine_open(options, &engine, &error), &error);
@@ -141,6 +142,7 @@ static void test_detached_and_failed(void **state)
 	scow_error *error = NULL;
 
 	(void) state;
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	scow_engine_options_set_root(options, fixture.root);
 	scow_engine_options_set_trace(options, tell, &told);
 	expect_ok(scow_engine_open(options, &engine, &error), &error);
