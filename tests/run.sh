@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [--quick] [--only SUITE,...] [--fuzz SECONDS] [--soak] [--bench]: everything that can be tested here.
+# run.sh [--quick] [--only SUITE,...] [--fuzz SECONDS] [--fault-full] [--soak] [--bench]: everything that can be tested here.
 # Installs by apt what is missing, builds (plain, ASan+UBSan, TSan, libFuzzer) under build/, runs all suites,
 # and ends with one line: N passed, N failed, N skipped. Needs root for what needs root; as a plain user it skips that.
 set -euo pipefail
