@@ -351,6 +351,11 @@ class Names(cli.Cli):
         self.assertEqual(web.addresses("db"), [theirs])
         self.assertEqual(web.ask_tcp("db")[0].records, [theirs])
         self.assertNotEqual(responder()[0], first)
+        # Or whoever asks for it.
+        os.kill(responder()[0], signal.SIGKILL)
+        self.until(lambda: responder() is None)
+        self.assertEqual(self.scow("network", "reload").stderr, "")
+        self.assertEqual(web.addresses("db"), [theirs])
 
     def test_last_one_out(self):
         self.detach("web")
