@@ -661,8 +661,9 @@ int scow_process_resize(scow_process *process, unsigned int rows, unsigned int c
 		return error_set(error, SCOW_E_STATE, "process %d has no terminal", process->params.pid);
 	if (rows > UINT16_MAX || columns > UINT16_MAX)
 		return error_set(error, SCOW_E_INVALID, "a terminal of %u by %u is too large", rows, columns);
-	r = process->params.attach ? attach_resize(process->params.attach, rows, columns)
-	    : ioctl(process->params.terminal_fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
+	r = process->params.attach                                      ? attach_resize(process->params.attach, rows, columns)
+	    : ioctl(process->params.terminal_fd, TIOCSWINSZ, &size) < 0 ? -errno
+									: 0;
 	if (r < 0)
 		return error_errno(error, -r, "ioctl", "resize the terminal of process %d", process->params.pid);
 	if (process->params.on_resize)

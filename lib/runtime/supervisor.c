@@ -340,7 +340,8 @@ size_t supervisor_runs(scow_engine *engine, const char *id, const struct wire_st
 	fd = openat(engine->containers_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	n = fd < 0 ? 0 : fd_read_full(fd, ring, sizeof(ring));
 	/* What is newer than the state has taken the places of the oldest. */
-	for (uint32_t number = state->ended > WIRE_RUNS_MAX ? state->ended - WIRE_RUNS_MAX + 1 : 1; n > 0 && number <= state->ended; number++) {
+	for (uint32_t number = state->ended > WIRE_RUNS_MAX ? state->ended - WIRE_RUNS_MAX + 1 : 1; n > 0 && number <= state->ended;
+	     number++) {
 		size_t place = (number - 1) % WIRE_RUNS_MAX;
 
 		if ((place + 1) * sizeof(*ring) <= (size_t) n && ring[place].number == number)

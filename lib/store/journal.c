@@ -24,8 +24,8 @@ int journal_add(struct db_work *work, const char *type, const char *action, cons
 int journal_add_at(struct db_work *work, int64_t time, const char *type, const char *action, const char *id, const char *attributes,
 		   scow_error **error)
 {
-	int r = db_exec(work, error, "INSERT INTO events(time, type, action, object, attributes) VALUES(?1, ?2, ?3, ?4, ?5)", "itttt",
-		    time, type, action, id, attributes ? attributes : "{}");
+	int r = db_exec(work, error, "INSERT INTO events(time, type, action, object, attributes) VALUES(?1, ?2, ?3, ?4, ?5)", "itttt", time,
+			type, action, id, attributes ? attributes : "{}");
 	if (r < 0)
 		return error_wrap(error, r, "note the event '%s'", action);
 	work->events = true;

@@ -27,16 +27,22 @@ THREADS, ROUNDS = 64, 137
 
 
 def run_and_wait(root, number):
-    """One that removes itself, and a waiter that may come late. What is wrong, or None."""
-    code = number % 120
-    made = subprocess.run([SCOW, "--root", root, "run", "--network", "none", "-d", "--rm", "base", "sh", "-c", f"sleep 0.{number % 10}; exit {code}"],
-                          capture_output=True, text=True)
-    done = subprocess.run([SCOW, "--root", root, "wait", made.stdout.strip()], capture_output=True, text=True)
-    return None if done.stdout.strip() == str(code) else f"{code}: {made.stderr} {done.stdout} {done.stderr}"
+    """One that removes itself, and somebody else who waits for it meanwhile. What is wrong, or None."""
+    code, name = number % 120, f"soak-{number}"
+    runner = subprocess.Popen([SCOW, "--root", root, "run", "--network", "none", "--rm", "--name", name, "base", "sh", "-c", f"sleep 1; exit {code}"],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while True:
+        over = runner.poll() is not None
+        done = subprocess.run([SCOW, "--root", root, "wait", name], capture_output=True, text=True)
+        if over or "no such container" not in done.stderr:
+            break
+    errors = runner.communicate()[1]
+    right = runner.returncode == code and done.stdout.strip() == str(code)
+    return None if right else f"{code}: {runner.returncode} {errors} {done.stdout} {done.stderr}"
 
 
 def exit_codes(root):
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
         lost = [problem for problem in pool.map(lambda number: run_and_wait(root, number), range(CODES)) if problem]
     print(f"{CODES} x run --rm and wait: {len(lost)} exit codes lost {lost[:3] if lost else ''}", flush=True)
     return bool(lost)
