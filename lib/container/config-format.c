@@ -290,7 +290,7 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 	put_names(w, config);
 	writer_port_bindings(w, config);
 	for (size_t i = 0; i < CONFIG_NAMESPACES; i++)
-		writer_string(w, modes[i], config->namespaces[i]);
+		writer_string(w, modes[i], i == SCOW_NAMESPACE_NETWORK ? config_network_mode(config) : config->namespaces[i]);
 	put_id_maps(w, config);
 	writer_true(w, "Init", config->init);
 	writer_true(w, "ReadonlyRootfs", config->read_only);

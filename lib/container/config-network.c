@@ -102,6 +102,13 @@ const char *config_network_at(const scow_container_config *config, size_t index,
 	return NULL;
 }
 
+const char *config_network_mode(const scow_container_config *config)
+{
+	if (config->namespaces[SCOW_NAMESPACE_NETWORK] || !config->n_endpoints)
+		return config->namespaces[SCOW_NAMESPACE_NETWORK];
+	return config->endpoints[0].network;
+}
+
 int config_check_networks(const scow_container_config *config, scow_error **error)
 {
 	const struct endpoint_settings *settings;

@@ -9,6 +9,8 @@
 bool config_is_networked(const scow_container_config *config);
 /* The network of number @index, from 0: its name and what is asked for there; NULL: there is none. The first is the default way out. */
 const char *config_network_at(const scow_container_config *config, size_t index, const struct endpoint_settings **settings);
+/* HostConfig.NetworkMode; NULL for the default. */
+const char *config_network_mode(const scow_container_config *config);
 int config_check_networks(const scow_container_config *config, scow_error **error) _must_check_;
 /* NetworkingConfig.EndpointsConfig as text, malloc'ed; NULL without memory. */
 char *config_endpoints_json(const scow_container_config *config);

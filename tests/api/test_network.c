@@ -459,6 +459,8 @@ static void test_killed_owner(void **state)
 	/* The only address there is is free for the next who asks, without anybody having looked. */
 	end(sleeper("next", "alpha", NULL));
 	remove_network(network);
+	/* Who opens next takes away the dead one's mark. */
+	scow_engine_unref(fixture_open());
 }
 
 int main(void)
