@@ -338,32 +338,42 @@ void names_find(const struct wire_names *client, const char *name, unsigned int 
 			return;
 }
 
+/* Whether it is an entry of this address on that network. */
+static bool is_at(const struct entry *entry, const unsigned char key[WIRE_NAMES_KEY], const unsigned char *address, size_t size)
+{
+	const struct wire_names_network *network = &networks_of(names_clients[entry->place].record)[(entry->what & ~IS_ADDRESS) >> 1];
+
+	return (entry->what & 1 ? 16u : 4u) == size && memcmp(network->key, key, WIRE_NAMES_KEY) == 0 &&
+	       memcmp(size == 4 ? network->ip4 : network->ip6, address, size) == 0;
+}
+
+/* Who is there on the network @key; NULL: nobody. */
+static const char *name_at(const unsigned char key[WIRE_NAMES_KEY], const unsigned char *address, size_t size)
+{
+	uint32_t hash = hash_of(key, address, size);
+
+	for (size_t i = 0; i < table.count; i++) {
+		const struct entry *entry = &table.entries[i];
+		const struct wire_names *record = names_clients[entry->place].record;
+
+		if (entry->hash != hash || !(entry->what & IS_ADDRESS) || !is_at(entry, key, address, size))
+			continue;
+		for (uint32_t k = 0; k < record->n_names; k++)
+			if (names_of(record)[k].network == (entry->what & ~IS_ADDRESS) >> 1)
+				return text_of(record, names_of(record)[k].name);
+	}
+	return NULL;
+}
+
 bool names_reverse(const struct wire_names *client, const unsigned char *address, size_t size, const char **host, const char **network)
 {
 	const struct wire_names_network *networks = networks_of(client);
 
-	for (uint32_t n = 0; n < client->n_networks; n++) {
-		uint32_t hash = hash_of(networks[n].key, address, size);
-
-		for (size_t i = 0; i < table.count; i++) {
-			const struct wire_names *record = names_clients[table.entries[i].place].record;
-			uint32_t index = (table.entries[i].what & ~IS_ADDRESS) >> 1;
-			const struct wire_names_network *there;
-
-			if (table.entries[i].hash != hash || !(table.entries[i].what & IS_ADDRESS))
-				continue;
-			there = &networks_of(record)[index];
-			if (memcmp(there->key, networks[n].key, WIRE_NAMES_KEY) != 0 || (table.entries[i].what & 1 ? 16u : 4u) != size ||
-			    memcmp(size == 4 ? there->ip4 : there->ip6, address, size) != 0)
-				continue;
-			for (uint32_t k = 0; k < record->n_names; k++) {
-				if (names_of(record)[k].network != index)
-					continue;
-				*host = text_of(record, names_of(record)[k].name);
-				*network = text_of(client, networks[n].name);
-				return true;
-			}
-		}
+	for (uint32_t i = 0; i < client->n_networks; i++) {
+		*host = name_at(networks[i].key, address, size);
+		*network = text_of(client, networks[i].name);
+		if (*host)
+			return true;
 	}
 	return false;
 }

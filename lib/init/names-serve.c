@@ -37,7 +37,7 @@ struct stream { /* a client's TCP connection */
 	unsigned char bytes[2 + NAMES_QUERY_BYTES];
 };
 
-static int epoll_fd;
+static int epoll_fd, spare_fd;
 static struct stream streams[STREAMS];
 static unsigned int n_streams;
 static unsigned char question[NAMES_QUERY_BYTES + 1], reply_bytes[DNS_MESSAGE_BYTES];
@@ -158,6 +158,23 @@ static void read_datagrams(unsigned int place)
 
 /* ---- connections ---- */
 
+static int open_spare(void)
+{
+	return (int) sys(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+/* There is no descriptor for it. In the queue it would be told to us without end. */
+static void turn_away(unsigned int place)
+{
+	long fd;
+
+	names_close(&spare_fd);
+	fd = sys(SYS_accept4, names_clients[place].tcp, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		sys(SYS_close, fd);
+	spare_fd = open_spare();
+}
+
 static void accept_stream(unsigned int place)
 {
 	static uint16_t generation;
@@ -165,6 +182,8 @@ static void accept_stream(unsigned int place)
 	struct stream *stream = streams;
 	long fd = sys(SYS_accept4, names_clients[place].tcp, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	if (fd == -EMFILE || fd == -ENFILE)
+		turn_away(place);
 	if (fd < 0)
 		return;
 	while (stream < streams + STREAMS && stream->used)
@@ -358,6 +377,7 @@ void names_serve(int orders)
 		if (names_clients[i].record)
 			watch_client(i);
 	names_watch(EPOLL_CTL_ADD, orders, EPOLLIN, NAMES_ORDERS, 0);
+	spare_fd = open_spare();
 	shed_privileges();
 	for (;;) {
 		int wait = names_pending_tick();

@@ -30,6 +30,7 @@
 #define LINGER_MS 250
 #define BACK_OFF_MS 100
 #define SHORT_LIFE_MS 1000
+#define FULL_NAP_NS 10000000
 
 enum first_event { FIRST_LISTENER, FIRST_CONNECTION, FIRST_CONTAINER, FIRST_SERVER };
 
@@ -91,6 +92,9 @@ long names_receive(int socket, void *data, size_t size, int *fds, unsigned int *
 	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
 		n = (unsigned int) ((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	memcpy(all, CMSG_DATA(&control.header), n * sizeof(int));
+	/* Some did not come: none is of use. */
+	if (message.msg_flags & MSG_CTRUNC)
+		room = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		if (i < room)
 			fds[i] = all[i];
@@ -98,6 +102,8 @@ long names_receive(int socket, void *data, size_t size, int *fds, unsigned int *
 			names_close(&all[i]);
 	}
 	*n_fds = n < room ? n : room;
+	if (message.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : r;
 }
 
@@ -299,8 +305,8 @@ static void hear(unsigned int index)
 
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n > 0) {
-		answer.error = obey((size_t) n, fds, n_fds);
+	if (n > 0 || n == -EMFILE) {
+		answer.error = n < 0 ? EMFILE : obey((size_t) n, fds, n_fds);
 		answer.clients = names_count;
 		answer.pid = first.pid;
 		n = sys(SYS_sendto, socket, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
@@ -325,6 +331,9 @@ static void accept_connection(void)
 	while (i < CONNECTIONS && first.connections[i])
 		i++;
 	fd = sys(SYS_accept4, WIRE_FD_SOCKET, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	/* It stays in the queue, and we would be told of it without end. */
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+		sys(SYS_nanosleep, &(struct timespec){ .tv_nsec = FULL_NAP_NS }, 0);
 	if (fd < 0)
 		return;
 	if (i == CONNECTIONS || sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
