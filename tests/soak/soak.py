@@ -33,9 +33,11 @@ def run_and_wait(root, number):
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while True:
         over = runner.poll() is not None
-        done = subprocess.run([SCOW, "--root", root, "wait", name], capture_output=True, text=True)
-        if over or "no such container" not in done.stderr:
+        # One that is created only does not run: a wait for its end would be over at once, as with Docker.
+        seen = subprocess.run([SCOW, "--root", root, "inspect", "-f", "{{.State.Running}}", name], capture_output=True, text=True)
+        if over or seen.stdout == "true\n":
             break
+    done = subprocess.run([SCOW, "--root", root, "wait", name], capture_output=True, text=True)
     errors = runner.communicate()[1]
     right = runner.returncode == code and done.stdout.strip() == str(code)
     return None if right else f"{code}: {runner.returncode} {errors} {done.stdout} {done.stderr}"
