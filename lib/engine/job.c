@@ -344,6 +344,23 @@ static int listen_to(struct job_process *process, int socket, bool until_child, 
 	}
 }
 
+/* It may have failed, and be gone, before the owner came to it: then its own reason is the one. */
+static int tell_owner(struct job_process *process, int socket, struct outbox *outbox, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r = outbox_send(outbox, socket, MSG_DONTWAIT), own;
+
+	if (r < 0)
+		return error_errno(error, -r, "sendmsg", "send the launch plan");
+	r = process->born(process->born_data, process->pid, &failure);
+	if (r < 0 && scow_error_errno(failure) == ESRCH && (own = listen_to(process, socket, false, error)) < 0)
+		r = own;
+	else if (r < 0 && error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return r;
+}
+
 static int converse(scow_engine *engine, struct job_process *process, int socket, struct outbox *outbox, scow_error **error)
 {
 	int r = 0;
@@ -360,10 +377,8 @@ static int converse(scow_engine *engine, struct job_process *process, int socket
 	if (r == 0 && process->guard_key)
 		r = guard_add(engine, process->guard_key, process->pidfd, process->tree, error);
 	FAULT_POINT("job.guarded");
-	if (r == 0 && process->born) {
-		r = outbox_send(outbox, socket, MSG_DONTWAIT);
-		r = r < 0 ? error_errno(error, -r, "sendmsg", "send the launch plan") : process->born(process->born_data, process->pid, error);
-	}
+	if (r == 0 && process->born)
+		r = tell_owner(process, socket, outbox, error);
 	if (r < 0)
 		return r;
 	if (!process->ready)

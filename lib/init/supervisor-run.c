@@ -245,6 +245,9 @@ static const struct wire_failure *connect_it(const struct birth *birth)
 	const char *what = "";
 	long r = network_connect(birth->pid, supervisor.state.restart_count, &what);
 
+	/* It has failed already, and says why itself. */
+	if (r == -ESRCH)
+		return NULL;
 	if (r < 0)
 		return say(what, "netlink", r);
 	if (!(supervisor.config.flags & WIRE_SUPERVISE_READY))

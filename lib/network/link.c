@@ -52,14 +52,31 @@ const struct address *endpoint_gateway(const struct endpoint *endpoint, int fami
 
 /* ---- the host's side ---- */
 
+static void put_no_link_local(struct batch *batch)
+{
+	size_t families = batch_nest(batch, IFLA_AF_SPEC), family = batch_nest(batch, AF_INET6);
+
+	batch_u8(batch, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	batch_nest_end(batch, family);
+	batch_nest_end(batch, families);
+}
+
+static void set_port(const struct endpoint *endpoint, struct batch *host, unsigned int flags)
+{
+	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC, .ifi_flags = flags, .ifi_change = flags };
+
+	batch_message(host, RTM_SETLINK, 0, &header, sizeof(header));
+	batch_text(host, IFLA_IFNAME, endpoint->port);
+	batch_patch_here(host, WIRE_PATCH_RUN, NULL, RUN_DIGITS + 1);
+}
+
 static void add_veth(const struct endpoint *endpoint, struct batch *host)
 {
 	const struct network *network = endpoint->network;
-	const struct ifinfomsg up = { .ifi_family = AF_UNSPEC, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
-	const struct ifinfomsg peer = { .ifi_family = AF_UNSPEC };
+	const struct ifinfomsg down = { .ifi_family = AF_UNSPEC }, peer = { .ifi_family = AF_UNSPEC };
 	size_t info, data, end;
 
-	batch_message(host, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &up, sizeof(up));
+	batch_message(host, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &down, sizeof(down));
 	batch_text(host, IFLA_IFNAME, endpoint->port);
 	batch_patch_here(host, WIRE_PATCH_RUN, NULL, RUN_DIGITS + 1);
 	if (network->mtu)
@@ -82,6 +99,10 @@ static void add_veth(const struct endpoint *endpoint, struct batch *host)
 	batch_nest_end(host, end);
 	batch_nest_end(host, data);
 	batch_nest_end(host, info);
+	/* It is a port and no more: with an address of its own it would send things into the container. */
+	set_port(endpoint, host, 0);
+	put_no_link_local(host);
+	set_port(endpoint, host, IFF_UP);
 }
 
 /*
@@ -140,18 +161,6 @@ static void set_link(const struct endpoint *endpoint, struct batch *inside, unsi
 	batch_patch_header(inside, WIRE_PATCH_INDEX, endpoint->interface, offsetof(struct ifinfomsg, ifi_index));
 }
 
-static void give_no_link_local(const struct endpoint *endpoint, struct batch *inside)
-{
-	size_t families, family;
-
-	set_link(endpoint, inside, 0);
-	families = batch_nest(inside, IFLA_AF_SPEC);
-	family = batch_nest(inside, AF_INET6);
-	batch_u8(inside, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	batch_nest_end(inside, family);
-	batch_nest_end(inside, families);
-}
-
 static void add_address(const struct endpoint *endpoint, const struct address *address, struct batch *inside)
 {
 	const struct pool *pool = network_pool_of(endpoint->network, address);
@@ -192,8 +201,10 @@ static void add_default_route(const struct endpoint *endpoint, int family, struc
 
 static void add_inside(const struct endpoint *endpoint, struct batch *inside)
 {
-	if (!endpoint->ip6.family)
-		give_no_link_local(endpoint, inside);
+	if (!endpoint->ip6.family) {
+		set_link(endpoint, inside, 0);
+		put_no_link_local(inside);
+	}
 	set_link(endpoint, inside, IFF_UP);
 	if (endpoint->ip4.family)
 		add_address(endpoint, &endpoint->ip4, inside);
