@@ -196,6 +196,9 @@ static void start_undo(struct start *start)
 	scow_engine *engine = start->container->engine;
 
 	if (start->cgroup) {
+		/* A supervisor that could not write down what it started runs on, and would not be found. */
+		if (start->owner)
+			cgroup_kill(start->cgroup, NULL);
 		cgroup_remove(start->cgroup, NULL);
 		cgroup_free(start->cgroup);
 	}
