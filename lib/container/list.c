@@ -14,9 +14,10 @@
 #include "container/container.h"
 #include "container/filters.h"
 #include "container/health-report.h"
+#include "container/published.h"
 #include "container/sweep.h"
 
-static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", "network",
+static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", "network", "publish", "expose",
 				    NULL };
 
 struct patterns {
@@ -100,7 +101,9 @@ static int read_neighbours(scow_engine *engine, struct selection *selection, sco
 
 static int check_values(struct selection *selection, scow_error **error)
 {
+	static const char *const of_ports[] = { "publish", "expose" };
 	static const char *const healths[] = { "none", "starting", "healthy", "unhealthy" };
+	struct port_range range;
 	const char *value;
 	long long number;
 
@@ -115,6 +118,14 @@ static int check_values(struct selection *selection, scow_error **error)
 	for (size_t i = 0; (value = filters_value(&selection->filters, "exited", i)); i++)
 		if (!str_to_i64(value, &number))
 			return error_set(error, SCOW_E_INVALID, "filter exited: '%s' is no exit code", value);
+	for (size_t kind = 0; kind < ARRAY_SIZE(of_ports); kind++) {
+		for (size_t i = 0; (value = filters_value(&selection->filters, of_ports[kind], i)); i++) {
+			int r = port_range_parse(value, &range, error);
+
+			if (r < 0)
+				return error_wrap(error, r, "filter %s", of_ports[kind]);
+		}
+	}
 	for (size_t i = 0; (value = filters_value(&selection->filters, "health", i)); i++) {
 		bool found = false;
 
@@ -305,6 +316,25 @@ static int collect(scow_engine *engine, const struct selection *selection, void 
 	return r;
 }
 
+/* Ports are not in a container's row. */
+static int sift_ports(const struct selection *selection, void **items, size_t *count, scow_error **error)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < *count; i++) {
+		int fits = r < 0 ? 1 : published_fits(items[i], &selection->filters, error);
+
+		r = fits < 0 ? fits : r;
+		if (fits)
+			items[kept++] = items[i];
+		else
+			scow_container_unref(items[i]);
+	}
+	*count = kept;
+	return r;
+}
+
 int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const char *filters, scow_iter **out, scow_error **error)
 {
 	_cleanup_(selection_done) struct selection selection = { .all = false };
@@ -321,6 +351,8 @@ int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const 
 		r = selection_read(engine, flags, filters, &selection, error);
 	if (r == 0)
 		r = collect(engine, &selection, &items, &count, error);
+	if (r == 0 && (filters_have(&selection.filters, "publish") || filters_have(&selection.filters, "expose")))
+		r = sift_ports(&selection, items, &count, error);
 	if (r == 0)
 		return iter_new(ITER_CONTAINERS, items, count, unref_item, out, error);
 	while (count)

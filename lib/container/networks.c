@@ -111,6 +111,9 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	_cleanup_batch_ struct batch inside = { 0 };
 	int r;
 
+	if (!networks->on && (config->n_ports || config->publish_all))
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: it has no network of its own: nothing is published",
+			   container->id);
 	if (!networks->on)
 		return 0;
 	networks->attachment.name = container->name;

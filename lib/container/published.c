@@ -89,6 +89,13 @@ static int record(scow_container *container, const struct ports *ports, scow_err
 	return r < 0 ? r : db_commit(&work, error);
 }
 
+static int take_once(scow_container *container, const struct wanted *wanted, struct networks *networks, scow_error **error)
+{
+	int r = ports_take(&networks->ns, &networks->attachment, wanted->specs, wanted->n, &networks->ports, error);
+
+	return r < 0 || !networks->ports.n_bindings ? r : record(container, &networks->ports, error);
+}
+
 static int take(scow_container *container, const scow_container_config *config, struct networks *networks, scow_error **error)
 {
 	_cleanup_arena_ struct arena arena = { 0 };
@@ -99,14 +106,13 @@ static int take(scow_container *container, const scow_container_config *config, 
 
 	if (r == 0)
 		r = find_wanted(config, image, &arena, &wanted, error);
-	if (r == 0)
-		r = ports_take(&networks->ns, &networks->attachment, wanted.specs, wanted.n, &networks->ports, error);
-	if (r < 0 || !networks->ports.n_bindings)
+	if (r < 0)
 		return r;
-	r = record(container, &networks->ports, &failure);
+	r = take_once(container, &wanted, networks, &failure);
 	if (r == SCOW_E_BUSY && container_sweep(container->engine, NULL) == 0) {
 		error_clear(&failure);
-		r = record(container, &networks->ports, &failure);
+		ports_done(&networks->ports);
+		r = take_once(container, &wanted, networks, &failure);
 	}
 	if (r < 0 && error)
 		*error = take_ptr(&failure);
@@ -156,7 +162,7 @@ int published_prepare(scow_container *container, const scow_container_config *co
 			  &networks->end);
 	r = firewall_begin(&networks->ns, &networks->begin, &networks->end, error);
 	networks->in_firewall = r == 0;
-	return r;
+	return r < 0 ? r : ports_forget_connections(&networks->ns, &networks->ports, error);
 }
 
 void published_undo(struct networks *networks)
@@ -393,6 +399,68 @@ cJSON *published_json(scow_container *container, const struct attachment *attach
 		return root;
 	cJSON_Delete(root);
 	return NULL;
+}
+
+/* ---- filters ---- */
+
+static int has_published(scow_container *container, const struct port_range *range, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+
+	db_lock(container->engine->db, &work);
+	return db_query(&work, &row, error, "SELECT 1 FROM ports WHERE container = ? AND protocol = ? AND port BETWEEN ? AND ? LIMIT 1",
+			"tiii", container->id, (int64_t) range->protocol, (int64_t) range->first, (int64_t) range->last);
+}
+
+static int has_exposed(scow_container *container, const struct port_range *range, scow_error **error)
+{
+	const scow_container_config *config;
+	const struct image_config *image;
+	_cleanup_json_ cJSON *all = NULL;
+	const cJSON *port;
+	uint16_t number;
+	int protocol, r = container_config_of(container, &config, error);
+
+	if (r == 0)
+		r = container_image_of(container, &image, error);
+	if (r < 0)
+		return r;
+	all = exposed_json(image, config);
+	if (!all)
+		return error_oom(error);
+	cJSON_ArrayForEach(port, all)
+	{
+		if (port_parse(port->string, &protocol, &number, NULL) == 0 && protocol == range->protocol && number >= range->first &&
+		    number <= range->last)
+			return 1;
+	}
+	return 0;
+}
+
+static int fits(scow_container *container, const struct filters *filters, const char *name,
+		int (*has)(scow_container *, const struct port_range *, scow_error **), scow_error **error)
+{
+	struct port_range range;
+	const char *value;
+
+	for (size_t i = 0; (value = filters_value(filters, name, i)); i++) {
+		int r = port_range_parse(value, &range, error);
+
+		if (r < 0)
+			return error_wrap(error, r, "filter %s", name);
+		r = has(container, &range, error);
+		if (r != 0)
+			return r;
+	}
+	return !filters_have(filters, name);
+}
+
+int published_fits(scow_container *container, const struct filters *filters, scow_error **error)
+{
+	int r = fits(container, filters, "publish", has_published, error);
+
+	return r <= 0 ? r : fits(container, filters, "expose", has_exposed, error);
 }
 
 int scow_container_port(scow_container *container, const char *port, char **out, scow_error **error)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "container/filters.h"
 #include "container/networks.h"
 #include "image/manifest.h"
 
@@ -24,5 +25,7 @@ int published_restore(scow_engine *engine, struct netns *ns, scow_error **error)
  * memory. @attachment: of now.
  */
 cJSON *published_json(scow_container *container, const struct attachment *attachment, bool runs);
+/* Docker's filters "publish" (a port of the host, or a range) and "expose" (of the container): 1 it fits, 0 not. SCOW_E_INVALID. */
+int published_fits(scow_container *container, const struct filters *filters, scow_error **error) _must_check_;
 /* ExposedPorts as inspect has them: of the image, of the config, and what is published. NULL without memory. */
 cJSON *exposed_json(const struct image_config *image, const scow_container_config *config);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,8 @@
 
 #define OPTION_HOST "com.docker.network.bridge.host_binding_ipv4"
 #define RANDOM_TRIES 32
+#define LEAVING_TRIES 100
+#define LEAVING_MS 10
 #define PASS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 
 /* Where one port goes: an address of the host, and a container's behind it. */
@@ -246,6 +249,8 @@ static int keep(struct taking *taking, int fd, scow_error **error)
 /* ---- taking one ---- */
 
 static int busy(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, scow_error **error);
+static int find_holder(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, char whom[256],
+		       scow_error **error);
 
 static int cannot_bind(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, int errnum,
 		       scow_error **error)
@@ -351,10 +356,29 @@ static int take_at(struct taking *taking, const struct port_spec *spec, const st
 /* The first of a range that is free. */
 static int take_range(struct taking *taking, const struct port_spec *spec, const struct place *places, size_t n, scow_error **error)
 {
+	char whom[256] = "";
+
 	for (unsigned int port = spec->first; port <= spec->last; port++) {
 		uint16_t at = (uint16_t) port;
 		int r = take_at(taking, spec, places, n, &at, error);
 
+		if (r != EADDRINUSE)
+			return r;
+	}
+	/*
+	 * A container that was removed by force a moment ago: its row is gone, but who had started it has not come to close the hold,
+	 * in which nobody finds a socket.
+	 */
+	for (int tries = 0; tries < LEAVING_TRIES && spec->first == spec->last && !is_held_by_us(taking, spec, spec->first); tries++) {
+		uint16_t at = spec->first;
+		int r = find_holder(taking, spec, &places[0].host, at, whom, error);
+
+		if (r < 0)
+			return r;
+		if (r > 0)
+			break;
+		poll(NULL, 0, LEAVING_MS);
+		r = take_at(taking, spec, places, n, &at, error);
 		if (r != EADDRINUSE)
 			return r;
 	}
@@ -437,31 +461,39 @@ static int find_container(struct db_work *work, const char *id, int protocol, co
 static int taken_by(int protocol, const struct address *host, uint16_t port, const char *quoted, const char *whom, scow_error **error)
 {
 	char address[ADDRESS_TEXT], name[PORT_TEXT];
-	int r = error_set(error, SCOW_E_BUSY, "port %s of %s is taken by %s%s%s%s", port_format(protocol, port, name),
-			  address_is_any(host) ? "this host" : address_format(host, address), quoted, *quoted ? "'" : "", whom,
-			  *quoted ? "'" : "");
+	int r = error_set(error, SCOW_E_BUSY, "port %s of %s is taken by %s%s%s", port_format(protocol, port, name),
+			  address_is_any(host) ? "this host" : address_format(host, address), quoted, whom, *quoted ? "'" : "");
 
 	return error_hint(error, r, "stop it, or publish another port of the host");
 }
 
-static int busy(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, scow_error **error)
+/* Who has a port: 1 a container, 2 a process, 0 nobody that can be found. */
+static int find_holder(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, char whom[256],
+		       scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	int r;
+
+	db_lock(taking->ns->engine->db, &work);
+	r = find_container(&work, taking->id, spec->protocol, host, port, whom, error);
+	db_end(&work);
+	if (r < 0 || *whom)
+		return r < 0 ? r : 1;
+	return port_holder(spec->protocol, host, port, whom, 256) ? 2 : 0;
+}
+
+static int busy(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, scow_error **error)
+{
 	char whom[256] = "";
 	int r;
 
 	if (is_held_by_us(taking, spec, port))
 		return error_set(error, SCOW_E_INVALID, "port %u/%s of the host is published twice by the same container", port,
 				 port_protocol_name(spec->protocol));
-	db_lock(taking->ns->engine->db, &work);
-	r = find_container(&work, taking->id, spec->protocol, host, port, whom, error);
+	r = find_holder(taking, spec, host, port, whom, error);
 	if (r < 0)
 		return r;
-	if (*whom)
-		return taken_by(spec->protocol, host, port, "container ", whom, error);
-	if (!port_holder(spec->protocol, host, port, whom, sizeof(whom)))
-		snprintf(whom, sizeof(whom), "another program");
-	return taken_by(spec->protocol, host, port, "", whom, error);
+	return taken_by(spec->protocol, host, port, r == 1 ? "container '" : "", r ? whom : "another program", error);
 }
 
 int ports_record(struct db_work *work, const char *id, const struct ports *ports, scow_error **error)
@@ -475,7 +507,7 @@ int ports_record(struct db_work *work, const char *id, const struct ports *ports
 
 		r = find_container(work, id, binding->protocol, &binding->host, port, whom, error);
 		if (r == 0 && *whom)
-			return taken_by(binding->protocol, &binding->host, port, "container ", whom, error);
+			return taken_by(binding->protocol, &binding->host, port, "container '", whom, error);
 		if (r == 0)
 			r = db_exec(work, error,
 				    "INSERT OR REPLACE INTO ports (protocol, address, port, container, target) VALUES (?, ?, ?, ?, ?)",

@@ -25,6 +25,8 @@ void ports_done(struct ports *ports);
  */
 int ports_take(struct netns *ns, const struct attachment *attachment, const struct port_spec *specs, size_t n, struct ports *out,
 	       scow_error **error) _must_check_;
+/* UDP clients that were there before, whose packets went elsewhere, come to the container with their next one. After the rules. */
+int ports_forget_connections(struct netns *ns, const struct ports *ports, scow_error **error) _must_check_;
 /* Rows for them. SCOW_E_BUSY: of another container, which is named; it may be dead. */
 int ports_record(struct db_work *work, const char *id, const struct ports *ports, scow_error **error) _must_check_;
 /* What the rows of one that runs say, by container port; in @arena. */
