@@ -117,7 +117,11 @@ step_fn step_deputy;                                                            
 struct wire_patch_values;
 long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what);
 
-step_fn step_names;                                                                                      /* names-sockets.c */
+/* names-sockets.c */
+step_fn step_names;
+void names_load(void);   /* for the run to come, by the supervisor */
+void names_unload(void); /* it has begun */
+void names_pass(void);   /* in the run: to where its descriptor stays */
 
 noreturn void names_main(void); /* names.c */
 noreturn void guard_main(void); /* supervise.c */

@@ -273,10 +273,9 @@ struct handing {
 	int fd; /* or -1: nobody is there */
 };
 
-/*
- * A detached container's, which it has in its directory: it may have changed since the last run. Without it the container has left its
- * networks. Where nobody listens any more, the library finds that out, and serves it again.
- */
+/* What a supervisor has read for the run to come, and passes on by its memory. */
+static struct handing loaded = { .fd = -1 };
+
 static struct handing from_directory(void)
 {
 	static unsigned char record[WIRE_NAMES_BYTES_MAX] __attribute__((aligned(8)));
@@ -301,6 +300,32 @@ static struct handing from_directory(void)
 		sys(SYS_close, fd);
 	must(sys(SYS_chdir, "/"), "chdir");
 	return handing;
+}
+
+/*
+ * By the supervisor, since a run in a user namespace of its own could neither read the one nor reach the other. The record may have changed
+ * since the last run; without it the container has left its networks. Where nobody listens any more, the library finds that out, and
+ * serves it again.
+ */
+void names_load(void)
+{
+	names_unload();
+	loaded = from_directory();
+}
+
+void names_unload(void)
+{
+	if (loaded.fd >= 0)
+		sys(SYS_close, loaded.fd);
+	loaded.fd = -1;
+}
+
+void names_pass(void)
+{
+	if (loaded.fd < 0)
+		return;
+	must(sys(SYS_dup3, loaded.fd, WIRE_FD_SELF, O_CLOEXEC), "dup3");
+	loaded.fd = WIRE_FD_SELF;
 }
 
 static void hand_over(const struct handing *handing, const int fds[WIRE_NAMES_FDS])
@@ -330,7 +355,7 @@ void step_names(const struct wire_step *step)
 
 	doing("open the sockets of the name server", "127.0.0.11", NULL, NULL);
 	if (!handing.record)
-		handing = from_directory();
+		handing = loaded;
 	if (handing.fd < 0)
 		return;
 	fds[0] = open_socket(SOCK_DGRAM, 0);

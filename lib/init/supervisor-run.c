@@ -109,6 +109,7 @@ static noreturn void be_container(const struct birth *birth)
 	doing("join the cgroup", NULL, NULL, NULL);
 	r = supervisor.config.flags & WIRE_SUPERVISE_CGROUP_V2 ? 0 : join_cgroups();
 	must(r, "write");
+	names_pass();
 	/* What remains below are the namespaces to join, and the descriptors of this process in between; all go when it moves into its
 	 * root. */
 	if (supervisor.config.n_passed)
@@ -369,6 +370,8 @@ const struct wire_failure *run_begin(void)
 		args.cgroup = main_cgroup >= 0 ? (uint64_t) main_cgroup : WIRE_FD_CGROUPS;
 	}
 	supervisor.terminal = -1;
+	if (network_is_there())
+		names_load();
 	if (!problem) {
 		r = sys(SYS_clone3, &args, sizeof(args));
 		if (r == 0)
@@ -378,6 +381,7 @@ const struct wire_failure *run_begin(void)
 		if (r < 0)
 			problem = say("create a process", "clone3", r);
 	}
+	names_unload();
 	close_fds(&main_cgroup, 1);
 	close_fds(birth.stdio, 3);
 	close_fds(&birth.pair[1], 1);

@@ -99,7 +99,7 @@ enum wire_kind {
 	WIRE_MEMORY_POLICY, /* texts: mode, nodes; numbers: mode with flags; blob: bits of the nodes, or none */
 	WIRE_AFFINITY,    /* texts: CPUs; blob: their bits */
 	WIRE_TRACE,       /* notes when each step begins, and tells (WIRE_TIMES) */
-	WIRE_NAMES,       /* blob: record (names-wire.h), or none: it is in the directory WIRE_FD_DIR; numbers: fd connected to the responder,
+	WIRE_NAMES,       /* blob: record (names-wire.h), or none: the supervisor has it (names_load); numbers: fd connected to the responder,
 			   * pidfd of PID 1 or UINT64_MAX for our own */
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_KINDS

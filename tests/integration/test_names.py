@@ -254,6 +254,15 @@ class Names(cli.Cli):
         self.until(lambda: other.addresses("renewed") == [self.address("renewed", "back")])
         self.assertEqual(dns.Client(pid).addresses("other"), [self.address("other", "back")])
 
+    def test_user_namespace(self):
+        web = self.detach("web")
+        mapped = self.detach("mapped", "--userns", "private", "--restart", "always")
+        self.assertEqual(mapped.addresses("web"), [self.address("web")])
+        os.kill(mapped.pid, signal.SIGKILL)
+        pid = self.until(lambda: self.inspect("mapped")["State"]["Pid"] not in (0, mapped.pid) and self.inspect("mapped")["State"]["Pid"])
+        self.until(lambda: web.addresses("mapped") == [self.address("mapped")])
+        self.assertEqual(dns.Client(pid).addresses("web"), [self.address("web")])
+
     def test_own_server(self):
         """Port 53 of all addresses is the container's own."""
         web = self.detach("web")
