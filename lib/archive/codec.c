@@ -20,6 +20,7 @@
 #include <isa-l/igzip_lib.h>
 #endif
 
+#include "archive/codec-rare.h"
 #include "base/lib.h"
 
 #define OUTPUT_SIZE (256u << 10)
@@ -43,6 +44,7 @@ struct codec {
 	bool padding; /* zeros after the last gzip member */
 	z_stream *zlib;
 	ZSTD_DStream *zstd;
+	struct rare *rare;
 #if HAVE_ISAL
 	struct inflate_state *isal;
 	struct gzip_header header;
@@ -132,11 +134,6 @@ int codec_new(enum codec_kind kind, int (*output)(void *userdata, const void *da
 	_cleanup_(codec_freep) struct codec *codec = NULL;
 	int r = 0;
 
-	if (kind == CODEC_XZ || kind == CODEC_BZIP2)
-		return error_hint(error,
-				  error_set(error, SCOW_E_UNSUPPORTED, "layers compressed by %s are not supported",
-					    kind == CODEC_XZ ? "xz" : "bzip2"),
-				  "compress it with gzip or zstd");
 	codec = calloc(1, sizeof(*codec));
 	if (!codec)
 		return error_oom(error);
@@ -154,6 +151,8 @@ int codec_new(enum codec_kind kind, int (*output)(void *userdata, const void *da
 			codec->zstd = zstd_create();
 			r = codec->zstd ? 0 : error_oom(error);
 		}
+	} else if (kind != CODEC_NONE) {
+		r = rare_new(kind, &codec->rare, error);
 	}
 	if (r < 0)
 		return r;
@@ -347,6 +346,22 @@ static int zstd_feed(struct codec *codec, const void *data, size_t size, scow_er
 	return 0;
 }
 
+/* @last: nothing will follow @data. */
+static int rare_feed(struct codec *codec, const unsigned char *in, size_t size, bool last, scow_error **error)
+{
+	size_t made, before;
+	int r;
+
+	do {
+		before = size;
+		r = rare_run(codec->rare, &in, &size, codec->buffer, OUTPUT_SIZE, &made, &codec->between, last, error);
+		if (r == 0)
+			r = emit(codec, made, error);
+		codec->any |= codec->between;
+	} while (r == 0 && (made || size != before));
+	return r;
+}
+
 int codec_feed(struct codec *codec, const void *data, size_t size, scow_error **error)
 {
 	const unsigned char *p = data;
@@ -357,7 +372,10 @@ int codec_feed(struct codec *codec, const void *data, size_t size, scow_error **
 	while (size && r == 0) {
 		size_t n = size < FEED_MAX ? size : FEED_MAX;
 
-		r = codec->kind == CODEC_GZIP ? gzip_feed(codec, p, n, error) : zstd_feed(codec, p, n, error);
+		if (codec->rare)
+			r = rare_feed(codec, p, n, false, error);
+		else
+			r = codec->kind == CODEC_GZIP ? gzip_feed(codec, p, n, error) : zstd_feed(codec, p, n, error);
 		p += n;
 		size -= n;
 	}
@@ -366,9 +384,17 @@ int codec_feed(struct codec *codec, const void *data, size_t size, scow_error **
 
 int codec_finish(struct codec *codec, scow_error **error)
 {
+	static const char *const names[] = { "plain", "gzip", "zstd", "xz", "bzip2" };
+
+	if (codec->kind == CODEC_XZ) {
+		int r = rare_feed(codec, (const unsigned char *) "", 0, true, error);
+
+		if (r < 0)
+			return r;
+	}
 	if (codec->kind == CODEC_NONE || (codec->any && codec->between))
 		return 0;
-	return error_set(error, SCOW_E_CORRUPT, "the %s stream ends in the middle", codec->kind == CODEC_GZIP ? "gzip" : "zstd");
+	return error_set(error, SCOW_E_CORRUPT, "the %s stream ends in the middle", names[codec->kind]);
 }
 
 void codec_free(struct codec *codec)
@@ -380,6 +406,7 @@ void codec_free(struct codec *codec)
 	free(codec->zlib);
 	if (codec->zstd)
 		zstd_free(codec->zstd);
+	rare_free(codec->rare);
 #if HAVE_ISAL
 	free(codec->isal);
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Decompression behind one face: gzip (ISA-L where it is, else zlib; many members), zstd (many frames), none.
+ * Decompression behind one face: gzip (ISA-L where it is, else zlib; many members), zstd (many frames), xz, bzip2, none.
  * Push style: compressed bytes go in, plain bytes come out through a callback, until the end is declared.
  */
 #pragma once
@@ -17,7 +17,7 @@ struct codec;
 
 /* What a layer's media type or first bytes say. */
 enum codec_kind codec_sniff(const void *data, size_t size);
-/* XZ and BZIP2: SCOW_E_UNSUPPORTED. @output returns 0, or a negative status which codec_feed then returns unchanged. */
+/* SCOW_E_UNSUPPORTED: the host has no library for it. @output returns 0, or a negative status which codec_feed then returns unchanged. */
 int codec_new(enum codec_kind kind, int (*output)(void *userdata, const void *data, size_t size, scow_error **error), void *userdata,
 	      struct codec **out, scow_error **error) _must_check_;
 /* SCOW_E_CORRUPT on a malformed stream or garbage after it. */

@@ -254,6 +254,9 @@ bool manifest_layer_codec(const char *media_type, enum codec_kind *out)
 		/* Written by some old builders for plain and for gzip'ed layers of either kind. */
 		{ "application/vnd.docker.image.rootfs.diff.tar+gzip", CODEC_GZIP },
 		{ "application/vnd.docker.image.rootfs.diff.tar+zstd", CODEC_ZSTD },
+		/* Nobody's standard: what 'load' calls the layers of archives that somebody has compressed so. */
+		{ "application/vnd.oci.image.layer.v1.tar+xz", CODEC_XZ },
+		{ "application/vnd.oci.image.layer.v1.tar+bzip2", CODEC_BZIP2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -218,7 +218,9 @@ static int describe_layer(struct load *load, const struct candidate_layer *layer
 {
 	static const char *const types[] = { [CODEC_NONE] = "application/vnd.oci.image.layer.v1.tar",
 					     [CODEC_GZIP] = "application/vnd.oci.image.layer.v1.tar+gzip",
-					     [CODEC_ZSTD] = "application/vnd.oci.image.layer.v1.tar+zstd" };
+					     [CODEC_ZSTD] = "application/vnd.oci.image.layer.v1.tar+zstd",
+					     [CODEC_XZ] = "application/vnd.oci.image.layer.v1.tar+xz",
+					     [CODEC_BZIP2] = "application/vnd.oci.image.layer.v1.tar+bzip2" };
 	_cleanup_free_ char *buffer = malloc(CHUNK);
 	char digest[DIGEST_STRING];
 	enum codec_kind kind;
@@ -232,8 +234,6 @@ static int describe_layer(struct load *load, const struct candidate_layer *layer
 	if (!buffer || (n = fd_read_full(fd, buffer, CHUNK)) < 0)
 		return error_oom(error);
 	kind = codec_sniff(buffer, (size_t) n);
-	if (kind > CODEC_ZSTD)
-		return error_set(error, SCOW_E_UNSUPPORTED, "layer '%.100s': xz and bzip2 are not supported", layer->file);
 	snprintf(digest, sizeof(digest), "%s", diff_id);
 	if (kind != CODEC_NONE) {
 		struct digest_ctx *ctx;
