@@ -3,15 +3,19 @@
  * floor LAYER SCRATCH N [FILTER]: what the kernel charges for a container. A bare program that makes, N times, the namespaces, the
  * mounts, the devices, the cgroups, the capabilities and the seccomp filter that `scow run` makes for /bin/true, and removes what is
  * left; no database, no plan, no helper program, no error handling worth the name. Prints median, 10th percentile and mean microseconds.
- * LAYER is an unpacked image, FILTER a raw BPF program. As a plain user: in a user namespace, by newuidmap where /etc/subuid has a range.
+ * With $BENCH_NETWORK=bridge each has a veth pair to one bridge, an address and a route, by bare netlink. LAYER is an unpacked image, FILTER a raw BPF program. As a plain user: in a user namespace, by newuidmap where /etc/subuid has a range.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/if_link.h>
 #include <linux/mount.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/veth.h>
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pwd.h>
@@ -213,6 +217,132 @@ static void loopback_up(void)
 	close(fd);
 }
 
+/* ---- a network ---- */
+
+static bool bridged;
+
+struct request {
+	struct nlmsghdr header;
+	char rest[512];
+};
+
+static void begin(struct request *request, int type, int flags, const void *body, size_t size)
+{
+	request->header = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(size), .nlmsg_type = (uint16_t) type, .nlmsg_flags = (uint16_t) (flags | NLM_F_REQUEST | NLM_F_ACK) };
+	memcpy(request->rest, body, size);
+}
+
+static struct rtattr *put_attribute(struct request *request, int type, const void *data, size_t size)
+{
+	struct rtattr *at = (void *) ((char *) request + NLMSG_ALIGN(request->header.nlmsg_len));
+
+	at->rta_type = (unsigned short) type;
+	at->rta_len = (unsigned short) RTA_LENGTH(size);
+	if (size)
+		memcpy(RTA_DATA(at), data, size);
+	request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(at->rta_len);
+	return at;
+}
+
+static void end(struct request *request, struct rtattr *nest)
+{
+	nest->rta_len = (unsigned short) ((char *) request + request->header.nlmsg_len - (char *) nest);
+}
+
+static void tell(int fd, struct request *request)
+{
+	char answer[1024];
+	int error = 0;
+
+	if (send(fd, request, request->header.nlmsg_len, 0) < 0 || recv(fd, answer, sizeof(answer), 0) < 0)
+		die("netlink");
+	memcpy(&error, answer + NLMSG_HDRLEN, sizeof(error));
+	if (error && error != -EEXIST) {
+		errno = -error;
+		die("netlink answer");
+	}
+}
+
+static unsigned int index_of(const char *name)
+{
+	return if_nametoindex(name);
+}
+
+static void put_address(struct request *request, const char *name, const char *address)
+{
+	struct ifaddrmsg body = { .ifa_family = AF_INET, .ifa_prefixlen = 16, .ifa_index = index_of(name) };
+	struct in_addr in;
+
+	inet_pton(AF_INET, address, &in);
+	begin(request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
+	put_attribute(request, IFA_LOCAL, &in, sizeof(in));
+	put_attribute(request, IFA_ADDRESS, &in, sizeof(in));
+}
+
+static void make_bridge(void)
+{
+	struct ifinfomsg up = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct request request;
+	struct rtattr *info;
+
+	begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &up, sizeof(up));
+	put_attribute(&request, IFLA_IFNAME, "floor0", 7);
+	info = put_attribute(&request, IFLA_LINKINFO, NULL, 0);
+	put_attribute(&request, IFLA_INFO_KIND, "bridge", 7);
+	end(&request, info);
+	tell(fd, &request);
+	put_address(&request, "floor0", "10.77.0.1");
+	tell(fd, &request);
+	close(fd);
+}
+
+static void connect_to_bridge(pid_t pid)
+{
+	static unsigned int number;
+	struct ifinfomsg up = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP }, peer = { .ifi_family = 0 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	unsigned int master = index_of("floor0");
+	struct request request;
+	struct rtattr *info, *data, *other;
+	char name[16];
+
+	snprintf(name, sizeof(name), "fl%u", ++number);
+	begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &up, sizeof(up));
+	put_attribute(&request, IFLA_IFNAME, name, strlen(name) + 1);
+	put_attribute(&request, IFLA_MASTER, &master, sizeof(master));
+	info = put_attribute(&request, IFLA_LINKINFO, NULL, 0);
+	put_attribute(&request, IFLA_INFO_KIND, "veth", 5);
+	data = put_attribute(&request, IFLA_INFO_DATA, NULL, 0);
+	other = put_attribute(&request, VETH_INFO_PEER, &peer, sizeof(peer));
+	put_attribute(&request, IFLA_IFNAME, "eth0", 5);
+	put_attribute(&request, IFLA_NET_NS_PID, &pid, sizeof(pid));
+	end(&request, other);
+	end(&request, data);
+	end(&request, info);
+	tell(fd, &request);
+	close(fd);
+}
+
+static void configure_inside(void)
+{
+	struct ifinfomsg up = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP, .ifi_index = (int) index_of("eth0") };
+	struct rtmsg route = { .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct request request;
+	struct in_addr gateway;
+
+	begin(&request, RTM_NEWLINK, 0, &up, sizeof(up));
+	tell(fd, &request);
+	put_address(&request, "eth0", "10.77.0.2");
+	tell(fd, &request);
+	inet_pton(AF_INET, "10.77.0.1", &gateway);
+	begin(&request, RTM_NEWROUTE, NLM_F_CREATE, &route, sizeof(route));
+	put_attribute(&request, RTA_GATEWAY, &gateway, sizeof(gateway));
+	tell(fd, &request);
+	close(fd);
+}
+
 static void child(const char *layer, const char *scratch, const int *procs, int go)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -229,6 +359,8 @@ static void child(const char *layer, const char *scratch, const int *procs, int 
 		die("unshare");
 	loopback_up();
 	mount_all(layer, scratch);
+	if (bridged && read(go, &byte, 1) == 1)
+		configure_inside();
 	setsid();
 	syscall(SYS_keyctl, 1, NULL); /* a session keyring of its own */
 	for (int cap = 0; cap < 41; cap++)
@@ -347,6 +479,10 @@ static double once(const char *layer, const char *scratch)
 		write_maps(pid);
 		(void) !write(go[1], "", 1);
 	}
+	if (bridged) {
+		connect_to_bridge(pid);
+		(void) !write(go[1], "", 1);
+	}
 	close(go[0]), close(go[1]);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
 		if (procs[i] >= 0)
@@ -380,6 +516,9 @@ int main(int argc, char **argv)
 	if (count < 1)
 		return fprintf(stderr, "usage: floor LAYER SCRATCH N [FILTER]\n"), 2;
 	user = geteuid() != 0;
+	bridged = !user && getenv("BENCH_NETWORK") && strcmp(getenv("BENCH_NETWORK"), "bridge") == 0;
+	if (bridged)
+		make_bridge();
 	find_cgroups();
 	if (user) {
 		bool uids;

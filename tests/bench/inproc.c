@@ -2,7 +2,7 @@
 /*
  * inproc ROOT IMAGE N [THREADS [COMMAND...]]: runs a command (default /bin/true) N times in throw-away containers of one process,
  * from THREADS threads, and prints: median, 10th percentile and mean microseconds of one run, and runs a second.
- * With a count of descriptors, memory, mounts, cgroups and children before and after, and an exit code of 1 where any grew.
+ * On $BENCH_NETWORK, or none. With a count of descriptors, memory, mounts, cgroups and children before and after, and an exit code of 1 where any grew.
  */
 #include <scow/cleanup.h>
 #include <dirent.h>
@@ -39,6 +39,7 @@ static void *work(void *data)
 
 	scow_container_config_set_ephemeral(config, 1);
 	scow_container_config_set_command(config, job->command);
+	scow_container_config_add_network(config, getenv("BENCH_NETWORK") ? getenv("BENCH_NETWORK") : "none", NULL);
 	for (int i = 0; i < job->count; i++) {
 		SCOW_AUTO(scow_error) *error = NULL;
 		double start = now_us();
