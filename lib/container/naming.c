@@ -51,7 +51,7 @@ static int make_record(const scow_container_config *config, const struct attachm
 	int r = naming_resolv(config, attachment, false, &arena, &kind, &resolv, error);
 
 	if (r == 0)
-		r = names_record(attachment, &resolv, &wish, out, error);
+		r = names_record(attachment, &resolv, &wish, config->hostname, out, error);
 	arena_done(&arena);
 	return r;
 }

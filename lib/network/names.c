@@ -65,10 +65,23 @@ static uint32_t add_text(struct parts *parts, const char *text, size_t size)
 	return at;
 }
 
+/* Once on each network: or its address would be twice in an answer. */
+static bool has_name(const struct parts *parts, uint32_t at)
+{
+	const struct wire_names_name *names = (const void *) parts->names.data;
+
+	for (uint32_t i = 0; i < parts->n_names && !parts->names.failed && !parts->strings.failed; i++)
+		if (names[i].network == parts->n_networks && strcmp(parts->strings.data + names[i].name, parts->strings.data + at) == 0)
+			return true;
+	return false;
+}
+
 static void add_name(struct parts *parts, const char *text, size_t size)
 {
 	struct wire_names_name name = { .network = parts->n_networks, .name = add_text(parts, text, size) };
 
+	if (has_name(parts, name.name))
+		return;
 	str_add_bytes(&parts->names, &name, sizeof(name));
 	parts->n_names++;
 }
@@ -98,7 +111,8 @@ static bool key_of(const char *id, unsigned char key[WIRE_NAMES_KEY])
 	return true;
 }
 
-static int add_endpoint(struct parts *parts, const struct attachment *attachment, const struct endpoint *endpoint, scow_error **error)
+static int add_endpoint(struct parts *parts, const struct attachment *attachment, const struct endpoint *endpoint, const char *hostname,
+			scow_error **error)
 {
 	struct wire_names_network network = { .name = add_text(parts, endpoint->network->name, strlen(endpoint->network->name)) };
 
@@ -117,6 +131,8 @@ static int add_endpoint(struct parts *parts, const struct attachment *attachment
 	add_name(parts, attachment->id, SHORT_ID);
 	for (size_t i = 0; i < endpoint->n_aliases; i++)
 		add_name(parts, endpoint->aliases[i], strlen(endpoint->aliases[i]));
+	if (hostname)
+		add_name(parts, hostname, strlen(hostname));
 	for (size_t i = 0; i < endpoint->n_links; i++)
 		add_link(parts, endpoint->links[i].alias, endpoint->links[i].container);
 	parts->n_networks++;
@@ -144,8 +160,8 @@ static void add_server(struct parts *parts, const char *text)
 	parts->n_servers++;
 }
 
-static int add_parts(struct parts *parts, const struct attachment *attachment, const struct resolv *resolv, bool *outside,
-		     scow_error **error)
+static int add_parts(struct parts *parts, const struct attachment *attachment, const struct resolv *resolv, const char *hostname,
+		     bool *outside, scow_error **error)
 {
 	int r = 0;
 
@@ -155,7 +171,7 @@ static int add_parts(struct parts *parts, const struct attachment *attachment, c
 
 		*outside = *outside || !(endpoint->network->flags & NETWORK_INTERNAL);
 		if (network_has_names(endpoint->network))
-			r = add_endpoint(parts, attachment, endpoint, error);
+			r = add_endpoint(parts, attachment, endpoint, hostname, error);
 	}
 	for (size_t i = 0; i < resolv->n_servers && parts->n_servers < WIRE_NAMES_SERVERS_MAX; i++)
 		add_server(parts, resolv->servers[i]);
@@ -190,13 +206,13 @@ static int join_parts(struct wire_names *head, const struct parts *parts, struct
 	return out->failed ? error_oom(error) : 0;
 }
 
-int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, struct str *out,
-		 scow_error **error)
+int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, const char *hostname,
+		 struct str *out, scow_error **error)
 {
 	struct wire_names head = { .magic = WIRE_NAMES_MAGIC };
 	struct parts parts = { 0 };
 	bool outside;
-	int r = add_parts(&parts, attachment, resolv, &outside, error);
+	int r = add_parts(&parts, attachment, resolv, hostname, &outside, error);
 
 	memcpy(head.id, attachment->id, sizeof(head.id));
 	if (!outside)

@@ -13,9 +13,9 @@
 #include "network/network.h"
 #include "network/resolv.h"
 
-/* What the responder is told of a container: @resolv as merged for RESOLV_NAMES, @wish as the user said. */
-int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, struct str *out,
-		 scow_error **error) _must_check_;
+/* What the responder is told of a container: @resolv as merged for RESOLV_NAMES, @wish as the user said; @hostname: if he chose one, or NULL. */
+int names_record(const struct attachment *attachment, const struct resolv *resolv, const struct resolv_wish *wish, const char *hostname,
+		 struct str *out, scow_error **error) _must_check_;
 
 /* The record, or (NULL) none, into ROOT/containers/ID: of one that a supervisor runs, which sends it for each run. */
 int names_keep(const struct str *record, int dir_fd, scow_error **error) _must_check_;

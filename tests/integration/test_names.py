@@ -108,9 +108,9 @@ class Names(cli.Cli):
     # ---- who finds whom ----
 
     def test_names(self):
-        web, db = self.detach("web"), self.detach("Db")
+        web, db = self.detach("web"), self.detach("Db", "--network-alias", "db", "--hostname", "Box.example.org")
         theirs, before = self.address("Db"), len(SERVER.names())
-        for name in "Db", "db", "DB.", "db.front", self.inspect("Db")["Id"][:12]:
+        for name in "Db", "db", "DB.", "db.front", self.inspect("Db")["Id"][:12], "box.example.org":
             answer = web.ask(name)
             self.assertEqual((answer.code, answer.records, answer.ttls), (dns.OK, [theirs], [600]), name)
         self.assertEqual(db.addresses("web"), [self.address("web")])

@@ -44,7 +44,7 @@ static const struct wire_names *serve(const char *id, const char *name, struct e
 	int place;
 
 	memcpy(attachment.id, id, sizeof(attachment.id));
-	assert_int_equal(names_record(&attachment, &resolv, &wish, &record, NULL), 0);
+	assert_int_equal(names_record(&attachment, &resolv, &wish, "box", &record, NULL), 0);
 	assert_true(names_record_valid(record.data, record.size));
 	place = names_place(id, true);
 	assert_true(place >= 0);
@@ -57,10 +57,10 @@ static const struct wire_names *web, *db, *other, *lone;
 
 static int set_up(void **state)
 {
-	static const char *web_aliases[] = { "Shared" }, *db_aliases[] = { "shared", "db.local", "db.front" };
+	static const char *web_aliases[] = { "Shared", "WEB", "shared" }, *db_aliases[] = { "shared", "db.local", "db.front" };
 	static struct endpoint_link links[] = { { "web", "frontend" }, { ID("a"), "byid" } };
 	struct endpoint of_web[] = {
-		{ .network = &front, .ip4 = address_of("10.1.0.2"), .ip6 = address_of("fd00::2"), .aliases = web_aliases, .n_aliases = 1 },
+		{ .network = &front, .ip4 = address_of("10.1.0.2"), .ip6 = address_of("fd00::2"), .aliases = web_aliases, .n_aliases = 3 },
 		{ .network = &bridge, .ip4 = address_of("172.17.0.2") }
 	};
 	struct endpoint of_db[] = {
@@ -350,7 +350,7 @@ static void test_records(void **state)
 	struct wire_names *head;
 
 	(void) state;
-	assert_int_equal(names_record(&attachment, &resolv, &wish, &record, NULL), 0);
+	assert_int_equal(names_record(&attachment, &resolv, &wish, "box", &record, NULL), 0);
 	head = (void *) record.data;
 	assert_int_equal(names_servers(head)->scope, 1);
 	assert_int_equal(names_servers(head)->family, AF_INET6);
