@@ -182,7 +182,7 @@ int published_leave(struct db_work *work, scow_engine *engine, const char *id, s
 	struct port_binding *ports = NULL;
 	size_t n_ports = 0;
 	sqlite3_stmt *row;
-	int r = db_query(work, &row, error, "SELECT 1 FROM endpoints WHERE container = ? AND mac IS NOT NULL LIMIT 1", "t", id);
+	int r = db_query(work, &row, error, "SELECT 1 FROM ports WHERE container = ? LIMIT 1", "t", id);
 
 	if (r <= 0)
 		return r;
@@ -193,8 +193,6 @@ int published_leave(struct db_work *work, scow_engine *engine, const char *id, s
 		r = netns_open(engine, &ns, error);
 	if (r < 0)
 		return r;
-	/* Those that were never held to their addresses have no such elements, which is no failure. */
-	firewall_guard(&attachment);
 	firewall_elements(&ns, &attachment, ports, n_ports, NULL, &end);
 	return firewall_end(&ns, &end, error);
 }

@@ -45,12 +45,15 @@ struct scow_engine {
 	int guard_pidfd;        /* its process; valid while guard_fd is */
 	int *strays;            /* pidfds; engine/strays.h */
 	size_t n_strays;
+	atomic_int filter_fd;   /* a netfilter socket that nobody uses just now, or -1: network/nft.c */
 	int owner_fd;           /* locked ROOT/owners/<owner_id>, or -1: store/lock.h */
 	char owner_id[33];
 	struct cgroup_base *cgroup_base; /* runtime/cgroup.h: probed on first use */
 	void (*cgroup_base_free)(struct cgroup_base *);
 	struct seccomp_cache *seccomp_cache; /* runtime/seccomp.h: made on first use */
 	void (*seccomp_cache_free)(struct seccomp_cache *);
+	struct volume_drivers *volume_drivers; /* volume/drivers.c; under lock */
+	void (*volume_drivers_free)(struct volume_drivers *);
 	struct joined *joined;   /* container/joined.c: the same of programs put into running containers; under lock */
 	struct running *running; /* container/start.c: what this engine started and has not seen the end of; under lock */
 };

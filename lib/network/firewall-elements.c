@@ -176,7 +176,7 @@ static struct writer writer_of(const struct netns *ns, struct str *out, bool end
 static void write_all(struct writer writer, const struct endpoint *endpoints, size_t n_endpoints, const struct port_binding *ports,
 		      size_t n_ports)
 {
-	for (size_t i = 0; i < n_endpoints; i++)
+	for (size_t i = 0; writer.type == NFT_MSG_NEWSETELEM && i < n_endpoints; i++)
 		put_endpoint(&writer, &endpoints[i]);
 	for (size_t i = 0; i < n_ports; i++)
 		put_port(&writer, &ports[i]);
@@ -199,6 +199,66 @@ void firewall_endpoint_elements(struct netns *ns, const struct endpoint *endpoin
 		write_all(writer_of(ns, begin, false), endpoint, 1, NULL, 0);
 	if (end)
 		write_all(writer_of(ns, end, true), endpoint, 1, NULL, 0);
+}
+
+/* ---- addresses of a network that goes ---- */
+
+struct own {
+	unsigned char key[4 + 8 + 16];
+	size_t size;
+	bool goes;
+};
+
+struct owns {
+	const struct network *network;
+	struct arena arena;
+	struct own *items;
+	size_t n;
+};
+
+static void take_own(void *data, const struct nft_found *found)
+{
+	struct owns *owns = data;
+	struct own *own;
+	struct address address = { .family = found->size == 12 + 4 ? AF_INET : AF_INET6 };
+
+	if (found->size != 12 + 4 && found->size != 12 + 16)
+		return;
+	own = arena_append(&owns->arena, &owns->items, &owns->n, sizeof(*own));
+	if (!own)
+		return;
+	memcpy(own->key, found->key, found->size);
+	own->size = found->size;
+	memcpy(address.bytes, own->key + 12, address_size(&address));
+	own->goes = network_pool_of(owns->network, &address) != NULL;
+}
+
+/* A link-local address, of no pool, goes with another of the same port. */
+static bool goes(const struct owns *owns, const struct own *own)
+{
+	for (size_t i = 0; !own->goes && i < owns->n; i++)
+		if (owns->items[i].goes && memcmp(owns->items[i].key, own->key, 12) == 0)
+			return true;
+	return own->goes;
+}
+
+int firewall_addresses(struct netns *ns, const struct network *network, struct str *end, scow_error **error)
+{
+	struct owns owns = { .network = network };
+	struct writer writer = writer_of(ns, end, true);
+	int r = nft_list(ns, NFPROTO_BRIDGE, "own4", take_own, &owns, error);
+
+	if (r == 0)
+		r = nft_list(ns, NFPROTO_BRIDGE, "own6", take_own, &owns, error);
+	for (size_t i = 0; r == 0 && i < owns.n; i++)
+		if (goes(&owns, &owns.items[i]))
+			put(&writer, NFPROTO_BRIDGE, owns.items[i].size == 12 + 4 ? "own4" : "own6", owns.items[i].key, owns.items[i].size, NULL, 0);
+	flush(&writer);
+	nft_done(&writer.nft);
+	if (r == 0 && arena_failed(&owns.arena))
+		r = error_oom(error);
+	arena_done(&owns.arena);
+	return r;
 }
 
 /* ---- sending ---- */

@@ -276,8 +276,13 @@ static int drop_tables(struct netns *ns, scow_error **error)
 int firewall_remove(struct netns *ns, const struct network *network, scow_error **error)
 {
 	_cleanup_nft_ struct nft all = { 0 };
-	int refused, r;
+	_cleanup_str_ struct str addresses = { 0 };
+	int refused, r = firewall_addresses(ns, network, &addresses, error);
 
+	if (r == 0)
+		r = firewall_end(ns, &addresses, error);
+	if (r < 0)
+		return r;
 	/* Each by itself, for what is not there makes the whole of a batch fail. */
 	r = put_network(&all, NFT_MSG_DELSETELEM, network, error);
 	for (size_t at = 0; r == 0 && at < all.batch.bytes.size;) {

@@ -46,11 +46,16 @@ void firewall_guard(struct attachment *attachment);
 /*
  * What the sets have about a container while it runs. @begin and @end, of which either may be NULL, get any number of batches, each
  * behind its size (uint32_t); @end may also be kept for who cannot ask the library (init/wire.h). Want of memory is sticky in them.
+ *
+ * Addresses stay when it has ended, until their network goes: they are the same for the next one that gets them, and deleting is not
+ * free: who closes a socket by which he has just deleted something waits some milliseconds for the kernel to be done with it.
  */
 void firewall_elements(struct netns *ns, const struct attachment *attachment, const struct port_binding *ports, size_t n_ports,
 		       struct str *begin, struct str *end);
 /* The same of one endpoint alone, without ports. */
 void firewall_endpoint_elements(struct netns *ns, const struct endpoint *endpoint, struct str *begin, struct str *end);
+/* Adds to @end the addresses of @network's containers. */
+int firewall_addresses(struct netns *ns, const struct network *network, struct str *end, scow_error **error) _must_check_;
 /* Sends them. Elements of the same keys, left by somebody's crash, are replaced. After a failure nothing stays. */
 int firewall_begin(struct netns *ns, const struct str *begin, const struct str *end, scow_error **error) _must_check_;
 /* What is not there is no failure. */

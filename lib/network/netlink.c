@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "network/nft.h"
 
 #define ANSWER_BYTES (32 * 1024)
 
@@ -158,7 +159,7 @@ void netns_close(struct netns *ns)
 	if (!ns->engine)
 		return;
 	cleanup_fd(&ns->route_fd);
-	cleanup_fd(&ns->filter_fd);
+	nft_release(ns);
 	cleanup_fd(&ns->fd);
 	*ns = (struct netns){ .route_fd = -1, .filter_fd = -1, .fd = -1 };
 }

@@ -4,7 +4,9 @@
  *
  * 1. A batch stands between two messages that only say so; none of its messages happens unless all do.
  * 2. The kernel works while we send: all of its answers are there when sendto() returns, so we read what there is and never wait.
- * 3. Numbers are in network order everywhere but inside data, which is as the packet or the kernel's own variable has it; parts of a
+ * 3. A socket that has deleted something is not closed, but kept by the engine: closing it would wait until the kernel is done, which
+ *    takes some milliseconds.
+ * 4. Numbers are in network order everywhere but inside data, which is as the packet or the kernel's own variable has it; parts of a
  *    key are padded to four bytes each.
  */
 #include "network/nft.h"
@@ -13,8 +15,11 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 
@@ -378,6 +383,24 @@ void nft_elements_end(struct nft *nft)
 
 /* ---- using ---- */
 
+/* The host program may have moved on to another. */
+static bool is_of_this_namespace(int fd)
+{
+	_cleanup_fd_ int theirs = ioctl(fd, SIOCGSKNS);
+	struct stat ours, its;
+
+	return theirs >= 0 && fstat(theirs, &its) == 0 && stat("/proc/thread-self/ns/net", &ours) == 0 && ours.st_ino == its.st_ino;
+}
+
+void nft_release(struct netns *ns)
+{
+	int none = -1;
+
+	if (ns->filter_fd < 0 || ns->fd >= 0 || !atomic_compare_exchange_strong(&ns->engine->filter_fd, &none, ns->filter_fd))
+		cleanup_fd(&ns->filter_fd);
+	ns->filter_fd = -1;
+}
+
 static int filter_socket(struct netns *ns, scow_error **error)
 {
 	const int yes = 1;
@@ -386,6 +409,10 @@ static int filter_socket(struct netns *ns, scow_error **error)
 		return ns->filter_fd;
 	if (ns->fd >= 0)
 		return error_set(error, SCOW_E_FAILED, "there is no way to the firewall of another network namespace");
+	ns->filter_fd = atomic_exchange(&ns->engine->filter_fd, -1);
+	if (ns->filter_fd >= 0 && is_of_this_namespace(ns->filter_fd))
+		return ns->filter_fd;
+	cleanup_fd(&ns->filter_fd);
 	ns->filter_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	if (ns->filter_fd < 0)
 		return error_hint(error, error_errno(error, errno, "socket", "talk to the kernel's nftables"),

@@ -81,6 +81,9 @@ void nft_elements_end(struct nft *nft);
 
 /* ---- using ---- */
 
+/* What netns_close() does with its filter_fd: it is kept for the next who needs one, or closed. */
+void nft_release(struct netns *ns);
+
 /* @refused: -errno of the first message that the kernel refused, and then nothing of the batch has happened; NULL: an error. */
 int nft_send(struct netns *ns, const struct nft *nft, int *refused, scow_error **error) _must_check_;
 /* The same of a batch that is kept as bytes. */

@@ -28,6 +28,7 @@
 #include "store/db.h"
 #include "store/lock.h"
 #include "store/recover.h"
+#include "volume/volume.h"
 
 static int default_root(const struct facts *facts, char **out, scow_error **error)
 {
@@ -162,6 +163,8 @@ static void engine_close(scow_engine *engine)
 	}
 	if (engine->cgroup_base)
 		engine->cgroup_base_free(engine->cgroup_base);
+	if (engine->volume_drivers)
+		engine->volume_drivers_free(engine->volume_drivers);
 	if (engine->seccomp_cache)
 		engine->seccomp_cache_free(engine->seccomp_cache);
 	close_fd(engine->layers_fd);
@@ -169,6 +172,7 @@ static void engine_close(scow_engine *engine)
 	close_fd(engine->tmp_fd);
 	close_fd(engine->blobs_fd);
 	close_fd(engine->helper_fd);
+	close_fd(engine->filter_fd);
 	close_fd(engine->root_fd);
 	strays_done(engine);
 	facts_done(&engine->facts);
@@ -189,6 +193,7 @@ static scow_engine *engine_new(const scow_engine_options *options)
 	engine->pid = getpid();
 	engine->root_fd = engine->layers_fd = engine->blobs_fd = engine->containers_fd = engine->tmp_fd = -1;
 	engine->helper_fd = engine->guard_fd = engine->guard_pidfd = engine->owner_fd = -1;
+	engine->filter_fd = -1;
 	engine->log = options ? options->log : NULL;
 	engine->log_data = options ? options->log_data : NULL;
 	engine->trace = options ? options->trace : NULL;
@@ -233,6 +238,8 @@ int scow_engine_open(const scow_engine_options *options, scow_engine **out, scow
 		r = container_sweep(engine, error);
 	if (r == 0)
 		r = network_sweep(engine, error);
+	if (r == 0)
+		r = volume_sweep(engine, error);
 	if (r < 0)
 		return error_wrap(error, r, "open the engine");
 	*out = take_ptr(&engine);

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Gbit/s between containers, to the host, and through a published port from another host, beside podman (netavark) and docker.
+
+One run of iperf3 each, in turn, SCOW_BENCH_SECONDS (2) long. All of it is in network namespaces of its own; iperf3 is the host's, put into
+the containers' network namespaces, so that the engines differ in their network alone. The other host is at the end of a veth pair.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests/support"), str(TOP / "tests/bench")]
+import bench  # noqa: E402
+import dns  # noqa: E402
+import wire  # noqa: E402
+
+SECONDS = os.environ.get("SCOW_BENCH_SECONDS", "2")
+TURNS = 3
+PORT = 5201
+
+
+class Pair:
+    """Two containers of an engine, the first of which has PORT published."""
+    def __init__(self, name, run, pid_of, remove):
+        self.name, self.remove = name, remove
+        for which, more in ("one", ["-p", f"{PORT}:{PORT}"]), ("two", []):
+            bench.sh(*run, "-d", "--name", which, *more, "base", "sleep", "1000")
+        self.pids = [int(pid_of(which)) for which in ("one", "two")]
+        self.addresses = [json.loads(wire.run("ip", "-j", "-4", "addr", "show", "eth0", pid=pid))[0]["addr_info"][0]["local"] for pid in self.pids]
+        self.server = None
+
+    def end(self):
+        bench.sh(*self.remove, "one", "two")
+
+
+def gbits(server, client, address):
+    """iperf3 -s in one network namespace, -c in the other."""
+    inside = lambda pid: ["nsenter", f"--net=/proc/{pid}/ns/net"] if pid else []  # noqa: E731
+    listening = subprocess.Popen([*inside(server), "iperf3", "-s", "-1", "-p", str(PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if f":{PORT}" in wire.run("ss", "-Hltn", pid=server):
+                break
+            time.sleep(0.02)
+        out = bench.sh(*inside(client), "iperf3", "-J", "-t", SECONDS, "-p", PORT, "-c", address)
+        return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
+    finally:
+        listening.terminate()
+        listening.wait()
+
+
+@contextlib.contextmanager
+def dockerd(where):
+    """With its own bridge and rules, as it is by default."""
+    address = f"unix://{where}/docker.sock"
+    with open(f"{where}/log", "w") as log:
+        process = subprocess.Popen(["dockerd", "--data-root", f"{where}/data", "--exec-root", f"{where}/exec", "-H", address, "-p", f"{where}/pid",
+                                    "--default-ulimit", "nofile=20000:20000"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            for _ in range(150):
+                if subprocess.run(["/usr/bin/docker", "-H", address, "version"], capture_output=True).returncode == 0:
+                    break
+                time.sleep(0.2)
+            else:
+                raise RuntimeError("dockerd did not start: " + pathlib.Path(where, "log").read_text()[-300:])
+            yield ["/usr/bin/docker", "-H", address]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def pairs(work, stack):
+    """Name and maker of each engine's pair: they have the same port of the host, and so are there in turn."""
+    scow = [bench.SCOW, "--root", f"{work}/scow"]
+    bench.store(f"{work}/scow", work)
+    yield "scow", lambda: Pair("scow", [*scow, "run"], lambda name: bench.sh(*scow, "inspect", "-f", "{{.State.Pid}}", name), [*scow, "rm", "-f"])
+    if shutil.which("podman"):
+        podman = bench.podman(f"{work}/podman")
+        try:
+            bench.sh(*podman, "load", "-q", "-i", f"{work}/base.tar")
+        except RuntimeError as reason:
+            print(f"podman is left out: {reason}")
+        else:
+            yield "podman", lambda: Pair("podman", [*podman, "run", *bench.LIMITS], lambda name: bench.sh(*podman, "inspect", "-f", "{{.State.Pid}}", name),
+                                         [*podman, "rm", "-f", "-t0"])
+    if shutil.which("dockerd"):
+        os.makedirs(f"{work}/docker", exist_ok=True)
+        try:
+            docker = stack.enter_context(dockerd(f"{work}/docker"))
+            bench.sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
+        except RuntimeError as reason:
+            print(f"docker is left out: {reason}")
+        else:
+            yield "docker", lambda: Pair("docker", [*docker, "run"], lambda name: bench.sh(*docker, "inspect", "-f", "{{.State.Pid}}", name), [*docker, "rm", "-f"])
+
+
+def measure(pair, outside):
+    one, two = pair.pids
+    return {
+        "container to container": gbits(one, two, pair.addresses[0]),
+        "container to host": gbits(None, two, outside.ours),
+        "container to another host": gbits(outside.pid, two, outside.address),
+        "published port, from another host": gbits(one, outside.pid, outside.ours),
+        "published port, from the host by 127.0.0.1": gbits(one, None, "127.0.0.1"),
+    }
+
+
+def run(work):
+    dns.private_network()
+    outside = wire.Outside()
+    with contextlib.ExitStack() as stack:
+        stack.callback(outside.end)
+        plain = statistics.median(gbits(outside.pid, None, outside.address) for _ in range(TURNS))
+        makers, results = list(pairs(work, stack)), {}
+        for _ in range(TURNS):
+            for name, make in makers:
+                try:
+                    pair = make()
+                except RuntimeError as reason:
+                    print(f"{name} is left out: {str(reason)[-300:]}")
+                    continue
+                try:
+                    for path, speed in measure(pair, outside).items():
+                        results.setdefault(path, {}).setdefault(name, []).append(speed)
+                finally:
+                    pair.end()
+    names = [name for name, _ in makers]
+    print(f"The cable alone, host to host: {plain:.1f} Gbit/s\n")
+    print(f"| Gbit/s | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for path, speeds in results.items():
+        print(f"| {path} | " + " | ".join(f"{statistics.median(speeds[name]):.1f}" if name in speeds else "-" for name in names) + " |", flush=True)
+
+
+def main(work):
+    """In a process of its own, which may change its namespaces."""
+    sys.stdout.flush()
+    subprocess.run(["unshare", "-m", "--propagation", "private", sys.executable, "-B", __file__, work], check=True)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])
