@@ -95,6 +95,7 @@ struct unpacker {
 	bool replaced; /* an entry took the place of one that may be recorded: from now on all are */
 	struct str warnings;
 	size_t n_warnings;
+	struct str lower_links; /* path and target, each with its NUL */
 
 	char scratch[UNPACK_MAX_PATH + 1]; /* the entry's name, cleaned */
 	char target[UNPACK_MAX_PATH + 1];  /* a hard link's target, cleaned */

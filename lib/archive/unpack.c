@@ -345,5 +345,9 @@ int unpack_layer(scow_engine *engine, int dir_fd, unpack_read_fn read, void *use
 	if (u->warnings.size)
 		stats->warnings = str_take(&u->warnings);
 	str_done(&u->warnings);
+	stats->lower_links_size = u->lower_links.size;
+	if (r == 0 && u->lower_links.size)
+		stats->lower_links = str_take(&u->lower_links);
+	str_done(&u->lower_links);
 	return r;
 }

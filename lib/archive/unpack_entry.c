@@ -330,6 +330,39 @@ static int make_node(struct unpacker *u, const struct entry *entry, scow_error *
 	return set_named_metadata(u, entry, error);
 }
 
+/*
+ * The target is in a layer below, if anywhere: only who knows those can link to it (image/layer_links.c). Until then a whiteout stands
+ * here, so that a link of the same name below does not show, and an entry that comes later takes the place as usual.
+ */
+static int link_to_lower(struct unpacker *u, const struct entry *entry, scow_error **error)
+{
+	const char *path = place_record(u, entry->base, error);
+	char cleaned[UNPACK_MAX_PATH + 1];
+	int r = path ? unpack_clean_name(la.archive_entry_hardlink(entry->raw), cleaned, error) : SCOW_E_NO_MEMORY;
+
+	if (r < 0)
+		return r;
+
+	for (int i = 0; mknodat(u->here_fd, entry->base, S_IFCHR, makedev(0, 0)) < 0; i++) {
+		if (errno != EEXIST || i > 0)
+			return unpack_errno(error, errno, "mknodat", "keep its place");
+		r = make_room(u, entry->base, error);
+		if (r < 0)
+			return r;
+	}
+	str_add_bytes(&u->lower_links, path, strlen(path) + 1);
+	str_add_bytes(&u->lower_links, cleaned, strlen(cleaned) + 1);
+	return u->lower_links.failed ? error_oom(error) : 0;
+}
+
+/* Such a place. */
+static bool is_kept_place(const struct unpacker *u, int dir_fd, const char *base)
+{
+	struct stat st;
+
+	return u->lower_links.size && fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) && !st.st_rdev;
+}
+
 /* The target is found inside the root; a link as the target is linked to itself, never through. */
 static int make_hard_link(struct unpacker *u, const struct entry *entry, scow_error **error)
 {
@@ -348,6 +381,8 @@ static int make_hard_link(struct unpacker *u, const struct entry *entry, scow_er
 	target_fd = place_look(u, parent, &close_fd);
 	if (target_fd == u->here_fd && strcmp(base, entry->base) == 0)
 		return 0;
+	if (target_fd >= 0 && is_kept_place(u, target_fd, base))
+		return link_to_lower(u, entry, error);
 	for (int i = 0; target_fd >= 0 && linkat(target_fd, base, u->here_fd, entry->base, 0) < 0; i++) {
 		if (errno != EEXIST || i > 0) {
 			target_fd = -errno;
@@ -358,9 +393,7 @@ static int make_hard_link(struct unpacker *u, const struct entry *entry, scow_er
 			return r;
 	}
 	if (target_fd == -ENOENT)
-		return error_hint(error,
-				  error_set(error, SCOW_E_UNSUPPORTED, "the hard link's target '%s' is not in the same layer", printable),
-				  "rebuild the image with a tool that puts a file and its links into one layer, as docker and buildah do");
+		return link_to_lower(u, entry, error);
 	if (target_fd == -EPERM || target_fd == -ELOOP)
 		return error_set(error, SCOW_E_CORRUPT, "the hard link's target '%s' is not a file", printable);
 	return target_fd < 0 ? error_errno(error, -target_fd, "linkat", "link it to '%s'", printable) : 0;

@@ -13,3 +13,10 @@ struct layer_row {
 
 /* ROOT/tmp/<name> becomes the layer. 1: it is there already (ours stays in tmp). SCOW_E_BUSY: its parent was collected. */
 int layer_publish(scow_engine *engine, const char *tmp_name, const struct layer_row *row, scow_error **error) _must_check_;
+
+/*
+ * Makes the hard links of ROOT/tmp/<name> that unpack_layer() left in @stats, to what the layers from @parent down have. What is copied
+ * up for that is added to @bytes. SCOW_E_CORRUPT: there is no such file.
+ */
+int layer_links(scow_engine *engine, const char *tmp_name, const char *parent, const struct unpack_stats *stats, uint64_t *bytes,
+		scow_error **error) _must_check_;

@@ -25,6 +25,7 @@
 #include "store/db.h"
 
 #define NAME_HEX 24
+#define OVERLAY_LAYERS_MAX 500 /* the kernel's own limit: fs/overlayfs, OVL_MAX_STACK */
 #define GRACE_NS (INT64_C(600) * 1000000000)
 
 static int64_t now_ns(void)
@@ -235,6 +236,11 @@ int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size
 			free(take_ptr(&list.names[list.count]));
 		}
 	}
+	if (list.count > OVERLAY_LAYERS_MAX)
+		return error_hint(error,
+				  error_set(error, SCOW_E_LIMIT, "the image has %zu layers, overlayfs takes %d at most", list.count,
+					    OVERLAY_LAYERS_MAX),
+				  "build it with fewer, or squash them");
 	*count = list.count;
 	*out = take_ptr(&list.names);
 	return 0;

@@ -343,6 +343,8 @@ int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, con
 	struct layer_row row = { .parent = parent_chain_id, .diff_id = sink->diff_id, .blob = blob_digest, .size = sink->stats.bytes };
 	int r = layer_chain_id(parent_chain_id, sink->diff_id, row.chain_id, error);
 
+	if (r == 0 && sink->stats.lower_links)
+		r = layer_links(sink->engine, sink->name, parent_chain_id, &sink->stats, &row.size, error);
 	if (r == 0)
 		r = layer_publish(sink->engine, sink->name, &row, error);
 	if (r == 0)
@@ -370,5 +372,6 @@ void layer_sink_abort(struct layer_sink *sink)
 	pthread_mutex_destroy(&sink->lock);
 	scow_error_unref(sink->error);
 	free(sink->stats.warnings);
+	free(sink->stats.lower_links);
 	free(sink);
 }

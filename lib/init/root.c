@@ -200,21 +200,51 @@ static char *add_escaped(char *at, const char *end, const char *s)
 }
 
 /*
- * Before 6.5 all the layers have to fit into one page of options; their names are relative to the directory that we are in,
- * which makes room for about 60.
+ * By name, not by the library's descriptors: those belong to its mount namespace, and the kernel makes an overlay only of what is
+ * mounted in ours.
  */
+static void enter(const char *path)
+{
+	doing("open the directory", path, NULL, NULL);
+	if (!path)
+		fail("decode", -EINVAL);
+	must(sys(SYS_chdir, path), "chdir");
+}
+
+/* More than this, and their names do not go into a page. */
+#define NAMED_LOWERS_MAX 100
+
+/*
+ * Before 6.5 all the layers have to fit into one page of options: by names relative to the directory that we are in; if there are too many
+ * for that, by the shortest names there are, those of descriptors, relative to /proc/self/fd.
+ */
+static char *add_lowers(char *at, const char *end, char **lowers, const char *directory)
+{
+	size_t count = 0;
+
+	while (lowers[count])
+		count++;
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			at = text_add(at, end, ":");
+		doing("add a layer to the root", lowers[i], NULL, NULL);
+		if (count <= NAMED_LOWERS_MAX)
+			at = text_add(at, end, lowers[i]);
+		else
+			at = text_add_number(at, end, (uint64_t) must(sys(SYS_openat, AT_FDCWD, lowers[i], O_PATH | O_CLOEXEC), "open"));
+	}
+	if (count > NAMED_LOWERS_MAX)
+		enter("/proc/self/fd");
+	doing("mount the overlay root in", directory, NULL, NULL);
+	return at;
+}
+
 static void overlay_by_mount(const struct wire_step *step)
 {
 	static char options[4096];
-	char **lowers = plan_vector(&init.plan, step, 0);
 	const char *end = options + sizeof(options), *container = plan_text(&init.plan, step, 1);
-	char *at = text_add(options, end, "lowerdir=");
+	char *at = add_lowers(text_add(options, end, "lowerdir="), end, plan_vector(&init.plan, step, 0), container);
 
-	for (char **lower = lowers; *lower; lower++) {
-		if (lower != lowers)
-			at = text_add(at, end, ":");
-		at = text_add(at, end, *lower);
-	}
 	at = add_escaped(text_add(at, end, ",upperdir="), end, container);
 	at = add_escaped(text_add(at, end, "/diff,workdir="), end, container);
 	at = text_add(at, end, "/work");
@@ -222,6 +252,7 @@ static void overlay_by_mount(const struct wire_step *step)
 		at = text_add(at, end, ",volatile");
 	if (step->flags & WIRE_USERXATTR)
 		at = text_add(at, end, ",userxattr");
+	at = text_add(at, end, ",metacopy=off,redirect_dir=nofollow,index=off");
 	if (at + 1 == end)
 		fail("mount", -E2BIG);
 	must(sys(SYS_mount, "overlay", "/", "overlay", 0, options), "mount");
@@ -233,18 +264,6 @@ static void overlay_by_mount(const struct wire_step *step)
 	} else {
 		init.root = (int) must(sys(SYS_openat, AT_FDCWD, "/..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
 	}
-}
-
-/*
- * By name, not by the library's descriptors: those belong to its mount namespace, and the kernel makes an overlay only of what is
- * mounted in ours.
- */
-static void enter(const char *path)
-{
-	doing("open the directory", path, NULL, NULL);
-	if (!path)
-		fail("decode", -EINVAL);
-	must(sys(SYS_chdir, path), "chdir");
 }
 
 static void cover(const struct wire_step *step, unsigned int text)
@@ -259,6 +278,13 @@ static void cover(const struct wire_step *step, unsigned int text)
 
 void step_overlay(const struct wire_step *step)
 {
+	/*
+	 * Whatever the module's defaults are: an upper directory holds whole files and directories under their own names, which is what
+	 * reading it back (commit, diff) and using it as a layer rest on.
+	 */
+	static const struct {
+		const char *option, *value;
+	} plain[] = { { "metacopy", "off" }, { "redirect_dir", "nofollow" }, { "index", "off" } };
 	char **lowers = plan_vector(&init.plan, step, 0);
 	int context, mount;
 
@@ -287,6 +313,8 @@ void step_overlay(const struct wire_step *step)
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "volatile", 0, 0), "fsconfig volatile");
 	if (step->flags & WIRE_USERXATTR)
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", 0, 0), "fsconfig userxattr");
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, plain[i].option, plain[i].value, 0), "fsconfig");
 	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
 	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
 	sys(SYS_close, context);

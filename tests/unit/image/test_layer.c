@@ -17,24 +17,6 @@
 #include "image/layer.h"
 #include "store/db.h"
 
-int userns_chown(scow_engine *engine, int root_fd, const struct userns_owner *owners, size_t count, scow_error **error)
-{
-	(void) engine;
-	(void) root_fd;
-	(void) owners;
-	(void) count;
-	(void) error;
-	return 0;
-}
-
-int userns_remove_tree(scow_engine *engine, int dir_fd, const char *name, scow_error **error)
-{
-	int r = path_remove_tree(dir_fd, name);
-
-	(void) engine;
-	return r < 0 ? error_errno(error, -r, "unlinkat", "remove") : 0;
-}
-
 struct fixture {
 	char path[64];
 	struct scow_engine engine;
