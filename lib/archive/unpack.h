@@ -24,6 +24,12 @@
 struct unpack_stats {
 	uint64_t bytes;   /* of file contents */
 	uint64_t entries;
+	/*
+	 * Hard links to what only a layer below can have, in their order: path, target, path, target..., each with its NUL; malloc'ed, or
+	 * NULL. A whiteout keeps the place of each. See: image/layer_links.c.
+	 */
+	char *lower_links;
+	size_t lower_links_size;
 	char *warnings;   /* what could not be kept (a device, an xattr): lines, malloc'ed, or NULL; also after a failure */
 };
 
@@ -34,7 +40,7 @@ typedef ssize_t (*unpack_read_fn)(void *userdata, const void **data, scow_error 
  * Unpacks into the empty directory @dir_fd, reading to the very end of the stream (padding included, for the
  * diff id). On failure the caller removes the directory. Hostile entries: SCOW_E_CORRUPT with the entry's name.
  * As a plain user, ownership, modes and capabilities that we cannot give are given through engine/userns.h.
- * Runs on any thread and calls no callback but @read. A hard link whose target is in a lower layer only: SCOW_E_UNSUPPORTED.
+ * Runs on any thread and calls no callback but @read.
  */
 int unpack_layer(scow_engine *engine, int dir_fd, unpack_read_fn read, void *userdata, struct unpack_stats *stats, scow_error **error)
 	_must_check_;
