@@ -39,16 +39,16 @@ class Pair:
         bench.sh(*self.remove, "one", "two")
 
 
-def gbits(server, client, address):
+def gbits(server, client, address, port=PORT):
     """iperf3 -s in one network namespace, -c in the other."""
     inside = lambda pid: ["nsenter", f"--net=/proc/{pid}/ns/net"] if pid else []  # noqa: E731
-    listening = subprocess.Popen([*inside(server), "iperf3", "-s", "-1", "-p", str(PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    listening = subprocess.Popen([*inside(server), "iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
-            if f":{PORT}" in wire.run("ss", "-Hltn", pid=server):
+            if f":{port}" in wire.run("ss", "-Hltn", pid=server):
                 break
             time.sleep(0.02)
-        out = bench.sh(*inside(client), "iperf3", "-J", "-t", SECONDS, "-p", PORT, "-c", address)
+        out = bench.sh(*inside(client), "iperf3", "-J", "-t", SECONDS, "-p", port, "-c", address)
         return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
     finally:
         listening.terminate()
@@ -104,8 +104,8 @@ def measure(pair, outside):
     one, two = pair.pids
     return {
         "container to container": gbits(one, two, pair.addresses[0]),
-        "container to host": gbits(None, two, outside.ours),
-        "container to another host": gbits(outside.pid, two, outside.address),
+        "container to host": gbits(None, two, outside.ours, PORT + 1), # one that is not published
+        "container to another host": gbits(outside.pid, two, outside.address, PORT + 1),
         "published port, from another host": gbits(one, outside.pid, outside.ours),
         "published port, from the host by 127.0.0.1": gbits(one, None, "127.0.0.1"),
     }
