@@ -60,3 +60,6 @@ int firewall_addresses(struct netns *ns, const struct network *network, struct s
 int firewall_begin(struct netns *ns, const struct str *begin, const struct str *end, scow_error **error) _must_check_;
 /* What is not there is no failure. */
 int firewall_end(struct netns *ns, const struct str *end, scow_error **error);
+
+/* A chain of somebody else's that drops what is forwarded by default: "ip filter FORWARD"; "" for none. */
+int firewall_who_drops(struct netns *ns, char *out, size_t size, scow_error **error) _must_check_;

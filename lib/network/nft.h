@@ -78,6 +78,8 @@ void nft_interval(struct nft *nft, const struct address *first, const struct add
 /* The same by its first and the first after it; NULL: open. */
 void nft_bounds(struct nft *nft, const struct address *first, const struct address *after);
 void nft_elements_end(struct nft *nft);
+/* The question for all elements of a set. */
+void nft_elements_all(struct nft *nft, const char *set);
 
 /* ---- using ---- */
 
@@ -88,6 +90,14 @@ void nft_release(struct netns *ns);
 int nft_send(struct netns *ns, const struct nft *nft, int *refused, scow_error **error) _must_check_;
 /* The same of a batch that is kept as bytes. */
 int nft_send_bytes(struct netns *ns, const void *bytes, size_t size, int *refused, scow_error **error) _must_check_;
+/* Sends one question, and calls @each for every message of the answer. @refused: as in nft_send(). */
+struct nlmsghdr;
+struct nlattr;
+typedef void nft_message_fn(void *data, const struct nlmsghdr *message);
+int nft_ask(struct netns *ns, const struct nft *question, nft_message_fn *each, void *data, int *refused, scow_error **error) _must_check_;
+/* The attribute of a type among those in @size bytes, or in another one; NULL: none, also for an @outer of NULL. */
+const struct nlattr *nft_attribute(const struct nlattr *first, size_t size, unsigned int type);
+const struct nlattr *nft_inside(const struct nlattr *outer, unsigned int type);
 /* Whether @set has @key: 1, or 0 where it, or all of the table, is not there. */
 int nft_has(struct netns *ns, uint8_t family, const char *set, const void *key, size_t size, scow_error **error) _must_check_;
 /* Calls @each for every element; a set that is not there has none. @comment: NULL for none. */

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "engine/engine.h"
+#include "network/firewall.h"
 #include "runtime/cgroup.h"
 #include "store/db.h"
 
@@ -58,6 +59,24 @@ static int add_ids(scow_engine *engine, cJSON *object, scow_error **error)
 	return 0;
 }
 
+/* What is in the way of containers here; nothing where that cannot be seen. */
+static int add_warnings(scow_engine *engine, cJSON *object, scow_error **error)
+{
+	_cleanup_netns_ struct netns ns = { .route_fd = -1, .filter_fd = -1, .fd = -1 };
+	cJSON *warnings = cJSON_AddArrayToObject(object, "Warnings");
+	char chain[128] = "", text[320];
+
+	if (!warnings)
+		return error_oom(error);
+	if (engine->facts.rootless || netns_open(engine, &ns, NULL) < 0 || firewall_who_drops(&ns, chain, sizeof(chain), NULL) < 0 || !*chain)
+		return 0;
+	snprintf(text, sizeof(text),
+		 "the chain '%s' of this host drops what is forwarded, unless a rule there accepts it: containers may have no way out, and "
+		 "published ports no way in",
+		 chain);
+	return cJSON_AddItemToArray(warnings, cJSON_CreateString(text)) ? 0 : error_oom(error);
+}
+
 int scow_engine_info_json(scow_engine *engine, char **out, scow_error **error)
 {
 	_cleanup_json_ cJSON *object = cJSON_CreateObject();
@@ -80,6 +99,8 @@ int scow_engine_info_json(scow_engine *engine, char **out, scow_error **error)
 		r = cgroup_base_get(engine, &cgroups, error);
 	if (r == 0)
 		r = cgroup_base_describe(cgroups, object, error);
+	if (r == 0)
+		r = add_warnings(engine, object, error);
 	if (r < 0)
 		return r;
 	*out = json_print(object);

@@ -423,6 +423,22 @@ class Firewall(Networked):
         self.assertEqual(wire.ask(HOST.address, 80, r), f"outside {self.address('rr', 'routed')}", "no masquerade")
         self.assertEqual(wire.ask(HOST.address, 80, o), f"outside {HOST.ours}")
 
+    def test_traffic_and_mtu(self):
+        self.network("narrow", "-o", "com.docker.network.driver.mtu=1400")
+        pid = self.start("web", "--network", "narrow", "--network", "bridge", serve=[80])
+        self.serve("web", 53, pid, udp=True)
+        links = {link["ifname"]: link for link in json.loads(wire.run("ip", "-j", "link", pid=pid))}
+        self.assertEqual((links["eth0"]["mtu"], links["eth1"]["mtu"]), (1400, 1500))
+
+        def counted():
+            text = self.scow("stats", "--no-stream", "--format", "{{.NetIO}}", "web").stdout
+            self.assertRegex(text, r"^[\d.]+k?B / [\d.]+k?B$")
+            return text
+        before = counted()
+        for _ in range(50):
+            wire.ask(self.address("web", "narrow"), 53, udp=True)
+        self.assertNotEqual(counted(), before)
+
     def test_default_address(self):
         self.network("local", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1")
         self.start("web", "--network", "local", "-p", "8402:80", serve=[80])
@@ -536,6 +552,21 @@ class Firewall(Networked):
         self.assertNotIn("840", ruleset())
         self.scow("network", "prune", "-f")
         self.assertEqual(ruleset(), before)
+
+    @unittest.skipUnless(NFT, "needs nft")
+    def test_other_firewall(self):
+        """A table of somebody else's that drops what is forwarded is told of: no rule of ours can help."""
+        self.start("web", "-p", "8410:80", serve=[80])
+        self.assertEqual(json.loads(self.scow("info", "--format", "json").stdout)["Warnings"], [])
+        wire.run("nft", "add", "table", "ip", "stern")
+        self.addCleanup(wire.run, "nft", "delete", "table", "ip", "stern")
+        wire.run("nft", "add", "chain", "ip", "stern", "FORWARD", "{ type filter hook forward priority 0; policy drop; }")
+        warnings = json.loads(self.scow("info", "--format", "json").stdout)["Warnings"]
+        self.assertEqual((len(warnings), "'ip stern FORWARD'" in warnings[0]), (1, True), warnings)
+        self.assertEqual(wire.ask(HOST.ours, 8410, HOST.pid, timeout=wire.SILENCE), "nothing")
+        for side in "iifname", "oifname":
+            wire.run("nft", "add", "rule", "ip", "stern", "FORWARD", side, "scow0", "accept")
+        self.assertEqual(wire.ask(HOST.ours, 8410, HOST.pid), f"web {HOST.address}")
 
     @unittest.skipUnless(NFT, "needs nft")
     def test_flushed(self):

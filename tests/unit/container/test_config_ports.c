@@ -93,8 +93,7 @@ static void test_refused(void **state)
 	(void) state;
 	scow_container_config_publish(config, "8080:");
 	assert_int_equal(scow_container_config_to_json(config, &json, &error), SCOW_E_INVALID);
-	assert_string_equal(scow_error_message(error),
-			    "publish: invalid port '8080:': it names no port of the container");
+	assert_string_equal(scow_error_message(error), "publish: invalid port '8080:': it names no port of the container");
 	scow_error_unref(error);
 	/* With another's network, ports are his. */
 	scow_container_config_unref(config);
