@@ -59,6 +59,17 @@ static void offer_images(const struct completion *c)
 			offer(c, scow_image_tag_at(image, i), short_id(scow_image_id(image), false));
 }
 
+static void offer_networks(const struct completion *c, bool custom)
+{
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	scow_network *network;
+
+	if (!cli_engine(c->cli) || scow_network_list(c->cli->engine, custom ? "{\"type\":[\"custom\"]}" : NULL, &iter, NULL) < 0)
+		return;
+	while ((network = scow_iter_next_network(iter)))
+		offer(c, scow_network_name(network), scow_network_driver(network));
+}
+
 /* ---- from the tables ---- */
 
 /* Names without a blank; or, in a group, the second words of its commands. */
@@ -127,6 +138,8 @@ static bool offer_named_values(const struct completion *c, const char *help)
 	}
 	if (strstr(open, "container:NAME"))
 		offer_containers(c, "container:", RUNNING);
+	if (strstr(help, "Network, by name"))
+		offer_networks(c, true);
 	return any;
 }
 
@@ -172,6 +185,8 @@ static void offer_argument(const struct completion *c, const struct command *com
 		offer_named_values(c, "(bash|zsh|fish)");
 	else if (starts_with(name, "CONTAINER"))
 		offer_containers(c, "", which);
+	else if (starts_with(name, "NETWORK") && !strstr(command->name, "create"))
+		offer_networks(c, strstr(command->name, " rm"));
 	else if (starts_with(name, "IMAGE") || starts_with(name, "REPOSITORY"))
 		offer_images(c);
 	else if (starts_with(name, "NAME|ID")) {

@@ -30,9 +30,11 @@ static bool set_part(scow_endpoint_config *endpoint, const char *text, const cha
 		scow_endpoint_config_set_mac(endpoint, value);
 	else if (strcmp(key, "interface") == 0)
 		scow_endpoint_config_set_interface(endpoint, value);
-	else if (strcmp(key, "driver-opt") == 0)
-		scow_endpoint_config_set_option(endpoint, keep_split(value, '=', &value), value);
-	else if (strcmp(key, "gw-priority") != 0 || !parse_number(value, &priority) || priority > INT32_MAX || priority < INT32_MIN)
+	else if (strcmp(key, "driver-opt") == 0) {
+		const char *rest, *option = keep_split(value, '=', &rest);
+
+		scow_endpoint_config_set_option(endpoint, option, rest);
+	} else if (strcmp(key, "gw-priority") != 0 || !parse_number(value, &priority) || priority > INT32_MAX || priority < INT32_MIN)
 		return bad(text, strcmp(key, "gw-priority") == 0 ? "gw-priority is a number" : keep_format("there is no key '%s'", key));
 	else
 		scow_endpoint_config_set_gateway_priority(endpoint, (int) priority);

@@ -70,8 +70,8 @@ int hooks_prepare(scow_container *container, const scow_container_config *config
 
 	if (r == 0 && spec->n_device_hooks && !add_device_hooks(spec))
 		r = error_oom(error);
-	spec->waits_ready =
-		container->hook || hooks_have(&spec->hooks, WIRE_STAGE_PRESTART) || hooks_have(&spec->hooks, WIRE_STAGE_CREATE_RUNTIME);
+	spec->waits_ready = spec->waits_ready || container->hook || hooks_have(&spec->hooks, WIRE_STAGE_PRESTART) ||
+			    hooks_have(&spec->hooks, WIRE_STAGE_CREATE_RUNTIME);
 	return r;
 }
 

@@ -50,6 +50,18 @@ static int check_wanted(const struct network *network, const struct endpoint_set
 	return r;
 }
 
+static int check_rootless(const scow_container_config *config, scow_error **error)
+{
+	const struct endpoint_settings *settings;
+	const char *name;
+
+	for (unsigned int i = 0; (name = config_network_at(config, i, &settings)); i++)
+		if (!str_eq(name, NETWORK_DEFAULT) || !endpoint_settings_are_default(settings))
+			return error_set(error, SCOW_E_UNSUPPORTED, "network '%s': a plain user has no networks of his own in this version",
+					 name);
+	return 0;
+}
+
 int networks_insert(struct db_work *work, scow_engine *engine, const char *id, const scow_container_config *config, scow_error **error)
 {
 	const struct endpoint_settings *settings;
@@ -58,7 +70,7 @@ int networks_insert(struct db_work *work, scow_engine *engine, const char *id, c
 	int r = 0;
 
 	if (!networks_are_wanted(engine, config))
-		return 0;
+		return engine->facts.rootless ? check_rootless(config, error) : 0;
 	for (unsigned int i = 0; r >= 0 && (name = config_network_at(config, i, &settings)); i++) {
 		struct network *network;
 
@@ -131,7 +143,8 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	spec->networked = true;
 	spec->network = networks->inside.data;
 	spec->network_size = networks->inside.size;
-	return naming_prepare(container, config, &networks->attachment, &networks->naming, spec, error);
+	r = networks_add_sysctls(&networks->attachment, spec, error);
+	return r < 0 ? r : naming_prepare(container, config, &networks->attachment, &networks->naming, spec, error);
 }
 
 int networks_write(const struct attachment *attachment, const struct str *end, int dir_fd, scow_error **error)

@@ -35,6 +35,8 @@ int networks_lease(scow_container *container, const scow_container_config *confi
 /* Bridges, rules, ports and names are there; the spec knows what to do inside. */
 int networks_prepare(scow_container *container, const scow_container_config *config, struct networks *networks, struct spec *spec,
 		     scow_error **error) _must_check_;
+/* Those of its interfaces; the spec then waits for these. */
+int networks_add_sysctls(const struct attachment *attachment, struct spec *spec, scow_error **error) _must_check_;
 /* The file that its supervisor reads before each run. @end: what to take out of the firewall when it is over; or NULL. */
 int networks_write(const struct attachment *attachment, const struct str *end, int dir_fd, scow_error **error) _must_check_;
 /* The same of one whose networks change while it runs. */

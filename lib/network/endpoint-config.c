@@ -157,7 +157,7 @@ void scow_endpoint_config_set_option(scow_endpoint_config *config, const char *n
 		return refuse(config, __func__, "an option without a name");
 	if (str_eq(name, interface))
 		return scow_endpoint_config_set_interface(config, value && *value ? value : NULL);
-	if (!str_has_prefix(name, "com.docker.network.")) {
+	if (!str_eq(name, "com.docker.network.endpoint.sysctls")) {
 		if (!config->error)
 			error_set(&config->error, SCOW_E_UNSUPPORTED, "set_option: there is no option '%s'", name);
 		return;
@@ -183,11 +183,11 @@ void endpoint_settings_copy(const struct endpoint_settings *from, struct arena *
 	for (size_t i = 0; to->link_local && i < from->n_link_local; i++)
 		to->link_local[i] = from->link_local[i];
 	for (size_t i = 0; to->links && i < from->n_links; i++)
-		to->links[i] = (struct endpoint_link){ arena_strdup(arena, from->links[i].container),
-						       arena_strdup(arena, from->links[i].alias) };
+		to->links[i] =
+			(struct endpoint_link){ arena_strdup(arena, from->links[i].container), arena_strdup(arena, from->links[i].alias) };
 	for (size_t i = 0; to->options && i < from->n_options; i++)
-		to->options[i] = (struct endpoint_option){ arena_strdup(arena, from->options[i].name),
-							   arena_strdup(arena, from->options[i].value) };
+		to->options[i] =
+			(struct endpoint_option){ arena_strdup(arena, from->options[i].name), arena_strdup(arena, from->options[i].value) };
 }
 
 bool endpoint_settings_are_default(const struct endpoint_settings *settings)
@@ -304,7 +304,7 @@ static int read_ipam(scow_endpoint_config *config, const cJSON *ipam, scow_error
 	return 0;
 }
 
-static void read_link(scow_endpoint_config *config, const char *text)
+void endpoint_config_add_link_text(scow_endpoint_config *config, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	_cleanup_free_ char *container = colon ? strndup(text, (size_t) (colon - text)) : NULL;
@@ -336,7 +336,7 @@ int endpoint_config_from_json(scow_endpoint_config *config, const cJSON *object,
 	if (priority < INT32_MIN || priority > INT32_MAX)
 		return error_set(error, SCOW_E_INVALID, "GwPriority: %lld is out of range", (long long) priority);
 	cJSON_ArrayForEach(item, aliases) scow_endpoint_config_add_alias(config, item->valuestring);
-	cJSON_ArrayForEach(item, links) read_link(config, item->valuestring);
+	cJSON_ArrayForEach(item, links) endpoint_config_add_link_text(config, item->valuestring);
 	cJSON_ArrayForEach(item, options)
 		scow_endpoint_config_set_option(config, item->string, cJSON_IsString(item) ? item->valuestring : "");
 	scow_endpoint_config_set_mac(config, mac);

@@ -32,6 +32,8 @@ struct scow_endpoint_config {
 	struct endpoint_settings settings;
 };
 
+/* "CONTAINER:ALIAS", as Docker writes it. */
+void endpoint_config_add_link_text(scow_endpoint_config *config, const char *text);
 /* The kept error, or want of memory. */
 int endpoint_config_check(const scow_endpoint_config *config, scow_error **error) _must_check_;
 /* A copy in @arena, whose failure is to be asked for. */

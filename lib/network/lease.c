@@ -17,6 +17,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#define OPTION_PREFIX "com.docker.network.container_iface_prefix"
+
 void attachment_done(struct attachment *attachment)
 {
 	arena_done(&attachment->arena);
@@ -340,15 +342,18 @@ static bool interface_is_used(const struct attachment *attachment, const struct 
 static void name_interface(struct attachment *attachment, const struct lease *leases, struct lease *lease)
 {
 	struct endpoint *endpoint = lease->endpoint;
+	const char *prefix = NULL;
 
 	if (lease->interface && *lease->interface) {
 		snprintf(endpoint->interface, sizeof(endpoint->interface), "%s", lease->interface);
 		return;
 	}
+	if (strstr(endpoint->network->settings, OPTION_PREFIX))
+		prefix = network_option(endpoint->network, &attachment->arena, OPTION_PREFIX);
 	for (unsigned int i = 0;; i++) {
 		char name[LINK_NAME];
 
-		snprintf(name, sizeof(name), "eth%u", i);
+		snprintf(name, sizeof(name), "%s%u", prefix ? prefix : "eth", i);
 		if (!interface_is_used(attachment, leases, name)) {
 			memcpy(endpoint->interface, name, sizeof(name));
 			return;

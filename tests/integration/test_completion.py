@@ -52,6 +52,14 @@ class Completion(unittest.TestCase):
             told = set(re.findall(r"^  (?:-\w, |    )(--[\w-]+)", self.scow(command, "--help"), re.M))
             self.assertEqual(set(self.offered(command, "--")) - {"--help"}, told)
 
+    @unittest.skipUnless(os.geteuid() == 0, "networks of one's own need root")
+    def test_networks(self):
+        self.scow("network", "create", "backend")
+        self.assertEqual(self.offered("network", "rm", ""), ["backend"])
+        self.assertEqual(self.offered("network", "connect", ""), ["backend", "bridge", "host", "none"])
+        self.assertEqual(self.offered("network", "connect", "backend", ""), ["web"])
+        self.assertEqual(self.offered("run", "--network", "b"), ["backend"])
+
     def test_names(self):
         self.assertEqual(self.offered("rm", "-f", ""), ["web"])
         self.assertEqual(self.offered("rm", "nosuch"), [])

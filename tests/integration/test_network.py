@@ -164,6 +164,19 @@ class Several(Network):
         self.assertIn("default via 10.74.0.1", self.inside("middle", "ip", "route"))
         self.assertEqual(sorted(self.networks("middle")), ["left", "right"])
 
+    def test_sysctls_of_interfaces(self):
+        self.make("tuned", "--opt", "com.docker.network.container_iface_prefix=net")
+        script = "cat /proc/sys/net/ipv4/conf/net0/log_martians /proc/sys/net/ipv4/conf/net0/rp_filter"
+        option = "driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
+        out = self.run_ok("--network", f"name=tuned,{option}", "--sysctl", "net.ipv4.conf.net0.rp_filter=2", "base", "sh", "-c", script)
+        self.assertEqual(out, "1\n2\n")
+        self.ok("run", "-d", "--name", "tuned", "--network", f"name=tuned,{option}", "base", "sh", "-c", script)
+        self.addCleanup(self.scow, "rm", "-f", "tuned")
+        self.ok("wait", "tuned")
+        self.assertTrue(self.ok("logs", "tuned").startswith("1\n"))
+        self.fails("there is no option 'com.docker.network.endpoint.colour'", "run", "--rm", "--network",
+                   "name=tuned,driver-opt=com.docker.network.endpoint.colour=red", "base", "true")
+
     def test_shared(self):
         self.sleeper("owner")
         own = self.inside("owner", "ip", "-4", "-o", "addr", "show", "eth0")
