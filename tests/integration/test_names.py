@@ -333,6 +333,24 @@ class Names(cli.Cli):
         out = self.files("--network", "bridge", "--dns", "192.0.2.9", "--dns-search", ".", "--dns-option", "rotate")
         self.assertTrue(out.startswith("nameserver 192.0.2.9\noptions rotate\n" + first), out)
 
+    def test_host_file(self):
+        """The host's resolv.conf, in a mount namespace where it says what we like; its loopback servers are of no use on the bridge."""
+        def run(network, host, real):
+            script = ("mount -t tmpfs none /run && mkdir -p /run/systemd/resolve && printf %s \"$1\" >/run/host && "
+                      "{ [ -z \"$2\" ] || printf %s \"$2\" >/run/systemd/resolve/resolv.conf; } && mount --bind /run/host /etc/resolv.conf && "
+                      "shift 2 && exec \"$@\"")
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", host, real, cli.SCOW, "run", "--rm", "--network", network, "base",
+                                   "cat", "/etc/resolv.conf"], env=self.env, capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+            return done.stdout
+        stub, real = "nameserver 127.0.0.53\nsearch stub.test\n", "nameserver 192.0.2.7\nsearch real.test\n"
+        self.assertEqual(run("bridge", stub, real), real)
+        self.assertEqual(run("bridge", stub, ""), "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch stub.test\n")
+        self.assertEqual(run("bridge", "nameserver 127.0.0.1\nnameserver 192.0.2.8\n", real), "nameserver 192.0.2.8\n")
+        self.assertEqual(run("host", stub, real), stub)
+        self.assertEqual(run("front", stub, real), "# Names of containers are answered here; others are asked of: 127.0.0.53\n"
+                         "nameserver 127.0.0.11\nsearch stub.test\noptions ndots:0\n")
+
     def test_bad_flags(self):
         for flags, words in ((("--dns", "localhost"), "'localhost' is not an IP address"),
                              (("--dns-search", "a b"), "'a b' is not a domain"),
