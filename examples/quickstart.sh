@@ -28,6 +28,8 @@ done
 if [[ $(id -u) != 0 ]] && command -v sudo >/dev/null; then
 	need uidmap command -v newuidmap
 fi
+# A plain user's way to the network.
+[[ $(id -u) == 0 ]] || need passt command -v pasta
 if [[ -z $hub ]]; then
 	need busybox-static command -v busybox
 	need skopeo command -v skopeo
@@ -88,4 +90,8 @@ $scow run --rm --read-only --tmpfs /tmp --hostname box busybox sh -c 'hostname; 
 
 step "scow images"
 $scow images
+
+# The bridge that the containers were on stays for the next one; here there is none.
+step "scow network prune -f"
+$scow network prune -f
 printf '\nNow try:  build/examples/scow/scow run --rm -it busybox\n'
