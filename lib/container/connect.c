@@ -308,6 +308,7 @@ static int leave(struct change *change, struct attachment *before, bool force, s
 	size_t n = 0;
 	int r;
 
+	networks_guard(change->container, before);
 	/* What stays is what was, without the one. */
 	now = *before;
 	for (size_t i = 0; i < before->n_endpoints; i++)

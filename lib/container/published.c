@@ -136,28 +136,34 @@ static bool configures_interfaces(const scow_container_config *config)
 	return added || (caps_default() & bit);
 }
 
+/* How its ports on bridges are: held to its addresses, and with a way back to itself where it publishes. */
+static void describe_ports(const scow_container_config *config, struct attachment *attachment)
+{
+	if (!configures_interfaces(config))
+		firewall_guard(attachment);
+	for (size_t i = 0; i < attachment->n_endpoints; i++)
+		attachment->endpoints[i].hairpin = config->n_ports || config->publish_all;
+}
+
 void networks_guard(scow_container *container, struct attachment *attachment)
 {
 	const scow_container_config *config;
 
-	if (container_config_of(container, &config, NULL) == 0 && !configures_interfaces(config))
-		firewall_guard(attachment);
+	if (container_config_of(container, &config, NULL) == 0)
+		describe_ports(config, attachment);
 }
 
 int published_prepare(scow_container *container, const scow_container_config *config, struct networks *networks, scow_error **error)
 {
 	int r = 0;
 
-	if (!configures_interfaces(config))
-		firewall_guard(&networks->attachment);
+	describe_ports(config, &networks->attachment);
 	if (config->n_ports || config->publish_all)
 		r = take(container, config, networks, error);
 	if (r == 0 && networks->ns.rebuilt)
 		r = published_restore(container->engine, &networks->ns, error);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; networks->ports.n_bindings && i < networks->attachment.n_endpoints; i++)
-		networks->attachment.endpoints[i].hairpin = true;
 	firewall_elements(&networks->ns, &networks->attachment, networks->ports.bindings, networks->ports.n_bindings, &networks->begin,
 			  &networks->end);
 	r = firewall_begin(&networks->ns, &networks->begin, &networks->end, error);

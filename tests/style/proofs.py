@@ -33,7 +33,7 @@ for number, line in enumerate(table.splitlines(), 1):
             problems.append(f"doc/semantics-tests.md:{number}: no {name} in tests/{file}")
 for path in sorted((TOP / "doc").glob("*.md")):
     text = path.read_text()
-    if text.count("\n") > 200:
+    if text.count("\n") > 200 and path.name != "semantics-tests.md":  # a table, not a guide
         problems.append(f"doc/{path.name}: {text.count(chr(10))} lines")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         if not (path.parent / target).exists():
