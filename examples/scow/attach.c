@@ -78,8 +78,10 @@ static void write_all(int fd, const char *data, size_t size)
 
 static void forward_output(int stream, const void *data, size_t size, void *userdata)
 {
-	(void) userdata;
-	write_all(stream == SCOW_STDERR ? STDERR_FILENO : STDOUT_FILENO, data, size);
+	const bool *hide = userdata;
+
+	if (!hide[stream == SCOW_STDERR])
+		write_all(stream == SCOW_STDERR ? STDERR_FILENO : STDOUT_FILENO, data, size);
 }
 
 /* Everything but what a fault raises, and what only concerns us. */
@@ -106,14 +108,16 @@ bool attach_prepare(struct attachment *attachment, scow_io *io, int *code)
 		return false;
 	}
 	if (attachment->tty || attachment->remote) {
-		scow_io_set_output(io, forward_output, NULL);
+		scow_io_set_output(io, forward_output, attachment->hide);
 		scow_io_set_input(io, attachment->interactive || !attachment->remote);
 		if (window_size(&size))
 			scow_io_set_window(io, size.ws_row, size.ws_col);
 	} else {
 		/* Our own descriptors: nothing is copied. */
-		scow_io_set_fd(io, SCOW_STDOUT, STDOUT_FILENO);
-		scow_io_set_fd(io, SCOW_STDERR, STDERR_FILENO);
+		if (!attachment->hide[0])
+			scow_io_set_fd(io, SCOW_STDOUT, STDOUT_FILENO);
+		if (!attachment->hide[1])
+			scow_io_set_fd(io, SCOW_STDERR, STDERR_FILENO);
 		if (attachment->interactive)
 			scow_io_set_fd(io, SCOW_STDIN, STDIN_FILENO);
 	}

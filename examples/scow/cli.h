@@ -141,7 +141,7 @@ struct run_options {
 	struct number cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, swappiness;
 	struct list networks, aliases, links, link_local;
 	const char *ip, *ip6, *mac;
-	struct list publish, expose;
+	struct list publish, expose, attach;
 	bool publish_all;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
@@ -220,6 +220,7 @@ bool detach_keys_filter(struct detach_keys *keys, const char *in, size_t size, c
 /* ---- attach.c: our terminal and signals, while a container runs ---- */
 struct attachment {
 	bool tty, interactive, proxy;
+	bool hide[2]; /* stdout, stderr: not asked for by --attach */
 	int signal_fd;
 	int ended_by; /* the signal that ends us; the caller dies of it after it has cleaned up */
 	bool remote;  /* the container is its supervisor's, and all of its streams are copied */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Docker's exit codes for a program that could not be started. */
@@ -139,6 +140,33 @@ static bool needs_supervisor(const struct run_options *options)
 	return options->health_retries.value || (options->restart && *options->restart && strcmp(options->restart, "no") != 0);
 }
 
+/* Those that --attach names, or all. */
+static bool choose_streams(struct cli *cli, const struct run_options *options, struct attachment *attachment)
+{
+	bool wanted[3] = { false };
+
+	if (options->attach.count && options->detach)
+		return complain_usage(cli, "conflicting options: cannot specify both --attach and --detach"), false;
+	for (size_t i = 0; i < options->attach.count; i++) {
+		static const char *const names[] = { "stdin", "stdout", "stderr" };
+		size_t stream = 0;
+
+		while (stream < 3 && strcasecmp(options->attach.items[i], names[stream]) != 0)
+			stream++;
+		if (stream == 3)
+			return complain_usage(cli, "invalid argument \"%s\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",
+					      options->attach.items[i]),
+			       false;
+		wanted[stream] = true;
+	}
+	if (!options->attach.count)
+		return true;
+	attachment->interactive = attachment->interactive && wanted[0];
+	attachment->hide[0] = !wanted[1];
+	attachment->hide[1] = !wanted[2];
+	return true;
+}
+
 static int run(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
@@ -149,6 +177,8 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 
 	(void) argc;
 	attachment.passing = &options->passing;
+	if (!choose_streams(cli, options, &attachment))
+		return EXIT_ENGINE;
 	if (options->sig_proxy)
 		attachment.proxy = options->sig_proxy[0] == 't' || options->sig_proxy[0] == '1';
 	/* Before anything is pulled or made. */
@@ -172,16 +202,18 @@ static int create_only(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
 	struct run_options *options = target;
-	bool remove_later = options->rm;
+	SCOW_AUTO(scow_error) *error = NULL;
 	int code;
 
 	(void) argc;
-	/* An ephemeral container would go with our handle, before anyone could start it. */
 	if (options->passing.count.set || options->passing.list)
 		return complain_usage(cli, "descriptors are passed on by 'scow run', not by 'scow create'");
-	if (remove_later)
-		return complain_usage(cli, "create --rm is not supported by this version: use 'scow run --rm', or 'scow rm' later");
 	code = create(cli, options, argv, &container);
+	/* An ephemeral one would go with our handle, before anyone could start it. */
+	if (!code && options->rm && scow_container_detach(container, &error) < 0) {
+		complain_error(&error);
+		code = EXIT_ENGINE;
+	}
 	if (!code)
 		printf("%s\n", scow_container_id(container));
 	return code;

@@ -123,7 +123,7 @@ const struct option run_option_table[] = {
 	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
 	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
-	LATER("attach", 'a', "list", NULL),
+	{ "attach", 'a', OPTION_LIST, "list", "Only these of its streams (stdin, stdout, stderr)", AT(attach) },
 	LATER("volumes-from", 0, "list", NULL),
 	{ NULL },
 };

@@ -170,6 +170,37 @@ SCOW_API void scow_container_config_add_tmpfs(scow_container_config *config, con
  */
 SCOW_API void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options);
 
+/**
+ * scow_container_config_add_volume() - a volume, which is made by create where there is none of that name
+ * @name:    NULL: an anonymous one of its own, which goes with the container if that is ephemeral or removed with SCOW_REMOVE_VOLUMES
+ * @target:  absolute in the container; made if missing
+ * @options: as of a bind, without create and *nonrecursive, and: nocopy (an empty one does not take what the image has there),
+ *           subpath=a/b (that part of it, which must be there). NULL for rw.
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_add_volume(scow_container_config *config, const char *name, const char *target, const char *options);
+
+/** scow_container_config_add_volumes_from() - "NAME[:ro]": binds and volumes of another container, where nothing else is mounted. Since: 0.1. */
+SCOW_API void scow_container_config_add_volumes_from(scow_container_config *config, const char *container);
+
+/** scow_container_config_add_image_mount() - an image's files, read-only; it cannot be removed meanwhile. @options: NULL, or "subpath=a/b". Since: 0.1. */
+SCOW_API void scow_container_config_add_image_mount(scow_container_config *config, const char *reference, const char *target,
+						    const char *options);
+
+/** scow_container_config_set_volume_driver() - of the volumes that create makes, where they do not name one. NULL: "local". Since: 0.1. */
+SCOW_API void scow_container_config_set_volume_driver(scow_container_config *config, const char *driver);
+
+/**
+ * scow_container_config_add_mount() - any of them, as `docker run --mount` writes it
+ * @text: "type=bind,source=/a,target=/b,readonly,bind-propagation=rslave", "type=volume,src=data,dst=/data,volume-subpath=a",
+ *        "type=tmpfs,dst=/t,tmpfs-size=64m", "type=image,src=busybox,dst=/b". A value with a comma is quoted, as in CSV.
+ * Since: 0.1.
+ */
+SCOW_API void scow_container_config_add_mount(scow_container_config *config, const char *text);
+
+/** scow_container_config_add_volume_spec() - as `docker run -v`: "/host:/target[:options]" (made if missing), "name:/target", "/target". Since: 0.1. */
+SCOW_API void scow_container_config_add_volume_spec(scow_container_config *config, const char *text);
+
 /** scow_container_config_set_shm_bytes() - size of /dev/shm; default 64 MiB. Since: 0.1. */
 SCOW_API void scow_container_config_set_shm_bytes(scow_container_config *config, uint64_t bytes);
 
@@ -458,6 +489,25 @@ SCOW_API int scow_container_start_detached(scow_container *container, scow_error
  * Returns: as scow_container_start(); SCOW_E_INVALID where @io asks for streams.  Threads: any.  Since: 0.1.
  */
 SCOW_API int scow_container_start_detached_io(scow_container *container, const scow_io *io, scow_error **error);
+
+/**
+ * scow_container_start_detachable() - the same, but it is this program's until scow_container_detach()
+ *
+ * Until then it ends, killed by its supervisor, when this program does, however that dies, or gives back its last handle of it.
+ *
+ * Returns: as scow_container_start_detached_io().  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_start_detachable(scow_container *container, const scow_io *io, scow_error **error);
+
+/**
+ * scow_container_detach() - let it live on without this program
+ *
+ * One that runs must have been started detachable, or detached. An ephemeral one does not go with its last handle any more, but
+ * once it has run and ended.
+ *
+ * Returns: 0, SCOW_E_STATE (it runs as this program's own child), SCOW_E_NOT_FOUND.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_detach(scow_container *container, scow_error **error);
 
 typedef enum scow_attach_flags {
 	SCOW_ATTACH_STDIN = 1,   /* what is written goes to the program; without it, only output */

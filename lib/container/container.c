@@ -20,6 +20,7 @@
 #include "container/sweep.h"
 #include "container/event.h"
 #include "container/networks.h"
+#include "container/volumes.h"
 #include "engine/trace.h"
 #include "store/lock.h"
 
@@ -39,6 +40,7 @@ static scow_container *handle_new(scow_engine *engine)
 	atomic_init(&container->refs, 1);
 	container->engine = scow_engine_ref(engine);
 	pthread_mutex_init(&container->lock, NULL);
+	container->leash_fd = -1;
 	return container;
 }
 
@@ -73,6 +75,7 @@ scow_container *scow_container_unref(scow_container *container)
 
 	if (!container || atomic_fetch_sub_explicit(&container->refs, 1, memory_order_acq_rel) != 1)
 		return NULL;
+	cleanup_fd(&container->leash_fd);
 	if (container->ephemeral && container->created_here && !container->gone && container->engine->pid == getpid())
 		container_discard(container);
 	former_free(container->former);
@@ -125,6 +128,7 @@ struct draft {
 	const scow_container_config *networks; /* on which it is */
 	int state;
 	uint32_t ids; /* that its user namespace gets */
+	const struct volumes *volumes;
 };
 
 static int conflict(struct db_work *work, const scow_container *container, const char *name, scow_error **error)
@@ -181,6 +185,8 @@ static int insert_row(scow_container *container, const struct draft *draft, scow
 		r = id_range_take(container->engine, &work, container->id, draft->ids, error);
 	if (r >= 0)
 		r = networks_insert(&work, container->engine, container->id, draft->networks, error);
+	if (r >= 0)
+		r = volumes_insert(&work, container->engine, container->id, draft->volumes, error);
 	if (r >= 0)
 		r = container_event(&work, container->id, "create", NULL, error);
 	if (r < 0)
@@ -250,11 +256,27 @@ static int fill_handle(scow_container *container, scow_image *image, const scow_
 	return r < 0 ? r : fill_merged(container, image_config, config, labels, error);
 }
 
+/* Its volumes get what the image has for them; or it is gone again. */
+static int seed(scow_container *container, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r = volumes_copy_up(container, &failure);
+
+	if (r < 0 && container_erase(container->engine, container->id, NULL, NULL) < 0)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s, which could not be made, stays", container->id);
+	if (r < 0 && error)
+		*error = take_ptr(&failure);
+	scow_error_unref(failure);
+	return r < 0 ? error_wrap(error, r, "create container '%s'", container->name) : 0;
+}
+
 static int insert(scow_engine *engine, scow_image *image, const scow_container_config *config, bool claimed, struct trace *trace,
 		  scow_container **out, scow_error **error)
 {
 	_cleanup_(scow_container_unrefp) scow_container *container = NULL;
 	_cleanup_free_ char *json = NULL, *labels = NULL, *cgroup = NULL;
+	_cleanup_volumes_ struct volumes volumes = { .n = 0 };
+	const struct image_config *image_config;
 	struct draft draft = { .state = SCOW_CONTAINER_CREATED };
 	int r;
 
@@ -276,9 +298,14 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 		r = container_cgroup_location(engine, container->id, &cgroup, error);
 	if (r == 0)
 		r = networks_ensure(engine, config, error);
+	if (r == 0)
+		r = image_config_of(image, &image_config, error);
+	if (r == 0)
+		r = volumes_plan(engine, image_config, config, &volumes, error);
 	if (r < 0)
 		return r;
 	trace_phase(trace, "settings");
+	draft.volumes = &volumes;
 	draft.config = json;
 	draft.networks = config;
 	draft.labels = labels;
@@ -300,6 +327,10 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 		return r;
 	trace_phase(trace, "record");
 	FAULT_POINT("create.inserted");
+	if (volumes.n)
+		r = seed(container, error);
+	if (r < 0)
+		return r;
 	container->created_here = true;
 	*out = take_ptr(&container);
 	return 0;

@@ -33,7 +33,8 @@ struct scow_container {
 	char *command;                   /* the same as one line */
 	int64_t created;                 /* ns */
 	bool ephemeral;
-	bool created_here;               /* by this handle: an ephemeral one goes with its last reference */
+	atomic_bool created_here;        /* by this handle: an ephemeral one goes with its last reference */
+	int leash_fd;                    /* of one started detachable by this handle, or -1; under lock */
 	atomic_bool gone;                /* its row was deleted by this handle */
 	pthread_mutex_t lock;            /* config, image, status_text, former */
 	scow_container_config *config;   /* parsed from the row on first use, and when it has changed */
@@ -130,8 +131,13 @@ int64_t now_ns(void);
 
 /* ---- start.c ---- */
 
-/* Starts one whose row is claimed by @owner, whose lock @lock_fd holds: detached. */
-int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const char *owner, int lock_fd,
+struct supervision {
+	const char *owner; /* of the row: the supervisor to be */
+	int lock_fd;       /* holds the owner's lock */
+	int *leash_fd;     /* as supervisor_start() has it */
+};
+/* Starts one whose row is claimed: detached. */
+int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const struct supervision *by,
 			    scow_error **error) _must_check_;
 
 /* If this engine started it: makes sure that its end, which has come, is recorded. */

@@ -9,9 +9,11 @@
  */
 #include "container/detached.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #include "container/hooks.h"
 #include "container/live.h"
 #include "container/published.h"
+#include "container/volumes.h"
 #include "container/sweep.h"
 #include "engine/strays.h"
 #include "network/network.h"
@@ -95,6 +98,8 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 		if (r == 0)
 			r = network_events(&work, "disconnect", id, error);
 		if (r == 0)
+			r = volumes_leave(&work, id, error);
+		if (r == 0)
 			r = db_exec(
 				&work, error,
 				"UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
@@ -102,7 +107,11 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 				"iiiiiitt", (int64_t) SCOW_CONTAINER_EXITED, (int64_t) exit->code, (int64_t) exit->signal,
 				(int64_t) (exit->usage.oom_kills > 0), row->started, row->finished, row->error, id);
 	}
-	return r < 0 ? r : db_commit(&work, error);
+	if (r >= 0)
+		r = db_commit(&work, error);
+	if (r == 0)
+		volume_drivers_unmount(engine, id);
+	return r;
 }
 
 static void forget_owner(scow_engine *engine, const char *owner)
@@ -374,8 +383,9 @@ int scow_container_attach(scow_container *container, const scow_io *io, unsigned
 
 /* ---- starting ---- */
 
-int scow_container_start_detached_io(scow_container *container, const scow_io *io, scow_error **error)
+static int start_supervised(scow_container *container, const scow_io *io, int *leash_fd, scow_error **error)
 {
+	struct supervision by = { .leash_fd = leash_fd };
 	struct container_row previous;
 	_cleanup_fd_ int lock = -1;
 	char owner[33];
@@ -389,17 +399,75 @@ int scow_container_start_detached_io(scow_container *container, const scow_io *i
 	lock = owner_make(container->engine, DETACHED_MARK, owner, error);
 	if (lock < 0)
 		return lock;
+	by.owner = owner;
+	by.lock_fd = lock;
 	FAULT_POINT("detached.owned");
 	r = container_claim(container->engine, container->id, owner, &previous, error);
 	FAULT_POINT("detached.claimed");
 	if (r == 0)
-		r = container_start_claimed(container, previous.started != 0, io, owner, lock, error);
+		r = container_start_claimed(container, previous.started != 0, io, &by, error);
 	if (r < 0)
 		forget_owner(container->engine, owner);
 	return r;
 }
 
+int scow_container_start_detached_io(scow_container *container, const scow_io *io, scow_error **error)
+{
+	return start_supervised(container, io, NULL, error);
+}
+
 int scow_container_start_detached(scow_container *container, scow_error **error)
 {
-	return scow_container_start_detached_io(container, NULL, error);
+	return start_supervised(container, NULL, NULL, error);
+}
+
+int scow_container_start_detachable(scow_container *container, const scow_io *io, scow_error **error)
+{
+	int leash = -1, former, r = start_supervised(container, io, &leash, error);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&container->lock);
+	former = container->leash_fd; /* of a run that has ended */
+	container->leash_fd = leash;
+	pthread_mutex_unlock(&container->lock);
+	cleanup_fd(&former);
+	return 0;
+}
+
+/* Nobody is to clean it up when we are gone. Only one that waits for its first start has us for that. */
+static int disown(scow_container *container, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r;
+
+	container->created_here = false;
+	r = db_begin(container->engine->db, &work, error);
+	if (r == 0)
+		r = db_exec(&work, error, "UPDATE containers SET owner = NULL WHERE id = ? AND owner = ? AND state IN (?, ?)", "ttii",
+			    container->id, container->engine->owner_id, (int64_t) SCOW_CONTAINER_CREATED, (int64_t) SCOW_CONTAINER_EXITED);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+int scow_container_detach(scow_container *container, scow_error **error)
+{
+	_cleanup_fd_ int leash = -1;
+	struct container_row row;
+	int r = container_check(container, error);
+
+	if (r == 0)
+		r = container_row_settled(container, &row, error);
+	if (r < 0)
+		return r;
+	if (container_runs(row.state) && !detached_is(&row))
+		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' has no supervisor to live on with", container->name),
+				  "start it by scow_container_start_detachable()");
+	pthread_mutex_lock(&container->lock);
+	leash = container->leash_fd;
+	container->leash_fd = -1;
+	pthread_mutex_unlock(&container->lock);
+	/* That nobody reads it any more means that it has ended already. */
+	while (leash >= 0 && send(leash, "", 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+	return disown(container, error);
 }

@@ -58,7 +58,7 @@ static int mend(scow_container *container, scow_error **error)
 	struct container_row row;
 	int r = container_row_once(container->engine, container->id, &row, error);
 
-	if (r < 0 || !row.freezing)
+	if (r < 0 || !row.freezing || !container_runs(row.state))
 		return r;
 	return settle(container, row.cgroup, row.state == SCOW_CONTAINER_PAUSED, error);
 }

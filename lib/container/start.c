@@ -29,6 +29,7 @@
 #include "container/networks.h"
 #include "container/published.h"
 #include "container/root.h"
+#include "container/volumes.h"
 #include "engine/trace.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
@@ -60,12 +61,14 @@ struct start {
 	struct root_layers layers;
 	struct join join;
 	struct networks networks;
+	struct volumes volumes;
 	struct launch launch;
 	struct hook_point point;
 	bool tried; /* to make the process */
 	struct running *running;
 	const char *owner; /* its supervisor to be; NULL: it is ours */
 	int lock_fd;
+	int *leash_fd;
 	uint64_t started_us;
 	int64_t began; /* by the supervisor's clock, ns; else 0 */
 	struct trace trace;
@@ -152,6 +155,8 @@ static void process_ended(void *data, const struct process_exit *exit)
 		r = container_record_exit(container->engine, container->id, exit, &failure);
 	if (r == 0 && container->ephemeral)
 		container->gone = true;
+	if (r == 0 && !container->ephemeral)
+		volume_drivers_unmount(container->engine, container->id);
 	/* Somebody may have removed it by force as soon as it was dead. */
 	if (r < 0 && r != SCOW_E_NOT_FOUND && r != SCOW_E_STATE)
 		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its end is not recorded: %s", container->id,
@@ -185,6 +190,7 @@ static void start_done(struct start *start)
 	root_layers_done(&start->layers);
 	join_done(&start->join);
 	networks_done(&start->networks);
+	volumes_done(&start->volumes);
 	if (start->running)
 		scow_container_unref(start->running->container);
 	free(start->running);
@@ -238,8 +244,10 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 
 	r = networks_lease(container, start->config, &start->networks, error);
 	if (r == 0)
+		r = volumes_open(container, start->image, start->config, &start->volumes, error);
+	if (r == 0)
 		r = spec_build_on(engine, container->id, start->image, start->config,
-				  start->networks.on ? &start->networks.attachment : NULL, spec, error);
+				  start->networks.on ? &start->networks.attachment : NULL, &start->volumes, spec, error);
 	if (r == 0)
 		r = networks_prepare(container, start->config, &start->networks, spec, error);
 	if (r == 0)
@@ -347,6 +355,7 @@ static int supervise(struct start *start, scow_error **error)
 		.cgroup = start->cgroup,
 		.dir_fd = start->layers.dir_fd,
 		.lock_fd = start->lock_fd,
+		.leash_fd = start->leash_fd,
 		.ports_fd = start->networks.ports.hold_fd,
 		.owner = start->owner,
 		.open_stdin = config->open_stdin,
@@ -394,13 +403,17 @@ static int failure_code(int r)
 
 /* Starts a container whose row is claimed. @config may be NULL: read from the row. */
 static int start_claimed(scow_container *container, const scow_container_config *config, bool was_started, const scow_io *io,
-			 const char *owner, int lock_fd, int64_t began, scow_process **out, scow_error **error)
+			 const struct supervision *by, int64_t began, scow_process **out, scow_error **error)
 {
-	struct start start = { .container = container, .config = config, .layers = { .dir_fd = -1 }, .owner = owner, .lock_fd = lock_fd };
+	struct start start = { .container = container, .config = config, .layers = { .dir_fd = -1 }, .lock_fd = -1 };
+	const char *owner = by ? by->owner : NULL;
 	_cleanup_(scow_process_unrefp) scow_process *process = NULL;
 	scow_error *failure = NULL;
 	int r = 0;
 
+	start.owner = owner;
+	start.lock_fd = by ? by->lock_fd : -1;
+	start.leash_fd = by ? by->leash_fd : NULL;
 	start.started_us = clock_us();
 	trace_begin(&start.trace, container->engine, "start", began);
 	if (began)
@@ -425,6 +438,8 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	FAULT_POINT("start.launched");
 	if (r < 0) {
 		start_undo(&start);
+		if (start.volumes.n)
+			volume_drivers_unmount(container->engine, container->id);
 		container_record_failure(container->engine, container->id, was_started, failure_code(r), scow_error_message(failure));
 	} else {
 		networks_started(container, &start.networks, start.launch.pid, owner != NULL);
@@ -448,10 +463,10 @@ static int start_claimed(scow_container *container, const scow_container_config 
 	return 0;
 }
 
-int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const char *owner, int lock_fd,
+int container_start_claimed(scow_container *container, bool was_started, const scow_io *io, const struct supervision *by,
 			    scow_error **error)
 {
-	return start_claimed(container, NULL, was_started, io, owner, lock_fd, 0, NULL, error);
+	return start_claimed(container, NULL, was_started, io, by, 0, NULL, error);
 }
 
 int scow_container_start(scow_container *container, const scow_io *io, scow_process **out, scow_error **error)
@@ -467,7 +482,7 @@ int scow_container_start(scow_container *container, const scow_io *io, scow_proc
 	began = trace_now(container->engine);
 	r = container_claim(container->engine, container->id, NULL, &previous, error);
 	FAULT_POINT("start.claimed");
-	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, NULL, -1, began, out, error);
+	return r < 0 ? r : start_claimed(container, NULL, previous.started != 0, io, NULL, began, out, error);
 }
 
 int scow_container_run(scow_engine *engine, scow_image *image, const scow_container_config *config, const scow_io *io, scow_process **out,
@@ -479,7 +494,7 @@ int scow_container_run(scow_engine *engine, scow_image *image, const scow_contai
 
 	r = container_insert(engine, image, config, true, &container, error);
 	if (r == 0)
-		r = start_claimed(container, config, false, io, NULL, -1, 0, &process, error);
+		r = start_claimed(container, config, false, io, NULL, 0, &process, error);
 	if (r == 0)
 		r = scow_process_wait(process, -1, &code, error);
 	if (r < 0)

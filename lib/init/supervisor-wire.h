@@ -37,6 +37,7 @@ enum wire_supervise_flag {
 	WIRE_SUPERVISE_TERMINAL = 1 << 2,
 	WIRE_SUPERVISE_COMPRESS = 1 << 9,    /* full logs */
 	WIRE_SUPERVISE_LOG_DROPS = 1 << 11,  /* what a full disk does not take is lost */
+	WIRE_SUPERVISE_LEASHED = 1 << 12,    /* ends when its socket is closed, unless a byte came before: then it is its own */
 	WIRE_SUPERVISE_STDIN_ONCE = 1 << 10, /* closed when the first that has stdin leaves */
 };
 

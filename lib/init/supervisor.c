@@ -338,6 +338,23 @@ void supervisor_stop(void)
 	FAULT_POINT("supervisor.stopping");
 }
 
+/* The byte says that it is let go, the end of the file that its starter has gone, or wants it gone. */
+static void feel_leash(void)
+{
+	char byte;
+	long n = sys(SYS_read, supervisor.leash, &byte, 1);
+
+	if (n == -EINTR)
+		return;
+	unwatch(supervisor.leash);
+	sys(SYS_close, supervisor.leash);
+	supervisor.leash = -1;
+	if (n == 1)
+		return;
+	supervisor_stop();
+	sys(SYS_pidfd_send_signal, supervisor.pidfd, SIGKILL, 0, 0);
+}
+
 /* ---- waiting ---- */
 
 static void happen(const struct epoll_event *event, bool *ended)
@@ -368,6 +385,9 @@ static void happen(const struct epoll_event *event, bool *ended)
 		break;
 	case WATCH_LISTENER:
 		attach_accept();
+		break;
+	case WATCH_LEASH:
+		feel_leash();
 		break;
 	default:
 		attach_event(what - WATCH_CLIENT, event->events);
@@ -455,6 +475,10 @@ static void begin(void)
 	note_run();
 	FAULT_POINT("supervisor.noted");
 	sys(SYS_sendto, WIRE_FD_SOCKET, &started, sizeof(started), MSG_NOSIGNAL);
+	if (supervisor.config.flags & WIRE_SUPERVISE_LEASHED) {
+		supervisor.leash = (int) must(sys(SYS_fcntl, WIRE_FD_SOCKET, F_DUPFD_CLOEXEC, WIRE_FD_CGROUPS), "fcntl");
+		watch(supervisor.leash, EPOLLIN, WATCH_LEASH);
+	}
 	/* Taken, so that no other descriptor gets its number. */
 	sys(SYS_dup3, 0, WIRE_FD_SOCKET, O_CLOEXEC);
 	watch_run();

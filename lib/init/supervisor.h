@@ -15,7 +15,7 @@
 
 /* What an event of the epoll is about. */
 enum watched { WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_PROCESS, WATCH_LISTENER, WATCH_PROBE, WATCH_PROBE_REPORT,
-	       WATCH_PROBE_OUTPUT, WATCH_CLIENT /* and its place */ };
+	       WATCH_PROBE_OUTPUT, WATCH_LEASH, WATCH_CLIENT /* and its place */ };
 
 struct supervisor {
 	struct wire_supervise config;
@@ -23,6 +23,7 @@ struct supervisor {
 	void *plan, *health_plan;
 	char *attributes;    /* of each entry of the log, or NULL */
 	int epoll;
+	int leash;           /* its starter's hold on it, or -1 */
 	struct wire_state state;
 	/* of this run */
 	int pid, pidfd;

@@ -122,6 +122,7 @@ static void fill_orders(struct preparation *p)
 	orders->flags |= start->spec->namespaces[SPEC_NS_PID].mode != SPEC_NS_NEW ? WIRE_SUPERVISE_KILL_CGROUP : 0;
 	orders->flags |= start->spec->waits_ready ? WIRE_SUPERVISE_READY : 0;
 	orders->flags |= start->ready ? WIRE_SUPERVISE_ASKS : 0;
+	orders->flags |= start->leash_fd ? WIRE_SUPERVISE_LEASHED : 0;
 	orders->hooks_size = (uint32_t) p->hooks_size;
 	orders->n_passed = (uint32_t) start->spec->n_fds;
 	orders->clone_flags = p->namespaces.clone_flags;
@@ -308,6 +309,8 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	if (r == 0 && !supervisor_state(engine, start->spec->id, start->owner, state))
 		r = error_set(error, SCOW_E_FAILED, "the supervisor has not written down what it started");
 	strays_reap(engine);
+	if (r == 0 && start->leash_fd)
+		*start->leash_fd = take_fd(&p.socket);
 	if (r == 0)
 		stray_note(engine, state->supervisor_pid);
 	return r;

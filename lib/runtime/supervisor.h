@@ -28,6 +28,7 @@ struct supervisor_start {
 	/* Of a spec that waits_ready: as struct launch has it, at the first start only; NULL: nobody is asked. */
 	int (*ready)(void *data, pid_t pid, scow_error **error);
 	void *ready_data;
+	int *leash_fd;          /* gets its leash: it ends when that is closed, unless a byte came before; NULL: it has none */
 	unsigned int health_interval_ms, health_timeout_ms, health_start_period_ms, health_start_interval_ms, health_retries;
 };
 

@@ -46,7 +46,7 @@ static void remove_network(scow_network *network)
 /* One that sleeps, detached; @endpoint may be NULL. */
 static scow_container *sleeper(const char *name, const char *network, const scow_endpoint_config *endpoint)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
+	SCOW_AUTO(scow_container_config) *config = networked_config("sleep 1000");
 	scow_container *container = NULL;
 	scow_error *error = NULL;
 
@@ -245,7 +245,7 @@ static void test_wishes(void **state)
 {
 	SCOW_AUTO(scow_endpoint_config) *endpoint = scow_endpoint_config_new(), *same = scow_endpoint_config_new(),
 					*far = scow_endpoint_config_new();
-	SCOW_AUTO(scow_container_config) *config = shell_config("true");
+	SCOW_AUTO(scow_container_config) *config = networked_config("true");
 	scow_container *container, *other = NULL;
 	scow_network *network;
 	scow_error *error = NULL;
@@ -275,7 +275,7 @@ static void test_wishes(void **state)
 	end(other);
 	/* One that is not there. */
 	{
-		SCOW_AUTO(scow_container_config) *stray = shell_config("true");
+		SCOW_AUTO(scow_container_config) *stray = networked_config("true");
 
 		scow_endpoint_config_add_address(far, "10.61.0.7");
 		scow_container_config_add_network(stray, "alpha", far);
@@ -288,7 +288,7 @@ static void test_wishes(void **state)
 
 static void test_exhausted(void **state)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config("true");
+	SCOW_AUTO(scow_container_config) *config = networked_config("true");
 	scow_container *first, *second = NULL;
 	scow_network *network;
 	scow_error *error = NULL;
@@ -315,7 +315,7 @@ static void test_connect(void **state)
 	scow_container *container, *stopped = NULL;
 	scow_network *network;
 	scow_error *error = NULL;
-	SCOW_AUTO(scow_container_config) *config = shell_config("ip -4 -o addr show eth1 | grep 10.63.0. && exit 9");
+	SCOW_AUTO(scow_container_config) *config = networked_config("ip -4 -o addr show eth1 | grep 10.63.0. && exit 9");
 	SCOW_AUTO(scow_process) *process = NULL;
 	int code = 0;
 
@@ -344,7 +344,7 @@ static void test_connect(void **state)
 
 static void test_no_network(void **state)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config("ls /sys/class/net"), *both = shell_config("true");
+	SCOW_AUTO(scow_container_config) *config = networked_config("ls /sys/class/net"), *both = shell_config("true");
 	SCOW_AUTO(scow_process) *process = NULL;
 	scow_container *container = NULL;
 	scow_network *network;
@@ -440,7 +440,7 @@ static void test_killed_owner(void **state)
 	network = make_network("alpha", "10.65.0.0/30");
 	child = fork();
 	if (child == 0) {
-		SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
+		SCOW_AUTO(scow_container_config) *config = networked_config("sleep 1000");
 		SCOW_AUTO(scow_image) *image = NULL;
 		scow_engine *engine = fixture_open();
 		scow_container *container = NULL;

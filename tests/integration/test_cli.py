@@ -129,13 +129,12 @@ class CommandLine(unittest.TestCase):
         self.refused(["run", "--name"], "flag needs an argument: --name")
         self.refused(["run", "-m", "lots", "x"], 'invalid argument "lots" for "-m, --memory" flag')
         self.refused(["run", "--rm=maybe", "x"], 'invalid argument "maybe" for "--rm" flag')
+        self.refused(["run", "-a", "stdlog", "x"], 'invalid argument "stdlog" for "-a, --attach" flag')
+        self.refused(["run", "-d", "-a", "stdout", "x"], "cannot specify both --attach and --detach")
         self.refused(["run"], "'scow run' requires at least 1 argument", 1)
         self.refused(["tag", "x"], "'scow tag' requires exactly 2 arguments", 1)
-        for args in ["run", "--frob", "x"], ["run"], ["run", "-p", "80", "x"]:
+        for args in ["run", "--frob", "x"], ["run"], ["run", "-m", "lots", "x"]:
             self.assertIn("Run 'scow run --help' for more information", self.scow(*args).stderr)
-
-    def test_not_yet(self):
-        self.refused(["run", "-p", "80:80", "x"], "--publish is not supported by this version")
 
     def test_bad_values(self):
         for flags in [["-v", "/x"], ["-v", ":/x"], ["--mount", "type=bind,source=/x"], ["--mount", "type=volume,target=/x"],
@@ -223,9 +222,20 @@ class Run(Cli):
     def test_streams(self):
         done = self.scow("run", "--rm", "base", "sh", "-c", "echo out; echo err >&2")
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
+        for detach_keys in [], ["--detach-keys", "ctrl-x"]:  # by itself, and by a supervisor
+            done = self.scow("run", "--rm", *detach_keys, "-a", "STDERR", "base", "sh", "-c", "echo out; echo err >&2")
+            self.assertEqual((done.stdout, done.stderr), ("", "err\n"))
+        self.assertEqual(self.run_ok("-i", "-a", "stdout", "base", "cat", input="not seen\n"), "")
         self.assertEqual(self.run_ok("-i", "base", "cat", input="through\n"), "through\n")
         self.assertEqual(self.run_ok("base", "cat", input="not seen\n"), "")
         self.assertEqual(self.run_ok("base", "sh", "-c", "echo x >/dev/stdout"), "x\n")
+
+    def test_created_to_be_removed(self):
+        name = self.scow("create", "--rm", "--name", "passing", "base", "sh", "-c", "exit 4").stdout.strip()
+        self.assertIn(name[:12], self.scow("ps", "-a").stdout)
+        self.assertEqual(self.scow("start", "-a", "passing").returncode, 4)
+        self.assertEqual(self.scow("wait", "passing").returncode, 1)
+        self.assertNotIn(name[:12], self.scow("ps", "-a").stdout)
 
     def test_large_stdin(self):
         data = os.urandom(1 << 20).hex() * 8

@@ -46,7 +46,7 @@ def wait_until(condition, seconds=20):
 
 class Life(cli.Cli):
     def start(self, name, script=PATIENT, *options, **kwargs):
-        process = self.spawn("run", "--name", name, *options, "base", "sh", "-c", script, stdout=subprocess.PIPE, **kwargs)
+        process = self.spawn("run", "--name", name, "--network", "none", *options, "base", "sh", "-c", script, stdout=subprocess.PIPE, **kwargs)
         self.assertEqual(process.stdout.readline(), "ready\n")
         self.addCleanup(self.scow, "rm", "-f", name)
         return process

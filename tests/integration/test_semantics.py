@@ -335,12 +335,12 @@ class Isolation(cli.Cli):
         self.run_fails(125, "other", "--pid", "container:other", "base", "true")
 
     def test_network_none(self):
-        self.assertEqual(self.run_ok("base", "ls", "/sys/class/net") if ROOT else "lo\n", "lo\n")
-        self.assertRegex(self.run_ok("base", "ip", "addr", "show", "lo"), r"(?s)LOOPBACK,UP.*inet 127\.0\.0\.1/8")
-        self.assertEqual(self.run_ok("base", "cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"), "0\n")
+        self.assertEqual(self.run_ok("--network", "none", "base", "ls", "/sys/class/net") if ROOT else "lo\n", "lo\n")
+        self.assertRegex(self.run_ok("--network", "none", "base", "ip", "addr", "show", "lo"), r"(?s)LOOPBACK,UP.*inet 127\.0\.0\.1/8")
+        self.assertEqual(self.run_ok("--network", "none", "base", "cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"), "0\n")
         if ROOT:
-            self.assertEqual(self.run_ok("base", "cat", "/proc/sys/net/ipv4/ping_group_range").split(), ["0", "2147483647"])
-        self.assertIn("127.0.0.1\tlocalhost\n", self.run_ok("base", "cat", "/etc/hosts"))
+            self.assertEqual(self.run_ok("--network", "none", "base", "cat", "/proc/sys/net/ipv4/ping_group_range").split(), ["0", "2147483647"])
+        self.assertIn("127.0.0.1\tlocalhost\n", self.run_ok("--network", "none", "base", "cat", "/etc/hosts"))
 
     def test_capabilities(self):
         for flags, mask in [([], 0xa80425fb), (["--cap-drop", "ALL"], 0), (["--cap-drop", "ALL", "--cap-add", "chown"], 1),

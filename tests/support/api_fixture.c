@@ -134,13 +134,21 @@ int fixture_teardown(void **state)
 	return system(command) != 0 || left != 0;
 }
 
-scow_container_config *shell_config(const char *script)
+scow_container_config *networked_config(const char *script)
 {
 	const char *const command[] = { "sh", "-c", script, NULL };
 	scow_container_config *config = scow_container_config_new();
 
 	assert_non_null(config);
 	scow_container_config_set_command(config, command);
+	return config;
+}
+
+scow_container_config *shell_config(const char *script)
+{
+	scow_container_config *config = networked_config(script);
+
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	return config;
 }
 

@@ -30,8 +30,9 @@ int expect_ok(int r, scow_error **error);
 /* Fails unless @r is @status and the message has @words in it (NULL: any); gives @error back. */
 void expect_error(int r, scow_status status, scow_error **error, const char *words);
 
-/* A config of `sh -c SCRIPT`, for the caller to change. */
+/* A config of `sh -c SCRIPT`, for the caller to change: without a network, or with the default one. */
 scow_container_config *shell_config(const char *script);
+scow_container_config *networked_config(const char *script);
 /* Runs SCRIPT ephemerally; its exit code. @output: NULL, or malloc'ed stdout. */
 int run_shell(const char *script, char **output);
 /* Files in ROOT/containers, open descriptors, child processes: for before and after. */
