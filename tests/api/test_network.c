@@ -211,6 +211,23 @@ static void test_ephemeral(void **state)
 
 /* ---- containers ---- */
 
+/* On the default network; @output: malloc'ed. */
+static int run_connected(const char *script, char **output)
+{
+	SCOW_AUTO(scow_container_config) *config = networked_config(script);
+	SCOW_AUTO(scow_process) *process = NULL;
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	scow_error *error = NULL;
+	int code;
+
+	scow_container_config_set_ephemeral(config, 1);
+	scow_io_set_capture(io, 1 << 20);
+	code = expect_ok(scow_container_run(fixture.engine, fixture.image, config, io, &process, &error), &error);
+	if (output)
+		*output = strdup(scow_process_output(process, SCOW_STDOUT, NULL));
+	return code;
+}
+
 static void test_default(void **state)
 {
 	SCOW_AUTO(scow_network) *bridge = NULL;
@@ -220,7 +237,7 @@ static void test_default(void **state)
 
 	(void) state;
 	need_root();
-	assert_int_equal(run_shell("ip -4 -o addr show eth0; ip route; cat /etc/hosts", &output), 0);
+	assert_int_equal(run_connected("ip -4 -o addr show eth0; ip route; cat /etc/hosts", &output), 0);
 	assert_non_null(strstr(output, "inet 172.17.0."));
 	assert_non_null(strstr(output, "default via 172.17.0.1 dev eth0"));
 	assert_non_null(strstr(output, "172.17.0.2\t"));
@@ -234,7 +251,7 @@ static void test_default(void **state)
 	expect_ok(scow_network_get(fixture.engine, "bridge", &bridge, &error), &error);
 	assert_true(inspect_has(bridge, "\"Name\":\"server\""));
 	assert_true(inspect_has(bridge, "\"IPv4Address\":\"172.17.0.3/16\""));
-	assert_int_equal(run_shell("ping -c 1 -W 5 172.17.0.3 >/dev/null", NULL), 0);
+	assert_int_equal(run_connected("ping -c 1 -W 5 172.17.0.3 >/dev/null", NULL), 0);
 	expect_ok(scow_container_stop(container, 0, &error), &error);
 	assert_false(inspect_has(bridge, "server"));
 	expect_error(scow_container_address(container, NULL, AF_INET, &address, &error), SCOW_E_STATE, &error, "it does not run");
