@@ -239,6 +239,7 @@ def guest(options):
     for name, command in {
         "cgroup v2": [where / "tests/unit/test_runtime_cgroup"],
         "containers on cgroup v2": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_run.py"],
+        "quotas": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_quota.py"],
         "launch": [where / "tests/unit/test_runtime_launch"],
         "life on cgroup v2": ["/usr/bin/env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_lifecycle"],
         "exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec"],

@@ -145,7 +145,7 @@ struct run_options {
 	bool publish_all;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
-	struct list read_bps, write_bps, read_iops, write_iops, sysctls, labels, label_files, ulimits, groups;
+	struct list read_bps, write_bps, read_iops, write_iops, sysctls, storage, labels, label_files, ulimits, groups;
 	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
 };
 extern const struct option run_option_table[];

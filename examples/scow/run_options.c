@@ -112,6 +112,7 @@ const struct option run_option_table[] = {
 	{ "sig-proxy", 0, OPTION_TEXT, "bool", "Pass signals on to the process; true by default, not with -it", AT(sig_proxy) },
 	{ "stop-signal", 0, OPTION_TEXT, "string", "Signal that stops the container", AT(stop_signal) },
 	{ "stop-timeout", 0, OPTION_NUMBER, "int", "Seconds to wait after it before killing", AT(stop_timeout) },
+	{ "storage-opt", 0, OPTION_LIST, "list", "Where changes are kept, and how much (size=10G, backing=disk|tmpfs)", AT(storage) },
 	{ "sysctl", 0, OPTION_LIST, "map", "Sysctl options (NAME=VALUE)", AT(sysctls) },
 	{ "timens", 0, OPTION_TEXT, "string", "Time namespace (host|private|container:NAME)", AT(timens) },
 	{ "tmpfs", 0, OPTION_LIST, "list", "Mount a tmpfs directory (TARGET[:OPTIONS])", AT(tmpfs) },
@@ -531,6 +532,14 @@ scow_container_config *run_config(struct cli *cli, const struct run_options *opt
 			scow_container_config_set_sysctl(config, name, value);
 		else
 			ok = bad("sysctl", options->sysctls.items[i], "write it as NAME=VALUE");
+	}
+	for (size_t i = 0; ok && i < options->storage.count; i++) {
+		const char *value, *name = keep_split(options->storage.items[i], '=', &value);
+
+		if (value)
+			scow_container_config_set_storage_option(config, name, value);
+		else
+			ok = bad("storage-opt", options->storage.items[i], "write it as NAME=VALUE");
 	}
 	if (ok)
 		return config;

@@ -364,6 +364,16 @@ SCOW_API void scow_container_config_add_device_rule(scow_container_config *confi
 /** scow_container_config_set_sysctl() - one of a namespace of its own, as "net.ipv4.ip_forward". Since: 0.1. */
 SCOW_API void scow_container_config_set_sysctl(scow_container_config *config, const char *name, const char *value);
 
+/**
+ * scow_container_config_set_storage_option() - where what it writes is kept, and how much it may be
+ * @name:  "size": bytes, with k, m, g, t or p for units of 1024. On the disk it takes a store on ext4 or XFS with project quotas, and
+ *         the container sees ENOSPC (XFS) or EDQUOT (ext4) beyond; or "backing": "disk", or "tmpfs": in memory, of @size or half of it.
+ *         With "tmpfs" what it wrote is gone with its process, and each start begins with the image: for throw-away containers,
+ *         which start faster so. It counts as the container's memory; copying and exporting work while it runs, commit does not
+ * Unknown names: SCOW_E_UNSUPPORTED; so is, at create, what the host cannot do, with what is missing. Since: 0.1.
+ */
+SCOW_API void scow_container_config_set_storage_option(scow_container_config *config, const char *name, const char *value);
+
 typedef enum scow_namespace {
 	SCOW_NAMESPACE_PID = 0, SCOW_NAMESPACE_NETWORK = 1, SCOW_NAMESPACE_IPC = 2, SCOW_NAMESPACE_UTS = 3,
 	SCOW_NAMESPACE_CGROUP = 4, SCOW_NAMESPACE_USER = 5, SCOW_NAMESPACE_TIME = 6

@@ -173,6 +173,7 @@ static void put_security(struct writer *w, const scow_container_config *config)
 	writer_true(w, "Privileged", config->privileged);
 	put_devices(w, config);
 	writer_map(w, "Sysctls", config->sysctls, config->n_sysctls);
+	writer_map(w, "StorageOpt", config->storage, config->n_storage);
 	writer_strings(w, "GroupAdd", config->groups, config->n_groups);
 }
 

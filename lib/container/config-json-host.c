@@ -39,6 +39,11 @@ static void read_sysctls(struct reader *reader, const cJSON *item)
 	read_map(reader, item, scow_container_config_set_sysctl);
 }
 
+static void read_storage(struct reader *reader, const cJSON *item)
+{
+	read_map(reader, item, scow_container_config_set_storage_option);
+}
+
 /* "name:address"; "name=address" is allowed, too. An IPv6 address may be in brackets. */
 static void read_extra_host(scow_container_config *config, const char *text)
 {
@@ -358,6 +363,7 @@ const struct field host_fields[] = {
 	{ "MaskedPaths", FIELD_READ, { .read = read_masked_paths } },
 	{ "ReadonlyPaths", FIELD_READ, { .read = read_readonly_paths } },
 	{ "Sysctls", FIELD_READ, { .read = read_sysctls } },
+	{ "StorageOpt", FIELD_READ, { .read = read_storage } },
 	{ "Dns", FIELD_EACH, { .string = scow_container_config_add_dns } },
 	{ "DnsSearch", FIELD_EACH, { .string = scow_container_config_add_dns_search } },
 	{ "DnsOptions", FIELD_EACH, { .string = scow_container_config_add_dns_option } },

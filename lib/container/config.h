@@ -78,6 +78,7 @@ struct scow_container_config {
 	struct config_pair *env; size_t n_env;
 	struct config_pair *labels; size_t n_labels;
 	struct config_pair *sysctls; size_t n_sysctls;
+	struct config_pair *storage; size_t n_storage;         /* storage.h */
 	struct config_endpoint *endpoints; size_t n_endpoints; /* config-network.c */
 	struct port_spec *ports; size_t n_ports;               /* published, by container port; config-ports.c */
 	struct port_range *exposed; size_t n_exposed;

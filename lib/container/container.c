@@ -21,6 +21,7 @@
 #include "container/event.h"
 #include "container/networks.h"
 #include "container/volumes.h"
+#include "container/storage.h"
 #include "engine/trace.h"
 #include "store/lock.h"
 
@@ -290,6 +291,8 @@ static int insert(scow_engine *engine, scow_image *image, const scow_container_c
 	/* One that is started at once is told by its start. */
 	if (r == 0 && !claimed)
 		r = spec_check(engine, container->id, config, error);
+	if (r == 0 && config->n_storage)
+		r = storage_check(engine, config, error);
 	if (r == 0 && (claimed || container->ephemeral))
 		r = owner_register(engine, error);
 	if (r == 0)

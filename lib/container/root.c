@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/live.h"
+#include "container/storage.h"
 #include "image/layer.h"
 #include "runtime/tree.h"
 #include "store/lock.h"
@@ -123,6 +124,9 @@ static int mount_it(struct root *root, scow_error **error)
 	struct root_layers layers;
 	int r = root_layers_open(root->container, &layers, error);
 
+	/* Its first use is ours. */
+	if (r == 0 && layers.made_dir)
+		r = storage_prepare(root->container, layers.dir_fd, error);
 	spec.container_fd = layers.dir_fd;
 	spec.lowers = layers.lowers;
 	spec.n_lowers = layers.n_lowers;
@@ -153,6 +157,9 @@ static int open_still(struct root *root, scow_error **error)
 		work_unlock(container->engine, name, take_fd(&root->lock_fd));
 		return 0;
 	}
+	r = storage_on_disk(container, error);
+	if (r < 0)
+		return r;
 	if (container_runs(row.state) || row.state == SCOW_CONTAINER_REMOVING)
 		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' is between two states", container->name),
 				  "try again, or stop it first");

@@ -22,6 +22,7 @@
 #include "container/detached.h"
 #include "container/event.h"
 #include "container/published.h"
+#include "container/storage.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
 #include "network/network.h"
@@ -363,6 +364,8 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = published_leave(&work, engine, id, error);
+	if (r == 0)
+		storage_release(&work, engine, id);
 	if (r == 0 && exit)
 		r = container_event_die(&work, id, exit, error);
 	if (r == 0)

@@ -30,7 +30,9 @@
 #include "container/published.h"
 #include "container/root.h"
 #include "container/volumes.h"
+#include "container/storage.h"
 #include "engine/trace.h"
+#include "image/layer.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/supervisor.h"
@@ -220,17 +222,27 @@ static void start_undo(struct start *start)
 /* Its own part of the root: on top of the image's layers. */
 static int open_root(struct start *start, scow_error **error)
 {
+	scow_engine *engine = start->container->engine;
 	struct spec *spec = &start->spec;
+	struct storage storage;
 	int r = root_await(start->container, error);
 
-	if (r == 0)
+	storage_of(start->config, &storage);
+	/* A supervisor keeps its state and the log there. */
+	if (r == 0 && storage.tmpfs && !start->owner && start->container->top_layer)
+		r = layer_stack(engine, start->container->top_layer, &start->layers.lowers, &start->layers.n_lowers, error);
+	else if (r == 0)
 		r = root_layers_open(start->container, &start->layers, error);
+	if (r == 0 && storage.bytes && !storage.tmpfs && start->layers.made_dir)
+		r = storage_limit(engine, start->container->id, start->layers.dir_fd, storage.bytes, error);
 	FAULT_POINT("start.directory");
 	spec->layers_fd = start->container->engine->layers_fd;
 	spec->lowers = start->layers.lowers;
 	spec->n_lowers = start->layers.n_lowers;
 	spec->container_fd = start->layers.dir_fd;
 	spec->overlay_volatile = start->container->ephemeral;
+	spec->overlay_tmpfs = storage.tmpfs;
+	spec->overlay_tmpfs_bytes = storage.bytes;
 	return r;
 }
 

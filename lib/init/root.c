@@ -239,10 +239,40 @@ static char *add_lowers(char *at, const char *end, char **lowers, const char *di
 	return at;
 }
 
-static void overlay_by_mount(const struct wire_step *step)
+/*
+ * The upper directory in memory. The kernel takes one only that is mounted in our namespace, so it is put over @place for the moment: the
+ * overlay keeps a mount of its own. Its descriptor.
+ */
+static int memory_upper(const char *place, const char *size)
+{
+	int context = (int) must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen"), mount;
+
+	doing("make a tmpfs for the container's changes", NULL, NULL, NULL);
+	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "0700", 0), "fsconfig");
+	if (!text_equal(size, "0"))
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", size, 0), "fsconfig size");
+	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
+	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
+	sys(SYS_close, context);
+	must(sys(SYS_move_mount, mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
+	must(sys(SYS_mkdirat, mount, "diff", 0755), "mkdirat");
+	must(sys(SYS_mkdirat, mount, "work", 0755), "mkdirat");
+	must(sys(SYS_fchmodat, mount, "diff", 0755), "fchmodat");
+	return mount;
+}
+
+static void forget_memory(int memory, const char *place)
+{
+	if (memory < 0)
+		return;
+	must(sys(SYS_umount2, place, 2 /* MNT_DETACH */), "umount");
+	sys(SYS_close, memory);
+}
+
+static void overlay_by_mount(const struct wire_step *step, const char *container)
 {
 	static char options[4096];
-	const char *end = options + sizeof(options), *container = plan_text(&init.plan, step, 1);
+	const char *end = options + sizeof(options);
 	char *at = add_lowers(text_add(options, end, "lowerdir="), end, plan_vector(&init.plan, step, 0), container);
 
 	at = add_escaped(text_add(at, end, ",upperdir="), end, container);
@@ -286,17 +316,23 @@ void step_overlay(const struct wire_step *step)
 		const char *option, *value;
 	} plain[] = { { "metacopy", "off" }, { "redirect_dir", "nofollow" }, { "index", "off" } };
 	char **lowers = plan_vector(&init.plan, step, 0);
-	int context, mount;
+	const char *layers = plan_text(&init.plan, step, 0), *container = plan_text(&init.plan, step, 1),
+		   *size = plan_text(&init.plan, step, 2);
+	int context, mount, memory = -1;
 
 	if (step->flags & WIRE_IDMAPPED) {
 		cover(step, 0);
-		cover(step, 1);
+		if (!size)
+			cover(step, 1);
 		idmap_mounter(step->number[1], step->number[2]);
 	}
-	enter(plan_text(&init.plan, step, 0));
+	enter(layers);
+	if (size)
+		memory = memory_upper(container = layers, size);
 	doing("mount the overlay root", NULL, NULL, NULL);
 	if (step->flags & WIRE_BY_MOUNT) {
-		overlay_by_mount(step);
+		overlay_by_mount(step, container);
+		forget_memory(memory, layers);
 		return;
 	}
 	context = (int) must(sys(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen");
@@ -304,8 +340,11 @@ void step_overlay(const struct wire_step *step)
 		doing("add a layer to the root", *lower, NULL, NULL);
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0), "fsconfig lowerdir+");
 	}
-	enter(plan_text(&init.plan, step, 1));
-	doing("mount the overlay root in", plan_text(&init.plan, step, 1), NULL, NULL);
+	if (size)
+		must(sys(SYS_fchdir, memory), "fchdir");
+	else
+		enter(container);
+	doing("mount the overlay root in", size ? "memory" : container, NULL, NULL);
 	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "overlay", 0), "fsconfig source");
 	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "upperdir", "diff", 0), "fsconfig upperdir");
 	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "workdir", "work", 0), "fsconfig workdir");
@@ -318,6 +357,7 @@ void step_overlay(const struct wire_step *step)
 	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
 	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
 	sys(SYS_close, context);
+	forget_memory(memory, layers);
 	keep_root(step, mount);
 }
 

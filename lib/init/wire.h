@@ -57,7 +57,8 @@ enum wire_kind {
 	WIRE_HOSTNAME,    /* texts: name */
 	WIRE_DOMAINNAME,  /* texts: name */
 	WIRE_LOOPBACK,
-	WIRE_OVERLAY,     /* texts: directory of the lowers, directory that holds "diff" and "work"; vectors: lowers, top first; numbers: (IDMAPPED)
+	WIRE_OVERLAY,     /* texts: directory of the lowers, directory that holds "diff" and "work", or none and the size of a tmpfs for
+			   * them ("0": the default); vectors: lowers, top first; numbers: (IDMAPPED)
 			   * slot, uid and gid on the host of its root */
 	WIRE_ROOT_BIND,   /* texts: path */
 	WIRE_MOUNT,       /* texts: type, source, target, data; numbers: MS_*, propagation */

@@ -145,7 +145,7 @@ static int path_of(int fd, char path[PATH_MAX], scow_error **error)
 
 static int add_root(struct job *job, const struct spec *spec, const struct plan_facts *facts, scow_error **error)
 {
-	char layers[PATH_MAX], container[PATH_MAX];
+	char layers[PATH_MAX], container[PATH_MAX], size[24];
 	uint32_t flags = facts->old_overlay ? WIRE_BY_MOUNT : 0;
 	struct wire_step *step;
 	int r;
@@ -157,10 +157,10 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 		return 0;
 	}
 	/* The kernel has no overlay of a single layer, and mount points have to be made: so there is an upper always. */
-	if (spec->container_fd < 0 || !spec->n_lowers)
+	if ((spec->container_fd < 0 && !spec->overlay_tmpfs) || !spec->n_lowers)
 		return error_set(error, SCOW_E_INVALID, "a root of layers needs at least one, and a directory for changes");
 	r = path_of(spec->layers_fd, layers, error);
-	if (r == 0)
+	if (r == 0 && !spec->overlay_tmpfs)
 		r = path_of(spec->container_fd, container, error);
 	if (r < 0)
 		return r;
@@ -170,14 +170,16 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 	else if (facts->mapped)
 		flags |= WIRE_IDMAPPED;
 	flags |= facts->mapped ? WIRE_KEPT : 0;
-	flags |= spec->overlay_volatile ? WIRE_VOLATILE : 0;
+	flags |= spec->overlay_volatile && !spec->overlay_tmpfs ? WIRE_VOLATILE : 0;
 	step = job_step(job, WIRE_OVERLAY, flags);
 	if (facts->mapped) {
 		step->number[1] = plan_mapped_id(spec->uid_map, spec->n_uid_map, 0);
 		step->number[2] = plan_mapped_id(spec->gid_map, spec->n_gid_map, 0);
 	}
 	job_text(job, step, 0, layers);
-	job_text(job, step, 1, container);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long) spec->overlay_tmpfs_bytes);
+	job_text(job, step, 1, spec->overlay_tmpfs ? NULL : container);
+	job_text(job, step, 2, spec->overlay_tmpfs ? size : NULL);
 	job_vector(job, step, 0, spec->lowers, spec->n_lowers, 0);
 	return 0;
 }

@@ -168,6 +168,8 @@ struct spec {
 	char **lowers; size_t n_lowers;    /* top first */
 	int container_fd;                  /* borrowed: directory that holds "diff" and "work"; -1: read-only root without an upper */
 	bool overlay_volatile;             /* throw-away: no sync at unmount */
+	bool overlay_tmpfs;                /* changes are kept in a tmpfs of its own, not in @container_fd, which may be -1 then */
+	uint64_t overlay_tmpfs_bytes;      /* 0: the kernel's default */
 	const char *root_path;             /* a plain directory, where layers_fd is -1 */
 	bool read_only_root;
 	unsigned long root_propagation;    /* 0: MS_PRIVATE|MS_REC */

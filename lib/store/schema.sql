@@ -106,6 +106,12 @@ CREATE TABLE id_ranges (
 	size      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Project ids of the file system that limit what containers write (container/storage.c).
+CREATE TABLE projects (
+	container TEXT PRIMARY KEY REFERENCES containers(id) ON DELETE CASCADE,
+	id        INTEGER NOT NULL UNIQUE
+) WITHOUT ROWID;
+
 -- Networks (lib/network). Addresses are hexadecimal digits of a fixed number, 8 or 32, so that their order is that of the text.
 CREATE TABLE networks (
 	id       TEXT PRIMARY KEY,          -- 64 hex digits
