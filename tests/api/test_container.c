@@ -291,6 +291,7 @@ static void test_failed_starts(void **state)
 	(void) state;
 	run_shell("true", NULL);
 	before = count_remains();
+	scow_container_config_set_namespace(config, SCOW_NAMESPACE_NETWORK, "none");
 	scow_container_config_set_command(config, missing);
 	scow_container_config_set_ephemeral(config, 1);
 	expect_error(scow_container_run(fixture.engine, fixture.image, config, NULL, NULL, &error), SCOW_E_COMMAND_NOT_FOUND, &error,
