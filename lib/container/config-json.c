@@ -286,6 +286,7 @@ static const struct field top_fields[] = {
 	{ "Entrypoint", FIELD_READ, { .read = read_entrypoint } },
 	{ "WorkingDir", FIELD_STRING, { .string = scow_container_config_set_workdir } },
 	{ "Labels", FIELD_READ, { .read = read_labels } },
+	{ "Volumes", FIELD_READ, { .read = read_volumes } },
 	{ "StopSignal", FIELD_STRING, { .string = scow_container_config_set_stop_signal } },
 	{ "StopTimeout", FIELD_READ, { .read = read_stop_timeout } },
 	{ "NetworkDisabled", FIELD_FLAG, { .flag = read_network_disabled } },
@@ -325,6 +326,7 @@ int scow_container_config_from_json(const char *json, scow_container_config **ou
 	config->field = reader.path;
 	cJSON_ArrayForEach(item, document) read_member(&reader, find_field(top_fields, ARRAY_SIZE(top_fields), item->string), "", item);
 	config->field = NULL;
+	links_settle(config);
 	r = config_check_stored(config, error);
 	if (r < 0)
 		return r;

@@ -194,3 +194,47 @@ void networking_read(struct reader *reader, const cJSON *item)
 	    endpoint_settings_are_default(&config->endpoints[0].settings))
 		config->n_endpoints = 0;
 }
+
+void links_read(scow_container_config *config, const char *text)
+{
+	config_add_string(config, &config->links, &config->n_links, text);
+}
+
+static void add_links(scow_container_config *config, struct endpoint_settings *settings)
+{
+	_cleanup_(scow_endpoint_config_unrefp) scow_endpoint_config *checked = scow_endpoint_config_new();
+	scow_error *error = NULL;
+
+	for (size_t i = 0; i < config->n_links; i++)
+		endpoint_config_add_link_text(checked, config->links[i]);
+	if (!checked || endpoint_config_check(checked, &error) < 0)
+		return config_refuse_error(config, "Links", &error);
+	for (size_t i = 0; i < checked->settings.n_links; i++) {
+		struct endpoint_link *link = arena_append(&config->arena, &settings->links, &settings->n_links, sizeof(*link));
+
+		if (link)
+			*link = (struct endpoint_link){ arena_strdup(&config->arena, checked->settings.links[i].container),
+							arena_strdup(&config->arena, checked->settings.links[i].alias) };
+	}
+}
+
+void links_settle(scow_container_config *config)
+{
+	struct config_endpoint *endpoint;
+
+	if (!config->n_links)
+		return;
+	if (!config_is_networked(config))
+		return REFUSE_AS(config, "Links", "a link needs a network");
+	endpoint = find(config, named_first(config));
+	if (!endpoint) {
+		endpoint = arena_append(&config->arena, &config->endpoints, &config->n_endpoints, sizeof(*endpoint));
+		if (!endpoint)
+			return;
+		endpoint->network = config->n_endpoints > 1 || config->namespaces[SCOW_NAMESPACE_NETWORK]
+					    ? arena_strdup(&config->arena, config->namespaces[SCOW_NAMESPACE_NETWORK])
+					    : NETWORK_DEFAULT;
+	}
+	add_links(config, &endpoint->settings);
+	config->n_links = 0;
+}

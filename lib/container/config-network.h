@@ -14,5 +14,8 @@ const char *config_network_mode(const scow_container_config *config);
 int config_check_networks(const scow_container_config *config, scow_error **error) _must_check_;
 /* NetworkingConfig.EndpointsConfig as text, malloc'ed; NULL without memory. */
 char *config_endpoints_json(const scow_container_config *config);
+/* HostConfig.Links, "CONTAINER:ALIAS": of the first network, which is known when all has been read. */
+void links_read(scow_container_config *config, const char *text);
+void links_settle(scow_container_config *config);
 struct reader;
 void networking_read(struct reader *reader, const cJSON *item);

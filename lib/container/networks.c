@@ -88,6 +88,17 @@ int networks_insert(struct db_work *work, scow_engine *engine, const char *id, c
 
 /* ---- a start ---- */
 
+static bool config_is_on(const scow_container_config *config, const char *network)
+{
+	const struct endpoint_settings *settings;
+	const char *name;
+
+	for (size_t i = 0; (name = config_network_at(config, i, &settings)); i++)
+		if (str_eq(name, network))
+			return true;
+	return false;
+}
+
 static int lease(scow_container *container, struct networks *networks, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
@@ -106,6 +117,11 @@ int networks_lease(scow_container *container, const scow_container_config *confi
 	if (!networks_are_wanted(container->engine, config))
 		return 0;
 	out->on = true;
+	r = netns_open(container->engine, &out->ns, error);
+	if (r == 0 && config_is_on(config, NETWORK_DEFAULT))
+		r = network_settle_builtin(&out->ns, error);
+	if (r < 0)
+		return r;
 	r = lease(container, out, &failure);
 	if (r == SCOW_E_LIMIT && container_sweep(container->engine, NULL) == 0) {
 		error_clear(&failure);
@@ -129,9 +145,7 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	if (!networks->on)
 		return 0;
 	networks->attachment.name = container->name;
-	r = netns_open(container->engine, &networks->ns, error);
-	if (r == 0)
-		r = network_prepare(&networks->ns, &networks->attachment, error);
+	r = network_prepare(&networks->ns, &networks->attachment, error);
 	if (r == 0)
 		r = published_prepare(container, config, networks, error);
 	if (r < 0)

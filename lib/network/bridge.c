@@ -24,6 +24,14 @@ static void alias_of(const struct network *network, char out[80])
 	snprintf(out, 80, "scow:%s", network->id);
 }
 
+bool network_link_is_ours(const struct network *network, const struct link *link)
+{
+	char alias[80];
+
+	alias_of(network, alias);
+	return strcmp(link->kind, "bridge") == 0 && strcmp(link->alias, alias) == 0;
+}
+
 /* By the network's id, so that it is the same after a boot. */
 static void mac_of(const struct network *network, unsigned char out[MAC_BYTES])
 {
@@ -189,6 +197,20 @@ static int check_parent(struct netns *ns, const struct network *network, scow_er
 				     network->link);
 }
 
+/* The firewall did not know a network on which others run: somebody has flushed it, and another store's start has made it anew. */
+static int note_flushed(struct netns *ns, const struct network *network, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+	int r;
+
+	db_lock(ns->engine->db, &work);
+	r = db_query(&work, &row, error, "SELECT count(*) FROM endpoints WHERE network = ? AND mac IS NOT NULL", "t", network->id);
+	if (r > 0 && db_int(row, 0) > 1)
+		ns->rebuilt = true;
+	return r < 0 ? r : 0;
+}
+
 int network_prepare_one(struct netns *ns, const struct network *network, scow_error **error)
 {
 	int r;
@@ -196,7 +218,9 @@ int network_prepare_one(struct netns *ns, const struct network *network, scow_er
 	switch (network->driver) {
 	case NETWORK_BRIDGE:
 		r = prepare_bridge(ns, network, error);
-		return r < 0 ? r : firewall_prepare(ns, network, error);
+		if (r == 0)
+			r = firewall_prepare(ns, network, error);
+		return r < 0 || !ns->added ? r : note_flushed(ns, network, error);
 	case NETWORK_MACVLAN:
 		return check_parent(ns, network, error);
 	case NETWORK_IPVLAN:

@@ -58,6 +58,12 @@ int network_read_all(struct db_work *work, struct arena *arena, struct network *
 int network_insert(struct db_work *work, const struct network *network, const char *owner, scow_error **error) _must_check_;
 /* The rows of "bridge", "host" and "none" are there. Not inside a transaction. */
 int network_ensure_builtin(scow_engine *engine, scow_error **error) _must_check_;
+/*
+ * Before anybody has an address of "bridge": while its link is not there, its name and its subnet must be free on this host, which may
+ * have changed since they were chosen (another store, another engine, a boot). If they are not, others are chosen.
+ */
+int network_settle_builtin(struct netns *ns, scow_error **error) _must_check_;
+bool network_link_is_ours(const struct network *network, const struct link *link);
 /* A text option ("com.docker.network.bridge.host_binding_ipv4") out of its settings, in @arena; NULL where nobody said. */
 const char *network_option(const struct network *network, struct arena *arena, const char *name);
 

@@ -235,6 +235,21 @@ class Lives(Network):
         self.ok("network", "rm", "broken")
         self.assertEqual(ip("link", "del", made["Interface"]).returncode, 0)
 
+    def test_two_stores(self):
+        """Both choose before either has a bridge: the second one starts, with another link and another subnet."""
+        self.ok("network", "prune", "-f")
+        first, second = ({**self.env, "SCOW_ROOT": f"{self.WORK}/store-{i}"} for i in (1, 2))
+        for env in first, second:
+            self.assertEqual(self.scow("load", "-q", "-i", f"{self.WORK}/base.tar", env=env).returncode, 0)
+            out = self.scow("network", "inspect", "bridge", "--format", "{{.Interface}} {{json .IPAM.Config}}", env=env).stdout
+            self.assertIn('scow0 [{"Subnet":"172.17.0.0/16"', out)
+        for env, gateway in (first, "172.17.0.1"), (second, "172.18.0.1"), (first, "172.17.0.1"):
+            done = self.scow("run", "--rm", "base", "sh", "-c", f"ping -c1 -W5 {gateway} >/dev/null && ip route", env=env)
+            self.assertIn(f"default via {gateway}", done.stdout, done)
+        for env in first, second:
+            self.scow("network", "prune", "-f", env=env)
+            shutil.rmtree(env["SCOW_ROOT"])
+
     def test_removed_network(self):
         self.make("gone")
         self.ok("create", "--name", "orphan", "--network", "gone", "base", "true")
