@@ -589,6 +589,28 @@ class Firewall(Networked):
                 for name, port in ("web", 8407), ("far", 8408):
                     self.assertEqual(wire.ask(HOST.ours, port, HOST.pid).split()[0], name)
 
+    @unittest.skipUnless(NFT, "needs nft")
+    def test_two_stores(self):
+        """Two stores share the tables, and neither takes away what is the other's; each puts back its own."""
+        other = ["--root", f"{self.WORK}/other"]
+        self.assertEqual(self.scow(*other, "load", "-q", "-i", f"{self.WORK}/base.tar").returncode, 0)
+        self.addCleanup(shutil.rmtree, f"{self.WORK}/other", True)
+        self.start("web", "-p", "8411:80", serve=[80])
+        done = self.scow(*other, "run", "-d", "--name", "web", "-p", "8412:80", "base", "sleep", "1000")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        pid = int(self.scow(*other, "inspect", "-f", "{{.State.Pid}}", "web").stdout)
+        self.serve("other", 80, pid)
+        self.assertEqual(wire.ask(HOST.ours, 8412, HOST.pid).split()[0], "other")
+        self.assertEqual(wire.ask(self.address("web"), 80, pid, timeout=wire.SILENCE), "nothing")
+        wire.run("nft", "flush", "ruleset")
+        for args in [], other:
+            self.assertEqual(self.scow(*args, "run", "--rm", "base", "true").returncode, 0)
+        self.assertEqual(wire.ask(HOST.ours, 8411, HOST.pid).split()[0], "web")
+        self.assertEqual(wire.ask(HOST.ours, 8412, HOST.pid).split()[0], "other")
+        self.assertEqual(self.scow(*other, "rm", "-f", "web").returncode, 0)
+        self.assertEqual(self.scow(*other, "network", "prune", "-f").returncode, 0)
+        self.assertEqual(wire.ask(HOST.ours, 8411, HOST.pid).split()[0], "web")
+
     def test_disconnected(self):
         """Ports follow the way out."""
         self.network("first")
