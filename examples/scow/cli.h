@@ -98,7 +98,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[], start_commands[];
-extern const struct command log_commands[], event_commands[], lifecycle_commands[], port_commands[], stats_commands[], prune_commands[], network_commands[];
+extern const struct command log_commands[], event_commands[], lifecycle_commands[], port_commands[], stats_commands[], prune_commands[], network_commands[], volume_commands[], file_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -144,6 +144,8 @@ struct run_options {
 	struct list publish, expose, attach;
 	bool publish_all;
 	struct list log_options, dns, dns_search, dns_options, add_hosts;
+	const char *volume_driver;
+	struct list volumes_from;
 	struct list env, env_files, volumes, mounts, tmpfs, cap_add, cap_drop, security, devices, device_rules;
 	struct list read_bps, write_bps, read_iops, write_iops, sysctls, storage, labels, label_files, ulimits, groups;
 	struct number memory, memory_swap, memory_reservation, cpu_shares, pids, oom_score_adj, shm_size, stop_timeout, blkio_weight;
@@ -202,6 +204,9 @@ bool prune_networks(struct cli *cli, const char *filters);
 /* ---- prune.c ---- */
 /* Asks; "y" is yes. */
 bool prune_confirmed(const char *what);
+
+/* ---- volumes.c ---- */
+bool prune_volumes(struct cli *cli, bool all, const char *filters, uint64_t *bytes);
 
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);

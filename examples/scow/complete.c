@@ -70,6 +70,17 @@ static void offer_networks(const struct completion *c, bool custom)
 		offer(c, scow_network_name(network), scow_network_driver(network));
 }
 
+static void offer_volumes(const struct completion *c)
+{
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	scow_volume *volume;
+
+	if (!cli_engine(c->cli) || scow_volume_list(c->cli->engine, NULL, &iter, NULL) < 0)
+		return;
+	while ((volume = scow_iter_next_volume(iter)))
+		offer(c, scow_volume_name(volume), scow_volume_driver_name(volume));
+}
+
 /* ---- from the tables ---- */
 
 /* Names without a blank; or, in a group, the second words of its commands. */
@@ -183,10 +194,15 @@ static void offer_argument(const struct completion *c, const struct command *com
 		offer_commands(c, NULL);
 	else if (strcmp(command->name, "completion") == 0)
 		offer_named_values(c, "(bash|zsh|fish)");
-	else if (starts_with(name, "CONTAINER"))
+	else if (starts_with(name, "CONTAINER:")) {
+		offer_containers(c, "", EVERY);
+		offer_files();
+	} else if (starts_with(name, "CONTAINER"))
 		offer_containers(c, "", which);
 	else if (starts_with(name, "NETWORK") && !strstr(command->name, "create"))
 		offer_networks(c, strstr(command->name, " rm"));
+	else if (starts_with(name, "VOLUME") && !strstr(command->name, "create"))
+		offer_volumes(c);
 	else if (starts_with(name, "IMAGE") || starts_with(name, "REPOSITORY"))
 		offer_images(c);
 	else if (starts_with(name, "NAME|ID")) {

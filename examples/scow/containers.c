@@ -319,15 +319,16 @@ struct inspect_options {
 static const struct option inspect_table[] = {
 	{ "format", 'f', OPTION_TEXT, "string", "\"json\" or a Go template, as {{.State.ExitCode}}",
 	  offsetof(struct inspect_options, format) },
-	{ "type", 0, OPTION_TEXT, "string", "Look only for this (container|image|network)", offsetof(struct inspect_options, type) },
+	{ "type", 0, OPTION_TEXT, "string", "Look only for this (container|image|network|volume)", offsetof(struct inspect_options, type) },
 	{ NULL },
 };
 
-/* The document of a container, or else an image, or else a network by that name; NULL after telling why there is none. */
+/* The document of a container, or else an image, a network or a volume by that name; NULL after telling why there is none. */
 static char *inspect_one(struct cli *cli, const char *name, const char *type)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
 	SCOW_AUTO(scow_network) *network = NULL;
+	SCOW_AUTO(scow_volume) *volume = NULL;
 	SCOW_AUTO(scow_image) *image = NULL;
 	SCOW_AUTO(scow_error) *error = NULL;
 	char *json = NULL;
@@ -349,6 +350,12 @@ static char *inspect_one(struct cli *cli, const char *name, const char *type)
 		r = scow_network_get(cli->engine, name, &network, &error);
 		if (r == 0)
 			r = scow_network_inspect_json(network, &json, &error);
+	}
+	if (r == SCOW_E_NOT_FOUND && (!type || strcmp(type, "volume") == 0)) {
+		error = scow_error_unref(error);
+		r = scow_volume_get(cli->engine, name, &volume, &error);
+		if (r == 0)
+			r = scow_volume_inspect_json(volume, &json, &error);
 	}
 	if (r < 0 && !type && (r == SCOW_E_NOT_FOUND || r == SCOW_E_INVALID))
 		complain("no such object: %s", name);
@@ -399,8 +406,8 @@ static int inspect(struct cli *cli, void *target, int argc, char **argv)
 	struct inspect_options *options = target;
 
 	if (options->type && strcmp(options->type, "container") != 0 && strcmp(options->type, "image") != 0 &&
-	    strcmp(options->type, "network") != 0)
-		return complain_usage(cli, "'%s' is not a valid value for --type: container, image or network", options->type);
+	    strcmp(options->type, "network") != 0 && strcmp(options->type, "volume") != 0)
+		return complain_usage(cli, "'%s' is not a valid value for --type: container, image, network or volume", options->type);
 	return inspect_all(cli, options->format, options->type, argc, argv);
 }
 
@@ -419,6 +426,11 @@ static int inspect_network(struct cli *cli, void *target, int argc, char **argv)
 	return inspect_all(cli, ((struct inspect_options *) target)->format, "network", argc, argv);
 }
 
+static int inspect_volume(struct cli *cli, void *target, int argc, char **argv)
+{
+	return inspect_all(cli, ((struct inspect_options *) target)->format, "volume", argc, argv);
+}
+
 const struct command container_commands[] = {
 	{ "stop", "container stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers", stop_table,
 	  sizeof(struct signal_options), 1, -1, false, stop },
@@ -430,12 +442,14 @@ const struct command container_commands[] = {
 	  sizeof(struct remove_options), 1, -1, false, remove_all },
 	{ "ps", "container ls, container list, container ps", "[OPTIONS]", "List containers", ps_table, sizeof(struct ps_options), 0, 0,
 	  false, ps },
-	{ "inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images or networks", inspect_table,
+	{ "inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images, networks or volumes", inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect },
 	{ "container inspect", NULL, "[OPTIONS] CONTAINER [CONTAINER...]", "Show everything about containers", inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_container },
 	{ "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", "Show everything about networks", inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_network },
+	{ "volume inspect", NULL, "[OPTIONS] VOLUME [VOLUME...]", "Show everything about volumes", inspect_table,
+	  sizeof(struct inspect_options), 1, -1, false, inspect_volume },
 	{ "image inspect", NULL, "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images", inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_image },
 	{ NULL },

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct command *const tables[] = { run_commands, start_commands, exec_commands,  container_commands, image_commands,
-						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, prune_commands, network_commands };
+						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, prune_commands, network_commands, volume_commands, file_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \
 	for (size_t t_ = 0; t_ < sizeof tables / sizeof *tables; t_++)                                                                     \
@@ -179,7 +179,7 @@ static int print_command_help(const struct command *command)
 	return 0;
 }
 
-const char *const cli_groups[] = { "container", "image", "network", "system", NULL };
+const char *const cli_groups[] = { "container", "image", "network", "system", "volume", NULL };
 
 static bool is_group(const char *name)
 {

@@ -22,6 +22,14 @@ struct prune_options {
 			offsetof(struct prune_options, filters)                                                                            \
 	}
 static const struct option container_prune_table[] = { FILTER, FORCE, { NULL } };
+static const struct option system_prune_table[] = {
+	{ "all", 'a', OPTION_SWITCH, NULL, "All images that no container uses, not only those without a name",
+	  offsetof(struct prune_options, all) },
+	FILTER,
+	FORCE,
+	{ "volumes", 0, OPTION_SWITCH, NULL, "Anonymous volumes that no container has, too", offsetof(struct prune_options, volumes) },
+	{ NULL },
+};
 static const struct option prune_table[] = {
 	{ "all", 'a', OPTION_SWITCH, NULL, "All images that no container uses, not only those without a name",
 	  offsetof(struct prune_options, all) },
@@ -110,6 +118,8 @@ static int prune(struct cli *cli, const struct prune_options *options, bool cont
 		ok = prune_images(cli, options->all, filters, &bytes) && ok;
 	if (containers && images)
 		ok = prune_networks(cli, filters) && ok;
+	if (options->volumes)
+		ok = prune_volumes(cli, false, NULL, &bytes) && ok;
 	printf("Total reclaimed space: %s\n", human_size(bytes));
 	return ok ? 0 : 1;
 }
@@ -137,7 +147,8 @@ static int system_prune(struct cli *cli, void *target, int argc, char **argv)
 	(void) argc;
 	(void) argv;
 	return prune(cli, options, true, true,
-		     options->all ? "all stopped containers, all networks without a container, and all images without one"
+		     options->volumes ? "all stopped containers, networks, images and anonymous volumes that are not used"
+		     : options->all ? "all stopped containers, all networks without a container, and all images without one"
 				  : "all stopped containers, all networks without a container, and all images without a name");
 }
 
@@ -214,6 +225,24 @@ static void add_containers(struct table *table, const cJSON *json)
 	add_line(table, "Containers", cJSON_GetArraySize(containers), active, size, reclaimable);
 }
 
+static void add_volumes(struct table *table, const cJSON *json)
+{
+	const cJSON *item, *volumes = cJSON_GetObjectItemCaseSensitive(json, "Volumes");
+	double size = 0, reclaimable = 0;
+	int active = 0;
+
+	cJSON_ArrayForEach(item, volumes)
+	{
+		const cJSON *usage = cJSON_GetObjectItemCaseSensitive(item, "UsageData");
+		const double bytes = number_of(usage, "Size");
+
+		active += number_of(usage, "RefCount") > 0;
+		size += bytes > 0 ? bytes : 0;
+		reclaimable += bytes > 0 && number_of(usage, "RefCount") == 0 ? bytes : 0;
+	}
+	add_line(table, "Local Volumes", cJSON_GetArraySize(volumes), active, size, reclaimable);
+}
+
 static int df(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
@@ -243,6 +272,7 @@ static int df(struct cli *cli, void *target, int argc, char **argv)
 	scow_free(text);
 	add_images(&table, json);
 	add_containers(&table, json);
+	add_volumes(&table, json);
 	cJSON_Delete(json);
 	return table_print(&table);
 }
@@ -253,7 +283,7 @@ const struct command prune_commands[] = {
 	{ "image prune", NULL, "[OPTIONS]", "Remove images that are not used", prune_table, sizeof(struct prune_options), 0, 0, false,
 	  image_prune },
 	{ "system df", NULL, "[OPTIONS]", "Show what takes room", df_table, sizeof(struct df_options), 0, 0, false, df },
-	{ "system prune", NULL, "[OPTIONS]", "Remove what is not used", prune_table, sizeof(struct prune_options), 0, 0, false,
+	{ "system prune", NULL, "[OPTIONS]", "Remove what is not used", system_prune_table, sizeof(struct prune_options), 0, 0, false,
 	  system_prune },
 	{ NULL },
 };

@@ -83,7 +83,7 @@ const struct option run_option_table[] = {
 	ROW_MEMORY_RESERVATION,
 	ROW_MEMORY_SWAP,
 	ROW_MEMORY_SWAPPINESS,
-	{ "mount", 0, OPTION_LIST, "mount", "Attach a file system (type=bind or tmpfs)", AT(mounts) },
+	{ "mount", 0, OPTION_LIST, "mount", "Attach a file system (type=bind,src=/a,dst=/b; volume, tmpfs, image)", AT(mounts) },
 	{ "name", 0, OPTION_TEXT, "string", "Assign a name to the container", AT(name) },
 	{ "network", 0, OPTION_LIST, "network", "Network, by name, or (none|host|container:NAME); any number, also as name=N,ip=A,alias=B", AT(networks) },
 	{ "net", 0, OPTION_LIST, "network", NULL, AT(networks) },
@@ -122,10 +122,11 @@ const struct option run_option_table[] = {
 	{ "user", 'u', OPTION_TEXT, "string", "User name or number (NAME|UID[:GROUP|GID])", AT(user) },
 	{ "userns", 0, OPTION_TEXT, "string", "User namespace (host|private|auto[:size=N]|keep-id|container:NAME)", AT(userns) },
 	{ "uts", 0, OPTION_TEXT, "string", "UTS namespace (host|private)", AT(uts) },
-	{ "volume", 'v', OPTION_LIST, "list", "Bind mount a path of the host (SOURCE:TARGET[:OPTIONS])", AT(volumes) },
+	{ "volume", 'v', OPTION_LIST, "list", "Mount a path of the host or a volume ([SOURCE:]TARGET[:OPTIONS])", AT(volumes) },
+	{ "volume-driver", 0, OPTION_TEXT, "string", "Who supplies volumes that are made for it", AT(volume_driver) },
+	{ "volumes-from", 0, OPTION_LIST, "list", "Mount what another container has (CONTAINER[:ro])", AT(volumes_from) },
 	{ "workdir", 'w', OPTION_TEXT, "string", "Working directory inside the container", AT(workdir) },
 	{ "attach", 'a', OPTION_LIST, "list", "Only these of its streams (stdin, stdout, stderr)", AT(attach) },
-	LATER("volumes-from", 0, "list", NULL),
 	{ NULL },
 };
 

@@ -51,6 +51,16 @@ SCOW_API int scow_error_errno(const scow_error *error);
 /** scow_error_object() - what was worked on: a path, a name, a digest. Returns: borrowed or NULL. Since: 0.1. */
 SCOW_API const char *scow_error_object(const scow_error *error);
 
+/**
+ * scow_error_set_message() - for callbacks: say why they failed
+ * @error:   what the callback was given; NULL is allowed
+ * @status:  negative
+ * @message: one line; copied
+ *
+ * Returns: @status, to be returned by the callback; SCOW_E_FAILED where it is not negative.  Since: 0.1.
+ */
+SCOW_API int scow_error_set_message(scow_error **error, scow_status status, const char *message);
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,6 +20,7 @@ extern "C" {
 
 typedef struct scow_image scow_image;
 typedef struct scow_load_options scow_load_options;
+typedef struct scow_import_options scow_import_options;
 
 /**
  * scow_image_get() - an image of the local store
@@ -148,6 +149,43 @@ SCOW_API void scow_load_options_set_cancel(scow_load_options *options, struct sc
  * Threads: any.  Since: 0.1.  See: image-spec image-layout.md.
  */
 SCOW_API int scow_image_load(scow_engine *engine, int fd, const scow_load_options *options, scow_iter **out, scow_error **error);
+
+/** scow_import_options_new() - defaults. Returns: owned, or NULL without memory. Since: 0.1. */
+SCOW_API scow_import_options *scow_import_options_new(void);
+
+/** scow_import_options_unref() - free them; NULL is allowed. Returns: NULL. Since: 0.1. */
+SCOW_API scow_import_options *scow_import_options_unref(scow_import_options *options);
+
+/** scow_import_options_set_reference() - "name[:tag]" of the image; default: none. Since: 0.1. */
+SCOW_API void scow_import_options_set_reference(scow_import_options *options, const char *reference);
+
+/** scow_import_options_set_message() - what its history says. Since: 0.1. */
+SCOW_API void scow_import_options_set_message(scow_import_options *options, const char *message);
+
+/** scow_import_options_add_change() - an instruction for its settings, as for scow_commit_options_add_change(). Since: 0.1. */
+SCOW_API void scow_import_options_add_change(scow_import_options *options, const char *instruction);
+
+/** scow_import_options_set_platform() - what it is for: "linux/arm64"; default: the host's. Since: 0.1. */
+SCOW_API void scow_import_options_set_platform(scow_import_options *options, const char *platform);
+
+/** scow_import_options_set_cancel() - a token that stops the import; the options take a reference. Since: 0.1. */
+SCOW_API void scow_import_options_set_cancel(scow_import_options *options, struct scow_cancel *cancel);
+
+/**
+ * scow_image_import() - a file system as an image of one layer
+ * @fd:      borrowed: a tar stream (plain, or compressed by gzip, zstd, xz or bzip2), read to its end; or a directory, whose files are
+ *           copied once, or not at all where the file system can share their blocks
+ * @options: borrowed, may be NULL
+ * @out:     NULL, or owned, scow_image_unref()
+ *
+ * The same directory, or the same tar, gives the same layer. Owners, times, links, holes, capabilities and user attributes are kept.
+ *
+ * Returns: 0, SCOW_E_INVALID (reference, instruction, no tar), SCOW_E_CORRUPT (a damaged one, or one that leads out of its root),
+ * SCOW_E_UNSUPPORTED (a file of the directory has a name that hides another in a layer), SCOW_E_DENIED (a file may not be read),
+ * SCOW_E_NO_SPACE, SCOW_E_CANCELED. Nothing is kept of one that could not be imported whole.
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_image_import(scow_engine *engine, int fd, const scow_import_options *options, scow_image **out, scow_error **error);
 
 /**
  * scow_reference_normalize() - the full form of a reference

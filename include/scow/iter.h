@@ -18,6 +18,7 @@ typedef struct scow_iter scow_iter;
 struct scow_image;
 struct scow_container;
 struct scow_network;
+struct scow_volume;
 
 /** scow_iter_next_image() - the next image. Returns: borrowed as long as @iter; NULL at the end, or if it holds no images. Since: 0.1. */
 SCOW_API struct scow_image *scow_iter_next_image(scow_iter *iter);
@@ -27,6 +28,9 @@ SCOW_API struct scow_container *scow_iter_next_container(scow_iter *iter);
 
 /** scow_iter_next_network() - the next network. Returns: borrowed as long as @iter; NULL at the end. Since: 0.1. */
 SCOW_API struct scow_network *scow_iter_next_network(scow_iter *iter);
+
+/** scow_iter_next_volume() - the next volume. Returns: borrowed as long as @iter; NULL at the end. Since: 0.1. */
+SCOW_API struct scow_volume *scow_iter_next_volume(scow_iter *iter);
 
 /** scow_iter_count() - how many there are in all. Since: 0.1. */
 SCOW_API size_t scow_iter_count(const scow_iter *iter);

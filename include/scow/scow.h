@@ -22,10 +22,12 @@
 #include <scow/registry.h>
 #include <scow/io.h>
 #include <scow/network.h>
+#include <scow/volume.h>
 #include <scow/process.h>
 #include <scow/container.h>
 #include <scow/hook.h>
 #include <scow/files.h>
+#include <scow/dial.h>
 #include <scow/log.h>
 #include <scow/event.h>
 #include <scow/pressure.h>

@@ -139,6 +139,11 @@ _printf_(2, 0) static char *format_message(int errnum, const char *format, va_li
 	return whole;
 }
 
+int scow_error_set_message(scow_error **error, scow_status status, const char *message)
+{
+	return error_set(error, status < 0 ? status : SCOW_E_FAILED, "%s", message ? message : "");
+}
+
 int error_set(scow_error **error, scow_status status, const char *format, ...)
 {
 	int saved = errno, r;

@@ -46,6 +46,11 @@ struct scow_network *scow_iter_next_network(scow_iter *iter)
 	return next(iter, ITER_NETWORKS);
 }
 
+struct scow_volume *scow_iter_next_volume(scow_iter *iter)
+{
+	return next(iter, ITER_VOLUMES);
+}
+
 size_t scow_iter_count(const scow_iter *iter)
 {
 	return iter ? iter->count : 0;

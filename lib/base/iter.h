@@ -11,7 +11,7 @@
 
 DEFINE_CLEANUP(scow_iter *, scow_iter_unref)
 
-enum iter_kind { ITER_IMAGES, ITER_CONTAINERS, ITER_NETWORKS };
+enum iter_kind { ITER_IMAGES, ITER_CONTAINERS, ITER_NETWORKS, ITER_VOLUMES };
 
 /* Takes @items (malloc'ed) and their references, whatever it returns; @unref gives one back. */
 int iter_new(enum iter_kind kind, void **items, size_t count, void (*unref)(void *item), scow_iter **out, scow_error **error);

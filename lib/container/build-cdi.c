@@ -154,7 +154,7 @@ static int put_mount(struct build *b, const struct cdi_spec *cdi, const struct c
 		return error_wrap(error, r, "CDI document '%s'", cdi->file);
 	slot = arena_append(&b->spec->arena, &b->device_mounts, &b->n_device_mounts, sizeof(*slot));
 	if (slot)
-		*slot = (struct config_mount){ tmpfs, mount->host_path, arena_strdup(&b->spec->arena, target),
+		*slot = (struct config_mount){ tmpfs ? MOUNT_TMPFS : MOUNT_BIND, mount->host_path, arena_strdup(&b->spec->arena, target),
 					       *words ? arena_strdup(&b->spec->arena, words) : NULL };
 	return arena_failed(&b->spec->arena) ? error_oom(error) : 0;
 }

@@ -15,6 +15,14 @@
 
 #include "base/str.h"
 
+static bool is_held(const struct build *b, const char *target)
+{
+	for (size_t i = 0; b->held && i < b->held->n; i++)
+		if (str_eq(b->held->items[i].target, target))
+			return true;
+	return false;
+}
+
 static const struct config_mount *user_mount(const struct build *b, const char *target)
 {
 	for (size_t i = 0; i < b->config->n_mounts; i++)
@@ -43,7 +51,8 @@ static bool adapt_default(const struct build *b, struct spec_mount *mount)
 	const bool privileged = b->config->privileged;
 	const unsigned long quiet = MS_NOSUID | MS_NOEXEC | MS_NODEV;
 
-	if (user_mount(b, mount->target) || (str_has_prefix(mount->target, "/dev/") && user_mount(b, "/dev")))
+	if (user_mount(b, mount->target) || is_held(b, mount->target) ||
+	    (str_has_prefix(mount->target, "/dev/") && (user_mount(b, "/dev") || is_held(b, "/dev"))))
 		return false;
 	if (str_eq(mount->target, "/dev/shm") || str_eq(mount->target, "/dev/mqueue")) {
 		if (b->choices[SCOW_NAMESPACE_IPC].mode == NAMESPACE_IPC_NONE)
@@ -79,13 +88,13 @@ static int check_proc(const struct config_mount *mount, scow_error **error)
 	struct statfs fs;
 
 	if (str_eq(mount->target, "/proc")) {
-		if (!mount->tmpfs && statfs(mount->source, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+		if (mount->kind == MOUNT_BIND && statfs(mount->source, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
 			return 0;
 		return error_set(error, SCOW_E_INVALID, "mount on '/proc': only a proc file system may be there");
 	}
 	if (!str_has_prefix(mount->target, "/proc/"))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(files) && !mount->tmpfs; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(files) && mount->kind == MOUNT_BIND; i++)
 		if (str_eq(mount->target + strlen("/proc/"), files[i]))
 			return 0;
 	return error_set(error, SCOW_E_INVALID, "mount on '%s': it is inside /proc", mount->target);
@@ -109,7 +118,7 @@ static int fill_user_mount(struct build *b, const struct config_mount *wish, str
 	if (r < 0)
 		return r;
 	*out = (struct spec_mount){ .target = arena_strdup(arena, wish->target) };
-	if (wish->tmpfs) {
+	if (wish->kind == MOUNT_TMPFS) {
 		out->kind = SPEC_MOUNT_FS;
 		out->type = "tmpfs";
 		out->source = "tmpfs";
@@ -126,6 +135,67 @@ static int fill_user_mount(struct build *b, const struct config_mount *wish, str
 	out->propagation = options.propagation;
 	note_propagation(b->spec, options.propagation);
 	return options.idmap || options.own ? build_idmap(b, &options, out, error) : 0;
+}
+
+/* A file system of the container's own. */
+static void fill_file_system(const struct held *held, struct arena *arena, struct spec_mount *out)
+{
+	out->kind = SPEC_MOUNT_FS;
+	out->type = arena_strdup(arena, held->from.type);
+	out->source = arena_strdup(arena, held->from.device);
+	out->data = arena_strdup(arena, held->from.data);
+	out->flags |= held->from.flags;
+}
+
+static int fill_volume(struct build *b, const struct held *held, const struct bind_options *options, struct spec_mount *out,
+		       scow_error **error)
+{
+	struct arena *arena = &b->spec->arena;
+
+	if (held->from.kind == VOLUME_MOUNT) {
+		fill_file_system(held, arena, out);
+		if (held->subpath)
+			return error_set(error, SCOW_E_UNSUPPORTED, "mount on '%s': no subpath of a volume that is mounted for it alone",
+					 held->target);
+		return 0;
+	}
+	out->source = arena_strdup(arena, held->from.kind == VOLUME_DRIVEN ? held->place.path : held->from.path);
+	out->flags |= held->from.flags;
+	out->dev = held->place.dev;
+	out->ino = held->place.ino;
+	/* Ours have the ids of containers on the disk. */
+	out->idmapped = held->from.kind == VOLUME_DIRECTORY && b->user_ns && !b->rootless;
+	return options->idmap || options->own ? build_idmap(b, options, out, error) : 0;
+}
+
+static int fill_held(struct build *b, const struct held *held, struct spec_mount *out, scow_error **error)
+{
+	const struct config_mount place = { .kind = held->kind, .source = held->source, .target = held->target, .options = held->options };
+	struct arena *arena = &b->spec->arena;
+	struct bind_options options;
+	int r = check_proc(&place, error);
+
+	if (r == 0)
+		r = bind_options_parse(held->options, &options, error);
+	if (r < 0)
+		return r;
+	if (held->kind == MOUNT_BIND)
+		return fill_user_mount(b, &place, out, error);
+	*out = (struct spec_mount){
+		.kind = SPEC_MOUNT_BIND,
+		.target = arena_strdup(arena, held->target),
+		.subpath = arena_strdup(arena, held->subpath),
+		.flags = options.flags | (held->read_only ? MS_RDONLY : 0),
+		.propagation = options.propagation,
+	};
+	if (held->kind == MOUNT_VOLUME) {
+		note_propagation(b->spec, options.propagation);
+		return fill_volume(b, held, &options, out, error);
+	}
+	out->source = arena_strdup(arena, held->source);
+	out->lowers = arena_strv(arena, (const char *const *) held->lowers, held->n_lowers);
+	out->n_lowers = held->n_lowers;
+	return 0;
 }
 
 static unsigned int depth(const char *path)
@@ -154,8 +224,9 @@ static void sort_by_depth(struct spec_mount *mounts, size_t n)
 int build_mounts(struct build *b, scow_error **error)
 {
 	const struct config_mount *dev = user_mount(b, "/dev");
+	const size_t n_held = b->held ? b->held->n : 0;
 	struct spec *spec = b->spec;
-	struct spec_mount *mounts = arena_alloc(&spec->arena, (spec->n_mounts + b->config->n_mounts + b->n_device_mounts) * sizeof(*mounts));
+	struct spec_mount *mounts = arena_alloc(&spec->arena, (spec->n_mounts + b->config->n_mounts + b->n_device_mounts + n_held) * sizeof(*mounts));
 	size_t n = 0;
 
 	if (!mounts)
@@ -166,7 +237,15 @@ int build_mounts(struct build *b, scow_error **error)
 			n++;
 	}
 	for (size_t i = 0; i < b->config->n_mounts; i++) {
-		const int r = fill_user_mount(b, &b->config->mounts[i], &mounts[n++], error);
+		const struct config_mount *mount = &b->config->mounts[i];
+		const bool own = mount->kind == MOUNT_BIND || mount->kind == MOUNT_TMPFS;
+		const int r = own ? fill_user_mount(b, mount, &mounts[n++], error) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < n_held; i++) {
+		const int r = fill_held(b, &b->held->items[i], &mounts[n++], error);
 
 		if (r < 0)
 			return r;
@@ -187,7 +266,7 @@ int build_mounts(struct build *b, scow_error **error)
 	sort_by_depth(mounts, n);
 	spec->mounts = mounts;
 	spec->n_mounts = n;
-	if (dev && !dev->tmpfs) { /* the host's own directory: nothing is made in it */
+	if (dev && dev->kind == MOUNT_BIND) { /* the host's own directory: nothing is made in it */
 		spec->n_devices = 0;
 		spec->default_dev_links = false;
 	}

@@ -358,11 +358,11 @@ static int build_all(struct build *b, scow_error **error)
 int spec_build(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config, struct spec *out,
 	       scow_error **error)
 {
-	return spec_build_on(engine, id, image, config, NULL, out, error);
+	return spec_build_on(engine, id, image, config, NULL, NULL, out, error);
 }
 
 int spec_build_on(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config,
-		  const struct attachment *attachment, struct spec *out, scow_error **error)
+		  const struct attachment *attachment, const struct volumes *held, struct spec *out, scow_error **error)
 {
 	struct build b = {
 		.engine = engine,
@@ -370,6 +370,7 @@ int spec_build_on(scow_engine *engine, const char *id, const struct image_config
 		.image = image,
 		.config = config,
 		.attachment = attachment,
+		.held = held,
 		.spec = out,
 		.rootless = engine->facts.rootless,
 	};

@@ -6,6 +6,7 @@
 
 #include "container/create.h"
 #include "container/options.h"
+#include "container/volumes.h"
 
 /* A device as it will be, before it is looked at what that takes. */
 struct build_node {
@@ -21,6 +22,7 @@ struct build {
 	struct spec *spec;
 	bool rootless;
 	const struct attachment *attachment; /* its networks; NULL: on none */
+	const struct volumes *held;          /* its volumes and images; NULL: none */
 	bool checks; /* only: nothing is to come of it */
 	bool user_ns; /* it is root, if at all, in a user namespace only */
 	struct build_node *nodes; size_t n_nodes;                   /* of devices by name, build-cdi.c */

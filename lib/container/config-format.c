@@ -22,97 +22,6 @@ static void put_env(struct writer *w, const scow_container_config *config)
 	writer_close(w, ']');
 }
 
-/* ---- mounts: Binds say "create", which Mounts do not; a colon in a path does not fit into Binds ---- */
-
-static bool fits_binds(const struct config_mount *mount, const struct bind_options *options)
-{
-	return options->create && !strchr(mount->source, ':') && !strchr(mount->target, ':');
-}
-
-static void put_bind(struct writer *w, const struct config_mount *mount, struct bind_options options)
-{
-	_cleanup_str_ struct str text = { 0 };
-	struct arena arena = { 0 };
-	const char *more;
-
-	options.create = false; /* as the form itself says */
-	more = bind_options_format(&options, &arena);
-	str_add(&text, mount->target);
-	if (more) {
-		str_add_char(&text, ':');
-		str_add(&text, more);
-	}
-	w->out.failed = w->out.failed || text.failed || arena_failed(&arena);
-	if (!w->out.failed)
-		writer_joined(w, mount->source, ':', text.data);
-	arena_done(&arena);
-}
-
-static void put_bind_options(struct writer *w, const struct bind_options *options)
-{
-	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel, .idmap = options->idmap, .own = options->own };
-	struct arena arena = { 0 };
-	const char *more = bind_options_format(&rest, &arena);
-
-	writer_true(w, "ReadOnly", options->read_only);
-	writer_string(w, "Options", more);
-	if (options->propagation_name || options->nonrecursive || options->create || options->ro_nonrecursive) {
-		writer_open(w, "BindOptions", '{');
-		writer_string(w, "Propagation", options->propagation_name);
-		writer_true(w, "NonRecursive", options->nonrecursive);
-		writer_true(w, "CreateMountpoint", options->create);
-		writer_true(w, "ReadOnlyNonRecursive", options->ro_nonrecursive);
-		writer_close(w, '}');
-	}
-	w->out.failed = w->out.failed || arena_failed(&arena);
-	arena_done(&arena);
-}
-
-static void put_mounts(struct writer *w, const scow_container_config *config)
-{
-	struct bind_options options;
-	bool binds = false, mounts = false, tmpfs = false;
-
-	for (size_t i = 0; i < config->n_mounts; i++) {
-		const struct config_mount *mount = &config->mounts[i];
-
-		if (mount->tmpfs || bind_options_parse(mount->options, &options, NULL) < 0 || !fits_binds(mount, &options))
-			continue;
-		writer_open_once(w, "Binds", '[', &binds);
-		put_bind(w, mount, options);
-	}
-	if (binds)
-		writer_close(w, ']');
-	for (size_t i = 0; i < config->n_mounts; i++) {
-		const struct config_mount *mount = &config->mounts[i];
-
-		if (mount->tmpfs || bind_options_parse(mount->options, &options, NULL) < 0 || fits_binds(mount, &options))
-			continue;
-		writer_open_once(w, "Mounts", '[', &mounts);
-		writer_open(w, NULL, '{');
-		writer_string(w, "Type", "bind");
-		writer_string(w, "Source", mount->source);
-		writer_string(w, "Target", mount->target);
-		put_bind_options(w, &options);
-		writer_close(w, '}');
-	}
-	if (mounts)
-		writer_close(w, ']');
-	for (size_t i = 0; i < config->n_mounts; i++) {
-		const struct config_mount *mount = &config->mounts[i];
-
-		if (!mount->tmpfs)
-			continue;
-		writer_open_once(w, "Tmpfs", '{', &tmpfs);
-		writer_separate(w);
-		writer_quoted(w, mount->target);
-		str_add_char(&w->out, ':');
-		writer_quoted(w, mount->options ? mount->options : "");
-	}
-	if (tmpfs)
-		writer_close(w, '}');
-}
-
 /* ---- resources and security ---- */
 
 static void put_devices(struct writer *w, const scow_container_config *config)
@@ -285,7 +194,7 @@ static void put_host_config(struct writer *w, const scow_container_config *confi
 
 	writer_open(w, "HostConfig", '{');
 	empty = w->out.size;
-	put_mounts(w, config);
+	writer_mounts(w, config);
 	writer_resources(w, config);
 	put_security(w, config);
 	put_names(w, config);
@@ -363,6 +272,7 @@ int scow_container_config_to_json(const scow_container_config *config, char **ou
 	put_stop_timeout(&w, config);
 	put_health(&w, &config->health);
 	writer_exposed_ports(&w, config);
+	writer_volumes(&w, config);
 	put_host_config(&w, config);
 	put_networking(&w, config);
 	writer_close(&w, '}');

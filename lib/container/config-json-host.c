@@ -4,35 +4,13 @@
  * send them; config-json-limits.c has the limits. See config-json.c for the rules.
  */
 #include "container/config-json.h"
+#include "container/config-network.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "container/config-internal.h"
-
-static void read_bind(scow_container_config *config, const char *text)
-{
-	_cleanup_free_ char *copy = strdup(text), *options = NULL;
-	char *target = copy ? strchr(copy, ':') : NULL, *more = target ? strchr(target + 1, ':') : NULL;
-
-	if (!copy) {
-		config->arena.failed = true;
-		return;
-	}
-	if (!target)
-		return config_refuse(config, SCOW_E_UNSUPPORTED, config->field, "'%s' asks for a volume, which this version does not have",
-				     text);
-	*target++ = '\0';
-	if (more)
-		*more++ = '\0';
-	/* Docker makes a missing directory for this form, and for no other. */
-	options = strf("%s%screate", more ? more : "", more && *more ? "," : "");
-	if (options)
-		scow_container_config_add_bind(config, copy, target, options);
-	else
-		config->arena.failed = true;
-}
 
 static void read_sysctls(struct reader *reader, const cJSON *item)
 {
@@ -70,135 +48,6 @@ static void read_annotations(struct reader *reader, const cJSON *item)
 static void read_tmpfs(struct reader *reader, const cJSON *item)
 {
 	read_map(reader, item, scow_container_config_add_tmpfs);
-}
-
-/* One of Docker's Mounts, collected. */
-struct mount_reading {
-	const char *type, *source, *target;
-	struct str options;
-};
-
-static void add_option(struct mount_reading *mount, const char *format, const char *text)
-{
-	if (mount->options.size)
-		str_add_char(&mount->options, ',');
-	str_printf(&mount->options, "%s%s", format, text);
-}
-
-static bool read_bind_options(struct mount_reading *mount, const cJSON *object)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, object)
-	{
-		if (is_empty(item))
-			continue;
-		if (str_eq(item->string, "Propagation") && cJSON_IsString(item))
-			add_option(mount, "", item->valuestring);
-		else if (str_eq(item->string, "NonRecursive"))
-			add_option(mount, "", "bind-nonrecursive");
-		else if (str_eq(item->string, "ReadOnlyNonRecursive"))
-			add_option(mount, "", "ro-nonrecursive");
-		else if (str_eq(item->string, "CreateMountpoint"))
-			add_option(mount, "", "create");
-		else if (!str_eq(item->string, "ReadOnlyForceRecursive")) /* which it is, or the start fails */
-			return false;
-	}
-	return true;
-}
-
-static bool read_tmpfs_options(struct mount_reading *mount, const cJSON *object)
-{
-	const cJSON *item, *pair;
-	char number[24];
-	int64_t value;
-
-	cJSON_ArrayForEach(item, object)
-	{
-		if (is_empty(item))
-			continue;
-		if (str_eq(item->string, "Options") && cJSON_IsArray(item)) {
-			cJSON_ArrayForEach(pair, item)
-			{
-				const cJSON *name = cJSON_GetArrayItem(pair, 0), *text = cJSON_GetArrayItem(pair, 1);
-
-				if (!cJSON_IsString(name) || (text && !cJSON_IsString(text)))
-					return false;
-				add_option(mount, "", name->valuestring);
-				if (text)
-					str_printf(&mount->options, "=%s", text->valuestring);
-			}
-			continue;
-		}
-		if (!number_read(item, &value) || value < 0)
-			return false;
-		if (str_eq(item->string, "SizeBytes"))
-			snprintf(number, sizeof(number), "%lld", (long long) value);
-		else if (str_eq(item->string, "Mode"))
-			snprintf(number, sizeof(number), "%llo", (long long) value);
-		else
-			return false;
-		add_option(mount, str_eq(item->string, "Mode") ? "mode=" : "size=", number);
-	}
-	return true;
-}
-
-static bool mount_member(struct mount_reading *mount, const cJSON *item)
-{
-	const struct {
-		const char *name, **to;
-	} strings[] = { { "Type", &mount->type }, { "Source", &mount->source }, { "Target", &mount->target } };
-
-	if (is_empty(item) || str_eq(item->string, "Consistency"))
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
-		if (str_eq(item->string, strings[i].name) && cJSON_IsString(item)) {
-			*strings[i].to = item->valuestring;
-			return true;
-		}
-	}
-	if (str_eq(item->string, "ReadOnly"))
-		add_option(mount, "", "ro");
-	else if (str_eq(item->string, "Options") && cJSON_IsString(item))
-		add_option(mount, "", item->valuestring);
-	else if (str_eq(item->string, "BindOptions"))
-		return read_bind_options(mount, item);
-	else if (str_eq(item->string, "TmpfsOptions"))
-		return read_tmpfs_options(mount, item);
-	else
-		return false;
-	return true;
-}
-
-static void read_mount(struct reader *reader, const cJSON *object)
-{
-	struct mount_reading mount = { NULL };
-	_cleanup_free_ char *options = NULL;
-	const cJSON *item;
-	bool good = true;
-
-	cJSON_ArrayForEach(item, object) good = good && mount_member(&mount, item);
-	options = str_take(&mount.options);
-	if (!options)
-		reader->config->arena.failed = true;
-	else if (!good)
-		reader_refuse(reader, SCOW_E_UNSUPPORTED, "an option of a mount that this version does not have");
-	else if (str_eq(mount.type, "bind"))
-		scow_container_config_add_bind(reader->config, mount.source ? mount.source : "", mount.target, options);
-	else if (str_eq(mount.type, "tmpfs"))
-		scow_container_config_add_tmpfs(reader->config, mount.target, options);
-	else
-		config_refuse(reader->config, SCOW_E_UNSUPPORTED, reader->path, "this version has no mounts of type '%s'",
-			      mount.type ? mount.type : "");
-}
-
-static void read_mounts(struct reader *reader, const cJSON *item)
-{
-	const cJSON *child;
-
-	if (!cJSON_IsArray(item))
-		return reader_refuse(reader, SCOW_E_INVALID, "expected an array");
-	cJSON_ArrayForEach(child, item) read_mount(reader, child);
 }
 
 static void read_devices(struct reader *reader, const cJSON *item)
@@ -349,8 +198,10 @@ static void read_isolation(scow_container_config *config, const char *name)
 }
 
 const struct field host_fields[] = {
-	{ "Binds", FIELD_EACH, { .string = read_bind } },
+	{ "Binds", FIELD_EACH, { .string = scow_container_config_add_volume_spec } },
 	{ "Mounts", FIELD_READ, { .read = read_mounts } },
+	{ "VolumesFrom", FIELD_EACH, { .string = scow_container_config_add_volumes_from } },
+	{ "VolumeDriver", FIELD_STRING, { .string = scow_container_config_set_volume_driver } },
 	{ "Tmpfs", FIELD_READ, { .read = read_tmpfs } },
 	{ "Devices", FIELD_READ, { .read = read_devices } },
 	{ "DeviceRequests", FIELD_READ, { .read = read_device_requests } },
@@ -376,6 +227,7 @@ const struct field host_fields[] = {
 	{ "UTSMode", FIELD_STRING, { .string = read_uts_mode } },
 	{ "UsernsMode", FIELD_STRING, { .string = read_userns_mode } },
 	{ "CgroupnsMode", FIELD_STRING, { .string = read_cgroupns_mode } },
+	{ "Links", FIELD_EACH, { .string = links_read } },
 	{ "NetworkMode", FIELD_STRING, { .string = read_network_mode } },
 	{ "TimeMode", FIELD_STRING, { .string = read_time_mode } },
 	{ "IDMappings", FIELD_READ, { .read = id_mappings_read } },

@@ -38,6 +38,9 @@ struct field {
 
 /* Docker's DeviceRequests, config-json-devices.c. */
 void read_device_requests(struct reader *reader, const cJSON *item);
+/* Mounts and Volumes, config-json-mounts.c. */
+void read_mounts(struct reader *reader, const cJSON *item);
+void read_volumes(struct reader *reader, const cJSON *item);
 /* HostConfig's own fields, config-json-host.c. */
 extern const struct field host_fields[];
 extern const size_t n_host_fields;

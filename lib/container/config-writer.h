@@ -31,6 +31,9 @@ void writer_joined(struct writer *w, const char *first, char between, const char
 
 /* config-format-limits.c: the members of HostConfig that limit, and DeviceRequests. */
 void writer_resources(struct writer *w, const scow_container_config *config);
+/* config-format-mounts.c: the document's Volumes; HostConfig's Binds, Mounts, Tmpfs, VolumesFrom, VolumeDriver. */
+void writer_volumes(struct writer *w, const scow_container_config *config);
+void writer_mounts(struct writer *w, const scow_container_config *config);
 /* config-ports.c */
 void writer_exposed_ports(struct writer *w, const scow_container_config *config);
 void writer_port_bindings(struct writer *w, const scow_container_config *config);

@@ -342,61 +342,6 @@ void scow_container_config_set_read_only(scow_container_config *config, int read
 		config->read_only = read_only;
 }
 
-/* A place inside that nothing is mounted on yet, in its clean form; NULL after refusing. */
-static const char *mount_target(scow_container_config *config, const char *setter, const char *target)
-{
-	const char *clean = config_clean_path(config, setter, target);
-
-	if (!clean)
-		return NULL;
-	if (str_eq(clean, "/"))
-		return REFUSE_AS(config, setter, "nothing can be mounted over the root of a container"), NULL;
-	for (size_t i = 0; i < config->n_mounts; i++)
-		if (str_eq(config->mounts[i].target, clean))
-			return REFUSE_AS(config, setter, "two mounts on '%s'", clean), NULL;
-	return clean;
-}
-
-void scow_container_config_add_tmpfs(scow_container_config *config, const char *target, const char *options)
-{
-	scow_error *error = NULL;
-	struct config_mount *mount;
-	unsigned long flags;
-	const char *data, *clean;
-
-	if (!config || !(clean = mount_target(config, __func__, target)))
-		return;
-	if (tmpfs_options_parse(options, &config->arena, &flags, &data, &error) < 0)
-		return config_refuse_error(config, __func__, &error);
-	mount = arena_append(&config->arena, &config->mounts, &config->n_mounts, sizeof(*mount));
-	if (!mount)
-		return;
-	*mount = (struct config_mount){ .tmpfs = true, .target = clean };
-	if (options && *options)
-		config_set_string(config, &mount->options, options);
-}
-
-void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options)
-{
-	struct bind_options parsed;
-	scow_error *error = NULL;
-	struct config_mount *mount;
-	const char *clean, *clean_source;
-
-	if (!config)
-		return;
-	/* A source without a slash is how `-v` names a volume. */
-	if (source && *source && *source != '.' && *source != '~' && !strchr(source, '/'))
-		return config_refuse(config, SCOW_E_UNSUPPORTED, __func__, "'%s' names a volume, which this version does not have", source);
-	if (!(clean_source = config_clean_path(config, __func__, source)) || !(clean = mount_target(config, __func__, target)))
-		return;
-	if (bind_options_parse(options, &parsed, &error) < 0)
-		return config_refuse_error(config, __func__, &error);
-	mount = arena_append(&config->arena, &config->mounts, &config->n_mounts, sizeof(*mount));
-	if (mount)
-		*mount = (struct config_mount){ false, clean_source, clean, bind_options_format(&parsed, &config->arena) };
-}
-
 void scow_container_config_set_shm_bytes(scow_container_config *config, uint64_t bytes)
 {
 	if (!config)

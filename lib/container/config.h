@@ -27,9 +27,23 @@ DEFINE_CLEANUP(scow_container_config *, scow_container_config_unref)
 struct config_pair {
 	const char *name, *value; /* env: value NULL removes the image's */
 };
+enum config_mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_VOLUME, MOUNT_IMAGE }; /* also in rows */
+/* What only matters when the volume is made. */
+struct config_volume {
+	const char *driver; /* NULL: as the container's */
+	struct config_pair *labels; size_t n_labels;
+	struct config_pair *options; size_t n_options;
+};
 struct config_mount {
-	bool tmpfs;
-	const char *source, *target, *options; /* options NULL: the defaults */
+	enum config_mount_kind kind;
+	const char *source, *target, *options; /* options NULL: the defaults. source of a volume: its name, NULL for an anonymous one */
+	const char *subpath;                   /* of a volume or an image; plain, or NULL */
+	bool no_copy;
+	struct config_volume volume;
+};
+struct config_volumes_from {
+	const char *container;
+	bool read_only;
 };
 struct config_device {
 	const char *source, *target, *access; /* target and access are always set */
@@ -80,6 +94,7 @@ struct scow_container_config {
 	struct config_pair *sysctls; size_t n_sysctls;
 	struct config_pair *storage; size_t n_storage;         /* storage.h */
 	struct config_endpoint *endpoints; size_t n_endpoints; /* config-network.c */
+	const char **links; size_t n_links; /* while a document is read: of its HostConfig, for the first network */
 	struct port_spec *ports; size_t n_ports;               /* published, by container port; config-ports.c */
 	struct port_range *exposed; size_t n_exposed;
 	bool publish_all;
@@ -92,6 +107,8 @@ struct scow_container_config {
 	const char **cap_add; size_t n_cap_add;   /* "CAP_NET_ADMIN" or "ALL" */
 	const char **cap_drop; size_t n_cap_drop;
 	struct config_mount *mounts; size_t n_mounts;
+	struct config_volumes_from *volumes_from; size_t n_volumes_from;
+	const char *volume_driver;                /* of volumes that are made for it; NULL: "local" */
 	struct config_device *devices; size_t n_devices;
 	const char **device_rules; size_t n_device_rules;
 	struct config_device_request *device_requests; size_t n_device_requests;

@@ -28,9 +28,10 @@ int config_merge(const struct image_config *image, const scow_container_config *
  * network is shared so, it also sets hostname and domainname from the other one and shares its /etc files (none are in @out).
  */
 struct attachment;
-/* As spec_build(), for a container on networks: @attachment, or NULL. */
+struct volumes;
+/* As spec_build(), for a container on networks, with volumes: @attachment, @held, or NULL. */
 int spec_build_on(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config,
-		  const struct attachment *attachment, struct spec *out, scow_error **error) _must_check_;
+		  const struct attachment *attachment, const struct volumes *held, struct spec *out, scow_error **error) _must_check_;
 int spec_build(scow_engine *engine, const char *id, const struct image_config *image, const scow_container_config *config, struct spec *out,
 	       scow_error **error) _must_check_;
 /* What of a spec cannot be had on this host, or does not go together, and will not be otherwise at its start: for create. */

@@ -18,6 +18,7 @@
 #include "container/health-report.h"
 #include "container/id-map.h"
 #include "container/options.h"
+#include "container/volumes.h"
 #include "container/published.h"
 #include "container/text.h"
 #include "image/layer.h"
@@ -287,30 +288,6 @@ static bool add_host_config(cJSON *root, const scow_container_config *config, cJ
 	       put_item(out, "MemorySwap", cJSON_CreateNumber((double) config->memory_bytes * 2));
 }
 
-static bool add_mounts(cJSON *root, const scow_container_config *config)
-{
-	cJSON *mounts = cJSON_AddArrayToObject(root, "Mounts");
-	bool ok = mounts != NULL;
-
-	for (size_t i = 0; i < config->n_mounts && ok; i++) {
-		const struct config_mount *mount = &config->mounts[i];
-		struct bind_options options = { 0 };
-		cJSON *item = cJSON_CreateObject();
-
-		ok = item && cJSON_AddItemToArray(mounts, item) && add_text(item, "Type", mount->tmpfs ? "tmpfs" : "bind") &&
-		     add_text(item, "Source", mount->source) && add_text(item, "Destination", mount->target) &&
-		     add_text(item, "Mode", mount->options);
-		if (ok && !mount->tmpfs)
-			ok = bind_options_parse(mount->options, &options, NULL) == 0;
-		ok = ok && add_flag(item, "RW", !options.read_only) &&
-		     add_text(item, "Propagation",
-			      mount->tmpfs               ? ""
-			      : options.propagation_name ? options.propagation_name
-							 : "rprivate");
-	}
-	return ok;
-}
-
 static bool add_maps(cJSON *object, const char *name, const struct id_range *maps, unsigned int count)
 {
 	cJSON *array = cJSON_AddArrayToObject(object, name);
@@ -427,6 +404,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	const struct image_config *image;
 	struct merged merged = { 0 };
 	char hostname[13];
+	cJSON *mounts;
 	int r;
 
 	r = container_config_of(container, &config, error);
@@ -450,7 +428,11 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 		r = add_id_mappings(root, container, config, arena, error);
 	if (r < 0)
 		return r;
-	if (!add_mounts(root, config) || !add_config(root, container, config, image, stored, &merged) ||
+	mounts = cJSON_AddArrayToObject(root, "Mounts");
+	r = mounts ? volumes_json(container->engine, container->id, config, mounts, error) : error_oom(error);
+	if (r < 0)
+		return r;
+	if (!add_config(root, container, config, image, stored, &merged) ||
 	    !put_item(root, "NetworkSettings", network_settings(container, row)))
 		return error_oom(error);
 	return 0;

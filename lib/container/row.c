@@ -23,6 +23,7 @@
 #include "container/event.h"
 #include "container/published.h"
 #include "container/storage.h"
+#include "container/volumes.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
 #include "network/network.h"
@@ -269,6 +270,8 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 	if (r > 0) {
 		r = network_events(&work, "connect", id, error);
 		if (r == 0)
+			r = volume_events(&work, "mount", id, error);
+		if (r == 0)
 			r = container_event_start_at(&work, id, started, error);
 	}
 	return r < 0 ? r : db_commit(&work, error);
@@ -314,6 +317,8 @@ int container_record_exit(scow_engine *engine, const char *id, const struct proc
 	if (r == 0)
 		r = container_event_die(&work, id, exit, error);
 	if (r == 0)
+		r = volumes_leave(&work, id, error);
+	if (r == 0)
 		r = db_exec(&work, error,
 			    "UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
 			    "finished = ?, error = ? WHERE id = ?",
@@ -353,13 +358,34 @@ int container_remove_dir(scow_engine *engine, const char *id, scow_error **error
 	return remove_empty(engine, id) ? 0 : userns_remove_tree(engine, engine->containers_fd, id, error);
 }
 
+int volumes_leave(struct db_work *work, const char *id, scow_error **error)
+{
+	sqlite3_stmt *row;
+	int r = db_query(work, &row, error, "SELECT 1 FROM containers WHERE id = ? AND state IN (1, 2, 3) AND pid != 0", "t", id);
+
+	return r > 0 ? volume_events(work, "unmount", id, error) : r;
+}
+
+/* Its anonymous volumes are marked in the transaction that deletes it: they go, now or with a sweep. */
+static int shed(struct db_work *work, scow_engine *engine, const char *id, bool *marked, scow_error **error)
+{
+	sqlite3_stmt *row;
+	int r = db_query(work, &row, error, "SELECT 1 FROM containers WHERE id = ? AND (ephemeral = 1 OR sheds = 1)", "t", id);
+
+	return r > 0 ? volume_mark_anonymous(work, engine, id, marked, error) : r;
+}
+
 int container_erase(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	bool marked = false;
 	int r;
 
+	volume_drivers_unmount(engine, id);
 	r = container_remove_dir(engine, id, error);
 	FAULT_POINT("erase.emptied");
+	if (r == 0)
+		r = owner_register(engine, error);
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
@@ -369,8 +395,16 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 	if (r == 0 && exit)
 		r = container_event_die(&work, id, exit, error);
 	if (r == 0)
+		r = volumes_leave(&work, id, error);
+	if (r == 0)
 		r = container_event(&work, id, "destroy", NULL, error);
 	if (r == 0)
+		r = shed(&work, engine, id, &marked, error);
+	if (r == 0)
 		r = db_exec(&work, error, "DELETE FROM containers WHERE id = ?", "t", id);
-	return r < 0 ? r : db_commit(&work, error);
+	if (r >= 0)
+		r = db_commit(&work, error);
+	if (r == 0 && marked)
+		volume_clear(engine);
+	return r < 0 ? r : 0;
 }

@@ -60,6 +60,15 @@ static void add_tree(int dir_fd, const char *name, unsigned int depth, struct wa
 			add_entry(fd, entry, depth, walk);
 }
 
+int tree_bytes(int dir_fd, uint64_t *bytes)
+{
+	struct walk walk = { .bytes = 0 };
+
+	add_tree(dir_fd, ".", 0, &walk);
+	*bytes = (uint64_t) (walk.bytes + 0.5);
+	return -walk.failure;
+}
+
 int container_written(scow_engine *engine, const char *id, uint64_t *bytes, scow_error **error)
 {
 	struct walk walk = { .bytes = 0 };

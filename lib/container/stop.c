@@ -17,6 +17,7 @@
 #include "container/detached.h"
 #include "container/event.h"
 #include "container/live.h"
+#include "container/volumes.h"
 #include "container/sweep.h"
 #include "engine/trace.h"
 #include "store/lock.h"
@@ -192,7 +193,7 @@ int scow_container_stop(scow_container *container, int timeout_ms, scow_error **
 static const struct process_exit killed = { .code = 128 + SIGKILL, .signal = SIGKILL };
 
 /* Takes the row over for removal; the second who wants to finds it removed. */
-static int mark_removing(scow_container *container, enum container_action action, scow_error **error)
+static int mark_removing(scow_container *container, enum container_action action, bool sheds, scow_error **error)
 {
 	scow_engine *engine = container->engine;
 	_cleanup_db_ struct db_work work = { 0 };
@@ -213,8 +214,10 @@ static int mark_removing(scow_container *container, enum container_action action
 	if (r == 0)
 		r = container_event_die(&work, container->id, &killed, &failure);
 	if (r == 0)
-		r = db_exec(&work, &failure, "UPDATE containers SET state = ?, owner = ? WHERE id = ?", "itt",
-			    (int64_t) container_next_state(action), engine->owner_id, container->id);
+		r = volumes_leave(&work, container->id, &failure);
+	if (r == 0)
+		r = db_exec(&work, &failure, "UPDATE containers SET state = ?, owner = ?, sheds = ? WHERE id = ?", "itit",
+			    (int64_t) container_next_state(action), engine->owner_id, (int64_t) sheds, container->id);
 	if (r >= 0)
 		r = db_commit(&work, &failure);
 	if (r < 0 && error)
@@ -239,12 +242,12 @@ static void mark_dead(scow_container *container, const char *reason)
 		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its failed removal is not recorded", container->id);
 }
 
-static int remove_marked(scow_container *container, enum container_action action, scow_error **error)
+static int remove_marked(scow_container *container, enum container_action action, bool sheds, scow_error **error)
 {
 	scow_error *failure = NULL;
 	int r;
 
-	r = mark_removing(container, action, error);
+	r = mark_removing(container, action, sheds, error);
 	if (r < 0)
 		return r;
 	FAULT_POINT("remove.marked");
@@ -284,7 +287,7 @@ static int remove_it(scow_container *container, unsigned int flags, struct trace
 		FAULT_POINT("remove.killed");
 		trace_phase(trace, "kill");
 	}
-	return remove_marked(container, action, error);
+	return remove_marked(container, action, flags & SCOW_REMOVE_VOLUMES, error);
 }
 
 int scow_container_remove(scow_container *container, unsigned int flags, scow_error **error)
@@ -304,7 +307,7 @@ int scow_container_remove(scow_container *container, unsigned int flags, scow_er
 void container_discard(scow_container *container)
 {
 	scow_error *failure = NULL;
-	int r = remove_marked(container, ACTION_REMOVE, &failure);
+	int r = remove_marked(container, ACTION_REMOVE, false, &failure);
 
 	/* Running, by another handle: it goes when it exits. */
 	if (r < 0 && r != SCOW_E_NOT_FOUND && r != SCOW_E_STATE)

@@ -26,6 +26,7 @@
 #include "engine/strays.h"
 #include "container/hooks.h"
 #include "container/published.h"
+#include "container/volumes.h"
 #include "store/lock.h"
 
 #define CODE_KILLED (128 + SIGKILL)
@@ -136,6 +137,8 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 		r = published_leave(&work, engine, id, error);
 	if (r == 0 && ran)
 		r = container_event_die(&work, id, &killed, error);
+	if (r == 0 && ran)
+		r = volumes_leave(&work, id, error);
 	if (r < 0)
 		return r;
 	if (ran)
@@ -145,7 +148,11 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 			"iiiit", (int64_t) state, (int64_t) CODE_KILLED, (int64_t) SIGKILL, now_ns(), id);
 	else
 		r = db_exec(&work, error, "UPDATE containers SET state = ?, owner = NULL, pid = 0 WHERE id = ?", "it", (int64_t) state, id);
-	return r < 0 ? r : db_commit(&work, error);
+	if (r >= 0)
+		r = db_commit(&work, error);
+	if (r == 0)
+		volume_drivers_unmount(engine, id);
+	return r;
 }
 
 int container_sweep_one(scow_engine *engine, const char *id, const char *dead, scow_error **error)

@@ -166,11 +166,81 @@ static void make_source(const char *path)
 	}
 }
 
+/* What leads out of @dir ends in it: the tree may be a container's, which swaps links while we look. */
+static int open_below(int dir, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	long fd = -EAGAIN;
+
+	for (int i = 0; i < 128 && (fd == -EAGAIN || fd == -EINTR); i++)
+		fd = sys(SYS_openat2, dir, path, &how, sizeof(how));
+	return (int) must(fd, "open");
+}
+
+/* The part @path of a tree that is mounted nowhere, or of a directory. */
+static int clone_below(int dir, const char *path, int flags)
+{
+	int fd = open_below(dir, path);
+	long tree = sys(SYS_open_tree, fd, "", flags | AT_EMPTY_PATH);
+
+	if (tree == -EINVAL && !(flags & AT_RECURSIVE))
+		tree = sys(SYS_open_tree, fd, "", flags | AT_EMPTY_PATH | AT_RECURSIVE);
+	must(tree, "open_tree");
+	sys(SYS_close, fd);
+	sys(SYS_close, dir);
+	return (int) tree;
+}
+
+/* An image's files: its only layer, or an overlay of them, that nobody can write to. */
+static int image_tree(const struct wire_step *step, const char *layers, char **lowers)
+{
+	const char *subpath = plan_text(&init.plan, step, 2);
+	int context, tree;
+
+	must(sys(SYS_chdir, layers), "chdir");
+	if (!lowers[1]) {
+		tree = (int) must(sys(SYS_open_tree, AT_FDCWD, lowers[0], TREE_FLAGS), "open_tree");
+	} else {
+		context = (int) must(sys(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen");
+		for (char **lower = lowers; *lower; lower++)
+			must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0), "fsconfig lowerdir+");
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "overlay", 0), "fsconfig source");
+		if (step->flags & WIRE_USERXATTR)
+			must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", 0, 0), "fsconfig userxattr");
+		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
+		tree = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY), "fsmount");
+		sys(SYS_close, context);
+	}
+	return subpath ? clone_below(tree, subpath, TREE_FLAGS) : tree;
+}
+
+static void prove(const struct wire_step *step, int tree)
+{
+	const struct wire_identity *wanted = (const void *) plan_blob(&init.plan, step);
+	struct stat status;
+
+	if (step->blob_size != sizeof(*wanted))
+		return;
+	must(sys(SYS_newfstatat, tree, "", &status, AT_EMPTY_PATH), "fstat");
+	if (status.st_dev != wanted->dev || status.st_ino != wanted->ino)
+		fail("open_tree", -ESTALE);
+}
+
 static int open_source(const struct wire_step *step, const char *source)
 {
+	const char *subpath = plan_text(&init.plan, step, 2);
+	char **lowers = plan_vector(&init.plan, step, 0);
 	int flags = TREE_FLAGS | (step->number[0] & MS_REC ? AT_RECURSIVE : 0);
-	long tree = sys(SYS_open_tree, AT_FDCWD, source, flags);
+	long tree;
 
+	if (lowers && *lowers)
+		return image_tree(step, source, lowers);
+	if (subpath) {
+		tree = must(sys(SYS_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
+		prove(step, (int) tree);
+		return clone_below((int) tree, subpath, flags);
+	}
+	tree = sys(SYS_open_tree, AT_FDCWD, source, flags);
 	if (tree == -ENOENT && (step->flags & WIRE_CREATE_SOURCE)) {
 		make_source(source);
 		tree = sys(SYS_open_tree, AT_FDCWD, source, flags);
@@ -178,7 +248,9 @@ static int open_source(const struct wire_step *step, const char *source)
 	/* In a user namespace a mount may not be parted from what the host has mounted below it: it would uncover what that hides. */
 	if (tree == -EINVAL && (step->flags & WIRE_USER_NS))
 		tree = sys(SYS_open_tree, AT_FDCWD, source, flags | AT_RECURSIVE);
-	return (int) must(tree, "open_tree");
+	must(tree, "open_tree");
+	prove(step, (int) tree);
+	return (int) tree;
 }
 
 /* With the attributes that it is to have, and mounted nowhere yet. */

@@ -60,9 +60,10 @@ enum wire_kind {
 	WIRE_OVERLAY,     /* texts: directory of the lowers, directory that holds "diff" and "work", or none and the size of a tmpfs for
 			   * them ("0": the default); vectors: lowers, top first; numbers: (IDMAPPED)
 			   * slot, uid and gid on the host of its root */
-	WIRE_ROOT_BIND,   /* texts: path */
+	WIRE_ROOT_BIND,   /* texts: path; numbers: 1 without what is mounted below it */
 	WIRE_MOUNT,       /* texts: type, source, target, data; numbers: MS_*, propagation */
-	WIRE_BIND,        /* texts: source, target; numbers: MS_*, propagation, (PREPARED) which, (IDMAPPED) slot */
+	WIRE_BIND,        /* texts: source, target, a path in the source; vectors: layers below the source, top first, to take in its place;
+			   * blob: struct wire_identity, or none; numbers: MS_*, propagation, (PREPARED) which, (IDMAPPED) slot */
 	WIRE_CGROUP,      /* texts: target; numbers: MS_*, 1 for v2 only */
 	WIRE_FILE,        /* texts: path; blob: content; numbers: mode, 1 for the last one */
 	WIRE_DEVICE,      /* texts: path, source to bind; numbers: mode with type, device number, uid, gid */
@@ -102,9 +103,12 @@ enum wire_kind {
 	WIRE_TRACE,       /* notes when each step begins, and tells (WIRE_TIMES) */
 	WIRE_NAMES,       /* blob: record (names-wire.h), or none: the supervisor has it (names_load); numbers: fd connected to the responder,
 			   * pidfd of PID 1 or UINT64_MAX for our own */
+	WIRE_SOCKET,      /* numbers: as socket(2); enum wire_socket, and above 32 bits the backlog; blob: address. It is reported */
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_KINDS
 };
+
+enum wire_socket { WIRE_SOCKET_ONLY, WIRE_SOCKET_CONNECT, WIRE_SOCKET_LISTEN /* and bind */ };
 
 /* Of a hook, in their order. */
 enum wire_stage {
@@ -200,9 +204,15 @@ enum wire_report_kind {
 	WIRE_TERMINAL_FD, /* the master comes along */
 	WIRE_CHILD_FD,    /* a pidfd comes along: of WIRE_ENTER's child */
 	WIRE_ROOT_FD,     /* the root comes along: of WIRE_DEPUTY */
+	WIRE_SOCKET_FD,   /* the socket comes along: of WIRE_SOCKET */
 	WIRE_TIMES,       /* struct wire_time, one a step; @size of them together */
 	WIRE_STARTED,     /* from a supervisor: the program runs, its state file is there */
 	WIRE_IS_READY,    /* of WIRE_READY; from a supervisor: `error` is the container's pid */
+};
+
+/* What a source has to be. */
+struct wire_identity {
+	uint64_t dev, ino;
 };
 
 struct wire_report {

@@ -215,18 +215,24 @@ static int add_file_system(struct job *job, const struct spec_mount *mount, cons
 	return 0;
 }
 
+/* @source: the mount's, or of layers the directory that they are in. */
 static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags,
-		     bool slave)
+		     bool slave, const char *source)
 {
+	const struct wire_identity identity = { mount->dev, mount->ino };
 	struct wire_step *step;
 	int slot = plan_map_slot(spec, mount);
 
 	flags |= (mount->create_source ? WIRE_CREATE_SOURCE : 0) | (mount->recursive_read_only ? WIRE_READ_ONLY_ALL : 0);
 	flags |= slot >= 0 ? WIRE_IDMAPPED : 0;
-	step = add_text(job, kind, flags, mount->source);
+	step = add_text(job, kind, flags, source);
 	step->number[2] = (uint64_t) (mount - spec->mounts);
 	step->number[3] = slot >= 0 ? (uint64_t) slot : 0;
 	job_text(job, step, 1, mount->target);
+	job_text(job, step, 2, mount->subpath);
+	job_vector(job, step, 0, mount->lowers, mount->n_lowers, 0);
+	if (mount->ino)
+		job_blob(job, step, &identity, sizeof(identity));
 	step->number[0] = mount->flags;
 	step->number[1] = mount->propagation;
 	/* Where nothing is a slave all is private already, and a clone as well. */
@@ -234,17 +240,31 @@ static void add_tree(struct job *job, const struct spec *spec, const struct spec
 		step->number[1] = slave ? MS_PRIVATE | MS_REC : 0;
 }
 
-static void add_bind(struct job *job, const struct spec *spec, const struct spec_mount *mount, uint32_t flags, bool slave)
+static int add_source(struct job *job, const struct spec *spec, const struct spec_mount *mount, const struct plan_facts *facts,
+		      enum wire_kind kind, uint32_t flags, bool slave, scow_error **error)
+{
+	char layers[PATH_MAX];
+	int r = mount->n_lowers ? path_of(spec->layers_fd, layers, error) : 0;
+
+	if (r < 0)
+		return r;
+	if (mount->n_lowers && facts->user_ns && (!facts->mapped || facts->nested))
+		flags |= WIRE_USERXATTR;
+	add_tree(job, spec, mount, kind, flags, slave, mount->n_lowers ? layers : mount->source);
+	return 0;
+}
+
+static int add_bind(struct job *job, const struct spec *spec, const struct spec_mount *mount, const struct plan_facts *facts,
+		    uint32_t flags, bool slave, scow_error **error)
 {
 	struct wire_step *step;
 
-	if (!(flags & WIRE_PREPARED)) {
-		add_tree(job, spec, mount, WIRE_BIND, flags, slave);
-		return;
-	}
+	if (!(flags & WIRE_PREPARED))
+		return add_source(job, spec, mount, facts, WIRE_BIND, flags, slave, error);
 	step = add_text(job, WIRE_BIND, flags, mount->source);
 	job_text(job, step, 1, mount->target);
 	step->number[2] = (uint64_t) (mount - spec->mounts);
+	return 0;
 }
 
 static int add_mounts(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
@@ -268,7 +288,9 @@ static int add_mounts(struct job *job, const struct spec *spec, const struct pla
 				return r;
 			break;
 		case SPEC_MOUNT_BIND:
-			add_bind(job, spec, mount, flags | (facts->mapped ? WIRE_PREPARED : 0), slave);
+			r = add_bind(job, spec, mount, facts, flags | (facts->mapped ? WIRE_PREPARED : 0), slave, error);
+			if (r < 0)
+				return r;
 			break;
 		case SPEC_MOUNT_CGROUP:
 			step = add_text(job, WIRE_CGROUP, flags, mount->target);
@@ -463,16 +485,23 @@ int plan_compile_exec(const struct spec *spec, const struct plan_facts *facts, c
 /* What is done in a mount namespace of root's own, whose mounts nobody sees: the sources and the root, ready to be attached. */
 static int add_preparations(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
 {
+	int r;
+
 	add_number(job, WIRE_UNSHARE, 0, CLONE_NEWNS);
 	if (!(spec->root_propagation & MS_SHARED) && slave)
 		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_SLAVE);
 	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && !spec->mounts[i].n_lowers)
 			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, facts->nested ? WIRE_USER_NS : 0,
-				 slave || (spec->root_propagation & MS_SHARED));
+				 slave || (spec->root_propagation & MS_SHARED), spec->mounts[i].source);
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
-	return add_root(job, spec, facts, error);
+	r = add_root(job, spec, facts, error);
+	/* Images by the layers as they are for the root: with the ids of the container. */
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && spec->mounts[i].n_lowers)
+			r = add_source(job, spec, &spec->mounts[i], facts, WIRE_TREE, facts->nested ? WIRE_USER_NS : 0, false, error);
+	return r;
 }
 
 /* Up to a mount namespace that is the container's. */

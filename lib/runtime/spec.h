@@ -31,6 +31,9 @@ enum spec_mount_kind {
 struct spec_mount {
 	enum spec_mount_kind kind;
 	const char *type, *source, *target, *data; /* target absolute, inside the root */
+	const char *subpath;        /* binds: a part of @source, whose links lead to nowhere outside of it; or NULL */
+	char **lowers; size_t n_lowers; /* binds: layers, top first, below spec's layers_fd, in place of @source; read-only */
+	uint64_t dev, ino;          /* binds: what @source must be; 0: anything */
 	unsigned long flags;        /* MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_REC|MS_NOATIME|... */
 	unsigned long propagation;  /* MS_PRIVATE|MS_REC and so on; 0: rprivate */
 	bool recursive_read_only;   /* binds: mount_setattr(AT_RECURSIVE, RDONLY) */

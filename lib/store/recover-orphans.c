@@ -51,9 +51,9 @@ static void remove_dead(scow_engine *engine, const char *dead)
 		engine_log(engine, SCOW_LOG_WARNING, "cannot sweep 'tmp/%s': %s", dead, scow_error_message(error));
 }
 
-static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
+/* What is published inside a transaction. @sql is its address's statement, too. */
+static int visit_published(scow_engine *engine, int dir_fd, const char *name, const char *sql)
 {
-	static const char *const sql = "SELECT 1 FROM layers WHERE name = ?1";
 	_cleanup_db_ struct db_work work = { 0 };
 	sqlite3_stmt *row;
 	char dead[32];
@@ -68,6 +68,16 @@ static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
 	if (moved)
 		remove_dead(engine, dead);
 	return moved;
+}
+
+static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
+{
+	return visit_published(engine, dir_fd, name, "SELECT 1 FROM layers WHERE name = ?1");
+}
+
+static int visit_volume(scow_engine *engine, int dir_fd, const char *name)
+{
+	return visit_published(engine, dir_fd, name, "SELECT 1 FROM volumes WHERE name = ?1");
 }
 
 static int remove_container(scow_engine *engine, int dir_fd, const char *name)
@@ -120,12 +130,14 @@ static int visit_owner(scow_engine *engine, int dir_fd, const char *name)
 
 void recover_orphans(scow_engine *engine)
 {
-	_cleanup_fd_ int owners = dir_open_at(engine->root_fd, "owners");
+	_cleanup_fd_ int owners = dir_open_at(engine->root_fd, "owners"), volumes = dir_open_at(engine->root_fd, "volumes");
 	bool alone = owners >= 0 && recover_each(owners, visit_owner, engine) == 0;
 	int found = recover_each(engine->layers_fd, visit_layer, engine);
 
 	found += recover_each(engine->blobs_fd, visit_blob, engine);
 	found += recover_each(engine->containers_fd, alone ? visit_container : visit_old_container, engine);
+	if (volumes >= 0)
+		found += recover_each(volumes, visit_volume, engine);
 	if (found)
 		engine_log(engine, SCOW_LOG_INFO, "swept %d things that a crash had left", found);
 }

@@ -81,6 +81,7 @@ CREATE TABLE containers (
 	owner      TEXT,                    -- ROOT/owners/<owner> of the process that has it in hand: an ephemeral one's creator, who
 	                                    -- starts or runs it, who removes it. NULL: nobody, nothing to sweep when a process dies
 	ephemeral  INTEGER NOT NULL DEFAULT 0,
+	sheds      INTEGER NOT NULL DEFAULT 0, -- 1: it is being removed, and its anonymous volumes go with it
 	boot_id    TEXT NOT NULL DEFAULT '',-- of the last start
 	pid        INTEGER NOT NULL DEFAULT 0,
 	pid_start  INTEGER NOT NULL DEFAULT 0, -- start time in clock ticks, /proc/PID/stat field 22
@@ -187,6 +188,38 @@ WHEN old.state IN (1, 2, 3) AND new.state NOT IN (1, 2, 3) BEGIN
 	UPDATE endpoints SET ip4 = NULL, ip6 = NULL, mac = NULL, link = NULL WHERE container = new.id;
 	DELETE FROM ports WHERE container = new.id;
 END;
+
+-- Volumes (lib/volume). One with an owner is ephemeral, and his; or it is being removed by him.
+CREATE TABLE volumes (
+	name      TEXT PRIMARY KEY,
+	driver    TEXT NOT NULL,            -- 'local': ROOT/volumes/<name>
+	options   TEXT NOT NULL,            -- JSON
+	labels    TEXT NOT NULL,            -- JSON
+	created   INTEGER NOT NULL,
+	anonymous INTEGER NOT NULL DEFAULT 0,
+	ephemeral INTEGER NOT NULL DEFAULT 0,
+	removing  INTEGER NOT NULL DEFAULT 0, -- 1: nobody finds it any more
+	owner     TEXT
+) WITHOUT ROWID;
+CREATE INDEX volumes_by_owner ON volumes(owner) WHERE owner IS NOT NULL;
+
+-- What a container mounts of volumes and images, and of other containers' binds; other binds are in its config (container/volumes.c).
+CREATE TABLE mounts (
+	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+	target    TEXT NOT NULL,
+	kind      INTEGER NOT NULL,         -- enum config_mount_kind
+	volume    TEXT REFERENCES volumes(name),
+	image     TEXT REFERENCES images(id),
+	source    TEXT NOT NULL DEFAULT '', -- of a bind; of an image the name that was given
+	options   TEXT,                     -- as in the config
+	subpath   TEXT,
+	read_only INTEGER NOT NULL DEFAULT 0,
+	no_copy   INTEGER NOT NULL DEFAULT 0,
+	driven    INTEGER NOT NULL DEFAULT 0, -- 1: its volume's driver has mounted it, and nobody has unmounted it
+	PRIMARY KEY (container, target)
+) WITHOUT ROWID;
+CREATE INDEX mounts_by_volume ON mounts(volume) WHERE volume IS NOT NULL;
+CREATE INDEX mounts_by_image ON mounts(image) WHERE image IS NOT NULL;
 
 -- What happened, numbered without a gap: one more than the highest, which is never deleted. store/journal.h.
 CREATE TABLE events (

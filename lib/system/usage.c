@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "container/size.h"
 #include "image/image.h"
+#include "system/volumes.h"
 
 #include <scow/system.h>
 
@@ -237,6 +238,7 @@ static int add_totals(scow_engine *engine, cJSON *root, scow_error **error)
 int scow_engine_df_json(scow_engine *engine, char **out, scow_error **error)
 {
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
+	cJSON *volumes;
 	int r = engine_check(engine, error);
 
 	if (r == 0 && !out)
@@ -249,7 +251,11 @@ int scow_engine_df_json(scow_engine *engine, char **out, scow_error **error)
 		r = add_containers(engine, root, error);
 	if (r < 0)
 		return r;
-	if (!cJSON_AddArrayToObject(root, "Volumes") || !cJSON_AddArrayToObject(root, "BuildCache") ||
+	volumes = cJSON_AddArrayToObject(root, "Volumes");
+	r = volumes ? volumes_usage(engine, volumes, error) : error_oom(error);
+	if (r < 0)
+		return r;
+	if (!cJSON_AddArrayToObject(root, "BuildCache") ||
 	    !add_number(root, "BuilderSize", 0) || !(*out = json_print(root)))
 		return error_oom(error);
 	return 0;

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Volumes: volume create, ls, rm, prune (inspect is with the other kinds in containers.c). */
+#include "cli.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <string.h>
+
+/* ---- create ---- */
+
+struct create_options {
+	const char *driver;
+	struct list options, labels;
+};
+#define AT(member) offsetof(struct create_options, member)
+static const struct option create_table[] = {
+	{ "driver", 'd', OPTION_TEXT, "string", "Who supplies it; \"local\" by default", AT(driver) },
+	{ "label", 0, OPTION_LIST, "list", "Set metadata (NAME=VALUE)", AT(labels) },
+	{ "opt", 'o', OPTION_LIST, "map", "Set an option of the driver; local: type, device and o, as for mount(8)", AT(options) },
+	{ NULL },
+};
+
+static void set_pairs(scow_volume_config *config, const struct list *pairs,
+		      void (*set)(scow_volume_config *config, const char *name, const char *value))
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		const char *value, *name = keep_split(pairs->items[i], '=', &value);
+
+		set(config, name, value ? value : "");
+	}
+}
+
+static int create(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_volume_config) *config = scow_volume_config_new();
+	SCOW_AUTO(scow_volume) *volume = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+	const struct create_options *options = target;
+
+	scow_volume_config_set_driver(config, options->driver);
+	set_pairs(config, &options->options, scow_volume_config_set_option);
+	set_pairs(config, &options->labels, scow_volume_config_add_label);
+	if (!cli_engine(cli))
+		return 1;
+	if (scow_volume_create(cli->engine, argc ? argv[0] : NULL, config, &volume, &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	puts(scow_volume_name(volume));
+	return 0;
+}
+
+/* ---- ls ---- */
+
+struct list_options {
+	bool quiet;
+	const char *format;
+	struct list filters;
+};
+static const struct option list_table[] = {
+	{ "filter", 'f', OPTION_LIST, "filter", "Only those with a property, as name=a, driver=local, label=a=b, dangling=true",
+	  offsetof(struct list_options, filters) },
+	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template, as {{.Name}}", offsetof(struct list_options, format) },
+	{ "quiet", 'q', OPTION_SWITCH, NULL, "Show names only", offsetof(struct list_options, quiet) },
+	{ NULL },
+};
+static const struct column list_columns[] = {
+	{ "Driver", "DRIVER" }, { "Name", "VOLUME NAME" }, { "Labels", "LABELS" }, { "Mountpoint", "MOUNTPOINT" }, { "Scope", "SCOPE" },
+	{ NULL, NULL },
+};
+
+static cJSON *list_row(scow_volume *volume)
+{
+	cJSON *row, *document, *item;
+	const char *labels = "";
+	char *text = NULL;
+
+	if (scow_volume_inspect_json(volume, &text, NULL) < 0)
+		return NULL; /* removed meanwhile */
+	document = cJSON_Parse(text);
+	scow_free(text);
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, "Labels")) labels =
+		keep_format("%s%s%s=%s", labels, *labels ? "," : "", item->string, item->valuestring);
+	row = cJSON_CreateObject();
+	row_text(row, "Driver", scow_volume_driver_name(volume));
+	row_text(row, "Labels", labels);
+	row_text(row, "Mountpoint", scow_volume_mountpoint(volume) ? scow_volume_mountpoint(volume) : "");
+	row_text(row, "Name", scow_volume_name(volume));
+	row_text(row, "Scope", "local");
+	cJSON_Delete(document);
+	return row;
+}
+
+static int list(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_error) *error = NULL;
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	const struct list_options *options = target;
+	struct table table = {
+		.format = options->quiet && !options->format ? "{{.Name}}" : options->format,
+		.standard = "{{.Driver}}\t{{.Name}}",
+		.titles = list_columns,
+	};
+	const char *filters = NULL;
+	scow_volume *volume;
+
+	(void) argc;
+	(void) argv;
+	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
+		return 1;
+	if (scow_volume_list(cli->engine, filters, &iter, &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	while ((volume = scow_iter_next_volume(iter))) {
+		cJSON *row = list_row(volume);
+
+		if (row)
+			table_add(&table, row);
+	}
+	return table_print(&table);
+}
+
+/* ---- rm ---- */
+
+struct remove_options {
+	bool force;
+};
+static const struct option remove_table[] = {
+	{ "force", 'f', OPTION_SWITCH, NULL, "Also where its driver fails; one that is not there is no failure",
+	  offsetof(struct remove_options, force) },
+	{ NULL },
+};
+
+static int remove_all(struct cli *cli, void *target, int argc, char **argv)
+{
+	const struct remove_options *options = target;
+	int code = 0;
+
+	if (!cli_engine(cli))
+		return 1;
+	for (int i = 0; i < argc; i++) {
+		SCOW_AUTO(scow_volume) *volume = NULL;
+		SCOW_AUTO(scow_error) *error = NULL;
+		int r = scow_volume_get(cli->engine, argv[i], &volume, &error);
+
+		if (r == 0)
+			r = scow_volume_remove(volume, options->force ? SCOW_REMOVE_FORCE : 0u, &error);
+		if (r == 0 || (r == SCOW_E_NOT_FOUND && options->force)) {
+			puts(argv[i]);
+		} else {
+			complain_error(&error);
+			code = 1;
+		}
+	}
+	return code;
+}
+
+/* ---- prune ---- */
+
+struct prune_options {
+	bool all, force;
+	struct list filters;
+};
+static const struct option prune_table[] = {
+	{ "all", 'a', OPTION_SWITCH, NULL, "Named ones too, not only anonymous ones", offsetof(struct prune_options, all) },
+	{ "filter", 0, OPTION_LIST, "filter", "Only those with a property, as label=a=b, label!=a", offsetof(struct prune_options, filters) },
+	{ "force", 'f', OPTION_SWITCH, NULL, "Do not ask", offsetof(struct prune_options, force) },
+	{ NULL },
+};
+
+bool prune_volumes(struct cli *cli, bool all, const char *filters, uint64_t *bytes)
+{
+	SCOW_AUTO(scow_error) *error = NULL;
+	const cJSON *item, *names, *size;
+	char *text = NULL;
+	cJSON *report;
+
+	if (scow_volume_prune(cli->engine, all, filters, &text, &error) < 0) {
+		complain_error(&error);
+		return false;
+	}
+	report = cJSON_Parse(text);
+	scow_free(text);
+	names = cJSON_GetObjectItemCaseSensitive(report, "VolumesDeleted");
+	size = cJSON_GetObjectItemCaseSensitive(report, "SpaceReclaimed");
+	*bytes += cJSON_IsNumber(size) ? (uint64_t) size->valuedouble : 0;
+	if (cJSON_GetArraySize(names))
+		puts("Deleted Volumes:");
+	cJSON_ArrayForEach(item, names) puts(item->valuestring);
+	if (cJSON_GetArraySize(names))
+		puts("");
+	cJSON_Delete(report);
+	return true;
+}
+
+static int prune(struct cli *cli, void *target, int argc, char **argv)
+{
+	const struct prune_options *options = target;
+	const char *filters = NULL;
+	uint64_t bytes = 0;
+
+	(void) argc;
+	(void) argv;
+	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
+		return 1;
+	if (!options->force &&
+	    !prune_confirmed(options->all ? "all volumes that no container has" : "all anonymous volumes that no container has"))
+		return 0;
+	if (!prune_volumes(cli, options->all, filters, &bytes))
+		return 1;
+	printf("Total reclaimed space: %s\n", human_size(bytes));
+	return 0;
+}
+
+const struct command volume_commands[] = {
+	{ "volume create", NULL, "[OPTIONS] [VOLUME]", "Make a volume", create_table, sizeof(struct create_options), 0, 1, false, create },
+	{ "volume ls", "volume list", "[OPTIONS]", "List volumes", list_table, sizeof(struct list_options), 0, 0, false, list },
+	{ "volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes", remove_table, sizeof(struct remove_options), 1, -1,
+	  false, remove_all },
+	{ "volume prune", NULL, "[OPTIONS]", "Remove volumes that no container has", prune_table, sizeof(struct prune_options), 0, 0, false,
+	  prune },
+	{ NULL },
+};

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copy-up: an empty volume takes what the image has at its place, with owner, mode and attributes of the place itself.
+ *
+ * 1. One at a time for a volume, by its work lock; who comes second finds it filled.
+ * 2. A mark beside the volume's directory is there as long as the copy is not complete: after a crash the next one begins again.
+ * 3. The image's tree is mounted for us alone, with a directory for changes that goes again: nothing is seen of it on the host. Its
+ *    links are a stranger's, and so is all in a volume that somebody else uses meanwhile: archive/walk.h, archive/plant.h.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "archive/plant.h"
+#include "base/digest.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "container/volumes.h"
+#include "engine/userns.h"
+#include "image/layer.h"
+#include "runtime/tree.h"
+#include "store/lock.h"
+
+#define MARK "_copying"
+
+struct tree {
+	int root_fd, dir_fd;
+	struct deputy *deputy;
+	char name[40];
+};
+
+static void tree_close(scow_engine *engine, struct tree *tree)
+{
+	cleanup_fd(&tree->root_fd);
+	deputy_end(tree->deputy);
+	if (tree->dir_fd < 0)
+		return;
+	if (userns_remove_tree(engine, engine->tmp_fd, tree->name, NULL) < 0)
+		engine_log(engine, SCOW_LOG_INFO, "'tmp/%s' stays for the next sweep", tree->name);
+	cleanup_fd(&tree->dir_fd);
+}
+
+/* The image's layers, under a directory that nobody writes to. Locked, so that no sweep takes it for dead. */
+static int tree_open(scow_container *container, struct tree *tree, scow_error **error)
+{
+	scow_engine *engine = container->engine;
+	struct spec spec = { .layers_fd = engine->layers_fd, .container_fd = -1 };
+	char random[17];
+	int r;
+
+	random_hex(random, 8);
+	snprintf(tree->name, sizeof(tree->name), "seed-%s", random);
+	r = dir_make_at(engine->tmp_fd, tree->name, 0700);
+	tree->dir_fd = r < 0 ? r : dir_open_at(engine->tmp_fd, tree->name);
+	if (tree->dir_fd >= 0)
+		r = flock(tree->dir_fd, LOCK_EX) < 0 ? -errno : dir_make_at(tree->dir_fd, "diff", 0755);
+	if (tree->dir_fd >= 0 && r == 0)
+		r = dir_make_at(tree->dir_fd, "work", 0755);
+	if (tree->dir_fd < 0 || r < 0)
+		return error_errno(error, tree->dir_fd < 0 ? -tree->dir_fd : -r, "mkdir", "make 'tmp/%s'", tree->name);
+	r = layer_stack(engine, container->top_layer, &spec.lowers, &spec.n_lowers, error);
+	spec.container_fd = tree->dir_fd;
+	if (r == 0)
+		r = tree_mount(engine, &spec, &tree->root_fd, &tree->deputy, error);
+	strv_free(spec.lowers);
+	return r;
+}
+
+static bool is_empty_dir(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
+	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		cleanup_fd(&fd);
+		return false;
+	}
+	while ((entry = readdir(dir)) && !found)
+		found = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	return !found;
+}
+
+static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, scow_error **error)
+{
+	const struct facts *facts = &engine->facts;
+	const struct plant_options to_options = {
+		.engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true, .top_too = true
+	};
+	struct pack_source source = {
+		.engine = engine, .walk = { .deputy = tree->deputy }, .top = "", .with_top = true,
+	};
+	_cleanup_(plant_freep) struct plant *plant = NULL;
+	struct pack_sink sink = { .entry = plant_entry };
+	int r;
+
+	if (facts->rootless) {
+		source.uids = facts->uid_map;
+		source.gids = facts->gid_map;
+		source.n_uids = facts->n_uid_map;
+		source.n_gids = facts->n_gid_map;
+	}
+	r = plant_open(&to_options, &plant, error);
+	sink.data = plant;
+	if (r == 0)
+		r = pack_tree(&source, from, &sink, error);
+	return r < 0 ? r : plant_finish(plant, error);
+}
+
+/* Under the volume's lock. */
+static int fill_locked(scow_container *container, struct tree *tree, const struct held *held, int store, int to, scow_error **error)
+{
+	_cleanup_free_ char *mark = strf("%s/" MARK, held->volume->name);
+	const bool marks = held->from.kind == VOLUME_DIRECTORY;
+	_cleanup_fd_ int from = -1, mark_fd = -1;
+	int r = 0;
+
+	if (!mark)
+		return error_oom(error);
+	if (!is_empty_dir(to) && !(marks && faccessat(store, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
+		return 0;
+	if (tree->root_fd < 0)
+		r = tree_open(container, tree, error);
+	if (r < 0)
+		return r;
+	from = deputy_open(tree->deputy, tree->root_fd, held->target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	if (from == -ENOENT || from == -ENOTDIR)
+		return 0;
+	if (from < 0)
+		return error_errno(error, -from, "openat2", "open '%s' in the image", held->target);
+	if (marks) {
+		mark_fd = openat(store, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (mark_fd < 0)
+			return error_errno(error, errno, "open", "mark the copy");
+	}
+	FAULT_POINT("volume.copying");
+	r = copy_tree(container->engine, tree, from, to, error);
+	FAULT_POINT("volume.copied");
+	if (r == 0 && marks && unlinkat(store, mark, 0) < 0)
+		return error_errno(error, errno, "unlink", "unmark the copy");
+	return r;
+}
+
+static int fill(scow_container *container, struct tree *tree, struct held *held, struct arena *arena, scow_error **error)
+{
+	scow_engine *engine = container->engine;
+	_cleanup_fd_ int to = -1, store = -1;
+	char name[128];
+	int lock, r;
+
+	r = volume_source(engine, held->volume, arena, &held->from, error);
+	if (r < 0 || !held->from.path)
+		return r;
+	store = volume_store_open(engine, error);
+	if (store < 0)
+		return store;
+	to = volume_open(engine, held->volume, &held->from, error);
+	if (to < 0)
+		return to;
+	snprintf(name, sizeof(name), "volume-%.100s", held->volume->name);
+	lock = work_lock(engine, name, NULL, error);
+	if (lock < 0)
+		return lock;
+	r = fill_locked(container, tree, held, store, to, error);
+	work_unlock(engine, name, lock);
+	return r < 0 ? error_wrap(error, r, "copy what the image has at '%s' into volume '%s'", held->target, held->volume->name) : 0;
+}
+
+int volumes_copy_up(scow_container *container, scow_error **error)
+{
+	struct tree tree = { .root_fd = -1, .dir_fd = -1 };
+	_cleanup_volumes_ struct volumes volumes = { .n = 0 };
+	struct db_work work = { 0 };
+	int r;
+
+	if (!container->top_layer)
+		return 0;
+	db_lock(container->engine->db, &work);
+	r = volumes_read(&work, container->id, &volumes, error);
+	db_end(&work);
+	for (size_t i = 0; i < volumes.n && r == 0; i++)
+		if (volumes.items[i].kind == MOUNT_VOLUME && !volumes.items[i].no_copy && !volumes.items[i].subpath)
+			r = fill(container, &tree, &volumes.items[i], &volumes.arena, error);
+	tree_close(container->engine, &tree);
+	return r;
+}
