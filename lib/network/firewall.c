@@ -218,6 +218,7 @@ int firewall_prepare(struct netns *ns, const struct network *network, scow_error
 	bool any = false;
 	int r = nft_has(ns, NFPROTO_INET, "bridges", network->link, LINK_NAME, error);
 
+	ns->added = r == 0;
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = nft_list(ns, NFPROTO_INET, "bridges", note_any, &any, error);

@@ -26,6 +26,7 @@ struct netns {
 	int filter_fd;     /* a NETLINK_NETFILTER socket inside, or -1: made when it is needed, where the namespace is ours */
 	int fd;            /* the namespace itself, or -1: the process's own */
 	uint32_t sequence;
+	bool added;        /* the last network was not in the firewall, and is (firewall_prepare()) */
 	bool rebuilt;      /* the firewall was not there at all, and is again: without what it knew of others (firewall_prepare()) */
 };
 /* The one that has the bridges of this engine. */
