@@ -108,6 +108,7 @@ step_fn step_init;                                                              
 step_fn step_trace;                                                                                      /* times.c */
 void times_note(uint32_t kind); /* a step begins */
 step_fn step_chown, step_remove;                                                                         /* trees.c */
+step_fn step_socket;                                                                                     /* sockets.c */
 step_fn step_deputy;                                                                                     /* deputy.c */
 
 /*

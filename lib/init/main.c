@@ -74,6 +74,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_FDS] = step_fds,
 	[WIRE_NETLINK] = step_netlink,
 	[WIRE_NAMES] = step_names,
+	[WIRE_SOCKET] = step_socket,
 	[WIRE_DEPUTY] = step_deputy,
 };
 
