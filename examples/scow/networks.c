@@ -146,8 +146,8 @@ static const struct option list_table[] = {
 	{ NULL },
 };
 static const struct column list_columns[] = {
-	{ "ID", "NETWORK ID" },  { "Name", "NAME" },         { "Driver", "DRIVER" }, { "Scope", "SCOPE" },   { "IPv4", "IPV4" },
-	{ "IPv6", "IPV6" },      { "Internal", "INTERNAL" }, { "Labels", "LABELS" }, { "CreatedAt", "CREATED AT" }, { NULL, NULL },
+	{ "ID", "NETWORK ID" }, { "Name", "NAME" },         { "Driver", "DRIVER" }, { "Scope", "SCOPE" },          { "IPv4", "IPV4" },
+	{ "IPv6", "IPV6" },     { "Internal", "INTERNAL" }, { "Labels", "LABELS" }, { "CreatedAt", "CREATED AT" }, { NULL, NULL },
 };
 
 static const char *yes_no(const cJSON *document, const char *name)
@@ -417,14 +417,14 @@ static int reload(struct cli *cli, void *target, int argc, char **argv)
 const struct command network_commands[] = {
 	{ "network create", NULL, "[OPTIONS] NETWORK", "Make a network", create_table, sizeof(struct create_options), 1, 1, false, create },
 	{ "network ls", "network list", "[OPTIONS]", "List networks", list_table, sizeof(struct list_options), 0, 0, false, list },
-	{ "network rm", "network remove", "[OPTIONS] NETWORK [NETWORK...]", "Remove networks", remove_table, sizeof(struct remove_options), 1, -1,
-	  false, remove_all },
+	{ "network rm", "network remove", "[OPTIONS] NETWORK [NETWORK...]", "Remove networks", remove_table, sizeof(struct remove_options),
+	  1, -1, false, remove_all },
 	{ "network connect", NULL, "[OPTIONS] NETWORK CONTAINER", "Put a container on another network", connect_table,
 	  sizeof(struct connect_options), 2, 2, false, connect_one },
 	{ "network disconnect", NULL, "[OPTIONS] NETWORK CONTAINER", "Take a container off a network", disconnect_table,
 	  sizeof(struct remove_options), 2, 2, false, disconnect_one },
-	{ "network prune", NULL, "[OPTIONS]", "Remove networks that no container uses", prune_table, sizeof(struct prune_options), 0, 0, false,
-	  prune },
+	{ "network prune", NULL, "[OPTIONS]", "Remove networks that no container uses", prune_table, sizeof(struct prune_options), 0, 0,
+	  false, prune },
 	{ "network reload", NULL, "", "Put back what somebody else has flushed", NULL, 0, 0, 0, false, reload },
 	{ NULL },
 };

@@ -118,10 +118,10 @@ int config_check_networks(const scow_container_config *config, scow_error **erro
 	if ((config->n_ports || config->n_exposed || config->publish_all) &&
 	    namespace_parse(SCOW_NAMESPACE_NETWORK, config->namespaces[SCOW_NAMESPACE_NETWORK], &choice, NULL) == 0 &&
 	    choice.mode == NAMESPACE_CONTAINER)
-		return error_hint(error,
-				  error_set(error, SCOW_E_INVALID, "conflicting options: ports, and the network of container '%s'",
-					    choice.argument),
-				  "publish them with that container, whose addresses they are of");
+		return error_hint(
+			error,
+			error_set(error, SCOW_E_INVALID, "conflicting options: ports, and the network of container '%s'", choice.argument),
+			"publish them with that container, whose addresses they are of");
 	if (config->n_endpoints && !config_is_networked(config))
 		return error_set(error, SCOW_E_INVALID, "conflicting options: the network '%s', and '%s'", config->endpoints[0].network,
 				 config->namespaces[SCOW_NAMESPACE_NETWORK]);

@@ -108,12 +108,15 @@ static void test_prefixes(void **state)
 		{ "fd00:1::5/64", "fd00:1::", "fd00:1::ffff:ffff:ffff:ffff", "fd00:1::9", "fd00:2::9" },
 		{ "fd00::/49", "fd00::", "fd00:0:0:7fff:ffff:ffff:ffff:ffff", "fd00::1", "fd00:0:0:8000::" },
 	};
-	static const char *const refused[] = { "10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "fd00::/129", "/8", "" };
+	static const char *const refused[] = {
+		"10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "fd00::/129", "/8", ""
+	};
 
 	(void) state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct prefix p = prefix(cases[i].prefix);
-		struct address at, expected = address(cases[i].first), inside = address(cases[i].inside), outside = address(cases[i].outside);
+		struct address at, expected = address(cases[i].first), inside = address(cases[i].inside),
+				   outside = address(cases[i].outside);
 
 		prefix_first(&p, &at);
 		assert_true(address_equal(&at, &expected));
@@ -133,9 +136,10 @@ static void test_overlaps(void **state)
 		const char *a, *b;
 		bool overlap;
 	} cases[] = {
-		{ "10.0.0.0/8", "10.9.0.0/16", true },   { "10.9.0.0/16", "10.0.0.0/8", true },     { "10.9.0.0/16", "10.10.0.0/16", false },
-		{ "10.9.0.0/24", "10.9.0.0/24", true },  { "10.9.0.0/25", "10.9.0.128/25", false }, { "0.0.0.0/0", "10.0.0.0/8", true },
-		{ "fd00::/48", "fd00:0:0:5::/64", true }, { "fd00::/64", "10.0.0.0/8", false },
+		{ "10.0.0.0/8", "10.9.0.0/16", true },     { "10.9.0.0/16", "10.0.0.0/8", true },
+		{ "10.9.0.0/16", "10.10.0.0/16", false },  { "10.9.0.0/24", "10.9.0.0/24", true },
+		{ "10.9.0.0/25", "10.9.0.128/25", false }, { "0.0.0.0/0", "10.0.0.0/8", true },
+		{ "fd00::/48", "fd00:0:0:5::/64", true },  { "fd00::/64", "10.0.0.0/8", false },
 	};
 
 	(void) state;
@@ -232,8 +236,9 @@ static void test_pools(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_texts),    cmocka_unit_test(test_hex),   cmocka_unit_test(test_counting), cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_overlaps), cmocka_unit_test(test_kinds), cmocka_unit_test(test_macs),     cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_texts),    cmocka_unit_test(test_hex),      cmocka_unit_test(test_counting),
+		cmocka_unit_test(test_prefixes), cmocka_unit_test(test_overlaps), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_macs),     cmocka_unit_test(test_pools),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
