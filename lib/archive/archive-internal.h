@@ -19,6 +19,10 @@
 	X(archive_read_free) \
 	X(archive_read_support_format_tar) \
 	X(archive_read_support_format_empty) \
+	X(archive_read_support_filter_gzip) \
+	X(archive_read_support_filter_bzip2) \
+	X(archive_read_support_filter_xz) \
+	X(archive_read_support_filter_zstd) \
 	X(archive_read_open) \
 	X(archive_read_next_header) \
 	X(archive_read_data_block) \
@@ -45,8 +49,9 @@
 struct libarchive {
 	ARCHIVE_FUNCTIONS(ARCHIVE_MEMBER)
 };
-/* Filled by unpack_layer before anything else is called. */
+/* Filled by archive_load(), which unpack_layer() and extract_tar() begin with. */
 extern struct libarchive la;
+int archive_load(scow_error **error) _must_check_;
 
 /* An entry, checked. */
 struct entry {
@@ -101,8 +106,6 @@ struct unpacker {
 	char target[UNPACK_MAX_PATH + 1];  /* a hard link's target, cleaned */
 };
 
-/* Printable: other bytes as \xNN, shortened to fit. Returns @out. */
-const char *name_printable(const char *name, char *out, size_t size);
 void unpack_warn(struct unpacker *u, const char *format, ...) _printf_(2, 3);
 /* What libarchive complains of. */
 int unpack_archive_error(struct unpacker *u, scow_error **error);

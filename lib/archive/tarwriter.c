@@ -283,13 +283,22 @@ int tarwriter_data(struct tarwriter *writer, const void *data, size_t size, scow
 	return r < 0 ? r : end_entry(writer, error);
 }
 
-int tarwriter_fill(struct tarwriter *writer, scow_error **error)
+int tarwriter_zeros(struct tarwriter *writer, uint64_t size, scow_error **error)
 {
 	int r = 0;
 
-	while (r == 0 && writer->missing)
-		r = tarwriter_data(writer, zeros, writer->missing < sizeof(zeros) ? (size_t) writer->missing : sizeof(zeros), error);
+	while (r == 0 && size) {
+		size_t some = size < sizeof(zeros) ? (size_t) size : sizeof(zeros);
+
+		r = tarwriter_data(writer, zeros, some, error);
+		size -= some;
+	}
 	return r;
+}
+
+int tarwriter_fill(struct tarwriter *writer, scow_error **error)
+{
+	return tarwriter_zeros(writer, writer->missing, error);
 }
 
 int tarwriter_finish(struct tarwriter *writer, scow_error **error)

@@ -40,6 +40,8 @@ int tarwriter_open(tarwriter_fn write, void *userdata, struct tarwriter **out, s
 int tarwriter_entry(struct tarwriter *writer, const struct tarwriter_entry *entry, scow_error **error) _must_check_;
 /* Bytes of the entry. More than it has are SCOW_E_STATE. */
 int tarwriter_data(struct tarwriter *writer, const void *data, size_t size, scow_error **error) _must_check_;
+/* As many zeros of it: a hole. */
+int tarwriter_zeros(struct tarwriter *writer, uint64_t size, scow_error **error) _must_check_;
 /* What the entry still lacks, as zeros: its file has become shorter meanwhile. */
 int tarwriter_fill(struct tarwriter *writer, scow_error **error) _must_check_;
 /* The end of the archive. Frees nothing. */

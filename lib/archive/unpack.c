@@ -29,6 +29,11 @@ struct libarchive la;
 static const struct lib_symbol archive_symbols[] = { ARCHIVE_FUNCTIONS(ARCHIVE_SYMBOL) };
 static struct lib archive_lib = { "libarchive.so.13", "layers", archive_symbols, ARRAY_SIZE(archive_symbols), 0 };
 
+int archive_load(scow_error **error)
+{
+	return lib_load(&archive_lib, error);
+}
+
 const char *name_printable(const char *name, char *out, size_t size)
 {
 	size_t n = 0;
@@ -312,7 +317,7 @@ int unpack_layer(scow_engine *engine, int dir_fd, unpack_read_fn read, void *use
 	int r;
 
 	*stats = (struct unpack_stats){ 0 };
-	r = u ? lib_load(&archive_lib, error) : error_oom(error);
+	r = u ? archive_load(error) : error_oom(error);
 	if (r < 0)
 		return r;
 	u->engine = engine;

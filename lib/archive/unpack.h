@@ -44,3 +44,6 @@ typedef ssize_t (*unpack_read_fn)(void *userdata, const void **data, scow_error 
  */
 int unpack_layer(scow_engine *engine, int dir_fd, unpack_read_fn read, void *userdata, struct unpack_stats *stats, scow_error **error)
 	_must_check_;
+
+/* Printable: other bytes as \xNN, shortened to fit. Returns @out. */
+const char *name_printable(const char *name, char *out, size_t size);

@@ -129,6 +129,14 @@ static int result_of(long r)
 	return r < 0 ? -errno : (int) r;
 }
 
+#define SELF_NAME 40
+/* Reaches what an O_PATH descriptor is of, a link itself included. */
+static const char *self(int fd, char name[SELF_NAME])
+{
+	snprintf(name, SELF_NAME, "/proc/self/fd/%d", fd);
+	return name;
+}
+
 int deputy_open(struct deputy *deputy, int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
 	struct deputy_request request = { .op = DEPUTY_OPEN, .flags = (uint32_t) flags, .number = { mode, resolve } };
@@ -150,13 +158,17 @@ int deputy_open(struct deputy *deputy, int dir, const char *path, int flags, mod
 int deputy_mkdir(struct deputy *deputy, int dir, const char *name, mode_t mode)
 {
 	struct deputy_request request = { .op = DEPUTY_MKDIR, .number = { mode, 0 } };
+	_cleanup_fd_ int fd = -1;
+	char path[SELF_NAME];
 	int r;
 
 	if (deputy)
 		return (int) ask(deputy, &request, (int[]){ dir, -1 }, name, "");
 	r = result_of(mkdirat(dir, name, mode));
-	/* The umask is the host program's, and must not have a say. */
-	return r < 0 ? r : result_of(fchmodat(dir, name, mode, 0));
+	/* The umask is the host program's, and must not have a say. By descriptor: a container may have put a link in its place. */
+	if (r == 0)
+		r = fd = result_of(openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+	return r < 0 ? r : result_of(chmod(self(fd, path), mode));
 }
 
 int deputy_mknod(struct deputy *deputy, int dir, const char *name, mode_t mode, dev_t device)
@@ -216,14 +228,6 @@ int deputy_times(struct deputy *deputy, int dir, const char *name, const struct 
 		request.times[2 * i + 1] = times[i].tv_nsec;
 	}
 	return (int) ask(deputy, &request, (int[]){ dir, -1 }, name, "");
-}
-
-#define SELF_NAME 40
-/* Reaches what an O_PATH descriptor is of, a link itself included. */
-static const char *self(int fd, char name[SELF_NAME])
-{
-	snprintf(name, SELF_NAME, "/proc/self/fd/%d", fd);
-	return name;
 }
 
 int deputy_chmod(struct deputy *deputy, int fd, mode_t mode)

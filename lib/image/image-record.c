@@ -67,6 +67,14 @@ static int add_blobs(struct db_work *work, const struct image_record *record, sc
 	return 0;
 }
 
+/* Of one that was made here. */
+static int announce(struct db_work *work, const struct image_record *record, const struct image_config *config, scow_error **error)
+{
+	int r = *record->action ? image_event(work, record->action, record->id, NULL, config, error) : 0;
+
+	return r == 0 && record->tag ? image_event(work, "tag", record->id, record->tag, config, error) : r;
+}
+
 static int insert(struct db_work *work, const struct image_record *record, const struct image_config *config, const char *text,
 		  scow_error **error)
 {
@@ -90,6 +98,8 @@ static int insert(struct db_work *work, const struct image_record *record, const
 		r = image_set_name(work, record->id, record->tag, false, error);
 	if (r >= 0 && record->digest_reference)
 		r = image_set_name(work, record->id, record->digest_reference, true, error);
+	if (r >= 0 && record->action)
+		return announce(work, record, config, error);
 	/* Who pulls knows the digest by which the registry has it. */
 	if (r >= 0)
 		r = image_event(work, record->digest_reference ? "pull" : "load", record->id, record->tag ? record->tag : record->digest_reference,

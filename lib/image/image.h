@@ -20,6 +20,7 @@ struct image_record {
 	size_t n_blobs;
 	const char *tag;               /* full reference to move here, or NULL */
 	const char *digest_reference;  /* "repo@sha256:..." to add, or NULL */
+	const char *action;            /* the event of its appearance: NULL "pull" or "load"; "": none. Its name is a "tag" then */
 };
 /* One transaction: the image appears whole, with its names. SCOW_E_BUSY (retry) if a layer was collected meanwhile. @out may be NULL. */
 int image_record(scow_engine *engine, const struct image_record *record, scow_image **out, scow_error **error) _must_check_;
@@ -27,6 +28,7 @@ int image_record(scow_engine *engine, const struct image_record *record, scow_im
 /* Parsed config of an image; the handle's own, made on first use. */
 int image_config_of(scow_image *image, const struct image_config **out, scow_error **error) _must_check_;
 const char *image_top_layer(const scow_image *image); /* chain id or NULL */
+const char *image_config_text(const scow_image *image); /* the document */
 scow_engine *image_engine(const scow_image *image);
 const char *image_given_name(const scow_image *image); /* what it was got or pulled by: short reference or id */
 

@@ -30,7 +30,7 @@ struct layer_sink;
 struct layer_sink_options {
 	const char *blob_digest;   /* expected "sha256:..." of the compressed bytes, or NULL (docker-archive: not known) */
 	uint64_t blob_size;        /* expected, or UINT64_MAX */
-	const char *diff_id;       /* expected */
+	const char *diff_id;       /* expected; NULL: layer_sink_diff_id() tells it */
 	enum codec_kind codec;     /* or found from the first bytes when @sniff */
 	bool sniff;
 	/*
@@ -51,11 +51,43 @@ size_t layer_sink_room(struct layer_sink *sink);
  * to be published once its parent is there.
  */
 int layer_sink_finish(struct layer_sink *sink, scow_error **error) _must_check_;
+/* Once it is finished; borrowed. */
+const char *layer_sink_diff_id(const struct layer_sink *sink);
 /* Moves it into place under its chain id and records it. Outcome 1: somebody else had published it; ours is deleted. Frees the sink. */
 int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, const char *blob_digest, scow_error **error) _must_check_;
 /* Stops the threads, deletes what there is, frees the sink. NULL is allowed. */
 void layer_sink_abort(struct layer_sink *sink);
 DEFINE_CLEANUP(struct layer_sink *, layer_sink_abort)
+
+/*
+ * A layer that is not unpacked but made here, as a directory: by who commits or imports. It is a half-made one until it is published.
+ */
+struct layer_tree {
+	char name[32]; /* in ROOT/tmp; "" once it is elsewhere */
+	int fd;        /* the directory, locked */
+};
+#define LAYER_TREE_INIT \
+	{                                                                                                                                  \
+		.fd = -1                                                                                                                   \
+	}
+int layer_tree_make(scow_engine *engine, struct layer_tree *out, scow_error **error) _must_check_;
+/* @diff_id: of the tar that packing it yields. @size: of the contents. Outcome 1: there is such a layer, ours is deleted. As layer_sink_publish(). */
+int layer_tree_publish(scow_engine *engine, struct layer_tree *tree, const char *parent_chain_id, const char *diff_id, uint64_t size,
+		       char chain_id[DIGEST_STRING], scow_error **error) _must_check_;
+/*
+ * What @source has, as a layer: copied into @tree, by shared blocks where the file system can, and its tar is the copy's, which nobody
+ * changes any more. With @empty there was nothing, and no layer is needed.
+ */
+struct pack_source;
+struct layer_made {
+	char diff_id[DIGEST_STRING];
+	uint64_t size, tar_size; /* of contents; of the tar */
+	bool empty;
+};
+int layer_tree_fill(scow_engine *engine, struct layer_tree *tree, const struct pack_source *source, int top_fd, struct layer_made *out,
+		    scow_error **error) _must_check_;
+/* Deletes it, if it was not published. */
+void layer_tree_done(scow_engine *engine, struct layer_tree *tree);
 
 /* Names of the layer directories from the top to the lowest: what overlay wants as lowerdir. @out: NULL-terminated, strv_free(). */
 int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size_t *count, scow_error **error) _must_check_;
@@ -64,3 +96,16 @@ int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size
  * than ten minutes and never had an image stays, for the pull that made it; what an image had goes with it at once.
  */
 int layer_collect(scow_engine *engine, scow_error **error) _must_check_;
+
+/* ---- checking ---- */
+
+#define LAYER_TMP_NAME 32 /* of what is being made in ROOT/tmp */
+struct layer_source {
+	const char *parent, *diff_id, *blob;
+};
+/* Unpacks the layer's blob again, into ROOT/tmp/@name, which @fd holds locked. SCOW_E_CORRUPT: the blob is not what it was. */
+int layer_again(scow_engine *engine, const struct layer_source *source, char name[LAYER_TMP_NAME], int *fd, scow_error **error) _must_check_;
+/* 1: a container that runs stands on it. */
+int layer_in_use(scow_engine *engine, const char *chain_id, scow_error **error);
+/* ROOT/tmp/@name becomes ROOT/layers/@directory, and the other way round. Outcome 1: layer_in_use(), nothing was done. */
+int layer_replace(scow_engine *engine, const char *chain_id, const char *directory, const char *name, scow_error **error) _must_check_;

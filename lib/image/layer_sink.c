@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -25,7 +24,6 @@
 #include "image/channel.h"
 #include "image/layer-internal.h"
 #include "store/db.h"
-#include "store/lock.h"
 
 #define RING_BYTES (1u << 20)
 #define STACK_BYTES (512u << 10)
@@ -55,8 +53,8 @@ struct layer_sink {
 
 	char blob_digest[DIGEST_STRING]; /* expected; "" if not known */
 	uint64_t blob_size;
-	char diff_id[DIGEST_STRING];
-	char name[32]; /* in ROOT/tmp; "" once it is elsewhere */
+	char diff_id[DIGEST_STRING]; /* expected, or "" until it is known */
+	char name[LAYER_TMP_NAME]; /* in ROOT/tmp; "" once it is elsewhere */
 	int dir_fd;
 };
 
@@ -227,45 +225,18 @@ static void join_threads(struct layer_sink *sink)
 		pthread_join(sink->threads[--sink->n_threads], NULL);
 }
 
-static int make_directory(struct layer_sink *sink, scow_error **error)
-{
-	scow_engine *engine = sink->engine;
-
-	for (;;) {
-		_cleanup_fd_ int fd = -1;
-		bool locked;
-
-		memcpy(sink->name, "layer-", 6);
-		random_hex(sink->name + 6, 12);
-		if (mkdirat(engine->tmp_fd, sink->name, 0700) < 0) {
-			sink->name[0] = 0;
-			return error_errno(error, errno, "mkdirat", "make a directory in '%s/tmp'", engine->root);
-		}
-		fd = dir_open_at(engine->tmp_fd, sink->name);
-		if (fd < 0 && fd != -ENOENT)
-			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", engine->root, sink->name);
-		locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-		if (fd >= 0 && !locked && errno != EWOULDBLOCK)
-			return error_errno(error, errno, "flock", "lock '%s/tmp/%s'", engine->root, sink->name);
-		/* A sweep may have been faster than our lock: then another name. */
-		if (locked && lock_is_named(engine->tmp_fd, sink->name, fd)) {
-			sink->dir_fd = take_fd(&fd);
-			return 0;
-		}
-	}
-}
-
 int layer_sink_open(scow_engine *engine, const struct layer_sink_options *options, struct layer_sink **out, scow_error **error)
 {
 	_cleanup_(layer_sink_abortp) struct layer_sink *sink = NULL;
 	bool ready;
 	int r;
 
-	if (!digest_is_valid(options->diff_id) || (options->blob_digest && !digest_is_valid(options->blob_digest)))
-		return error_set(error, SCOW_E_CORRUPT, "'%.100s' is not a sha256 digest",
-				 digest_is_valid(options->diff_id) ? options->blob_digest
-				 : options->diff_id                ? options->diff_id
-								   : "");
+	for (int i = 0; i < 2; i++) {
+		const char *digest = i ? options->blob_digest : options->diff_id;
+
+		if (digest && !digest_is_valid(digest))
+			return error_set(error, SCOW_E_CORRUPT, "'%.100s' is not a sha256 digest", digest);
+	}
 	sink = calloc(1, sizeof(*sink));
 	if (!sink)
 		return error_oom(error);
@@ -277,13 +248,13 @@ int layer_sink_open(scow_engine *engine, const struct layer_sink_options *option
 	sink->skip = options->writer ? options->writer->offset : 0;
 	sink->blob_size = options->blob_size;
 	snprintf(sink->blob_digest, sizeof(sink->blob_digest), "%s", options->blob_digest ? options->blob_digest : "");
-	snprintf(sink->diff_id, sizeof(sink->diff_id), "%s", options->diff_id);
+	snprintf(sink->diff_id, sizeof(sink->diff_id), "%s", options->diff_id ? options->diff_id : "");
 	pthread_mutex_init(&sink->lock, NULL);
 	ready = channel_init(&sink->packed, RING_BYTES);
 	ready = channel_init(&sink->plain, RING_BYTES) && ready;
 	if (!ready)
 		return error_oom(error);
-	r = make_directory(sink, error);
+	r = layer_directory_make(engine, sink->name, &sink->dir_fd, error);
 	if (r == 0)
 		r = start_threads(sink, error);
 	if (r < 0)
@@ -312,13 +283,15 @@ static void log_warnings(struct layer_sink *sink)
 
 static int verify(struct layer_sink *sink, scow_error **error)
 {
-	const char *what = *sink->blob_digest ? sink->blob_digest : sink->diff_id;
+	const char *what = *sink->blob_digest ? sink->blob_digest : *sink->diff_id ? sink->diff_id : "of a stream";
 
 	if (sink->blob_size != UINT64_MAX && sink->packed_size != sink->blob_size)
 		return error_set(error, SCOW_E_CORRUPT, "the layer '%s' has %llu bytes, its manifest states %llu", what,
 				 (unsigned long long) sink->packed_size, (unsigned long long) sink->blob_size);
 	if (*sink->blob_digest && strcmp(sink->packed_digest, sink->blob_digest) != 0)
 		return error_set(error, SCOW_E_CORRUPT, "the layer '%s' came with the digest '%s'", sink->blob_digest, sink->packed_digest);
+	if (!*sink->diff_id)
+		memcpy(sink->diff_id, sink->plain_digest, sizeof(sink->diff_id));
 	if (strcmp(sink->plain_digest, sink->diff_id) != 0)
 		return error_set(error, SCOW_E_CORRUPT, "the layer '%s' unpacks to the diff id '%s', the image's config states '%s'", what,
 				 sink->plain_digest, sink->diff_id);
@@ -333,9 +306,16 @@ int layer_sink_finish(struct layer_sink *sink, scow_error **error)
 	join_threads(sink);
 	r = sink_status(sink, error);
 	if (r < 0)
-		return error_wrap(error, r, "layer '%s'", *sink->blob_digest ? sink->blob_digest : sink->diff_id);
+		return *sink->blob_digest || *sink->diff_id
+			       ? error_wrap(error, r, "layer '%s'", *sink->blob_digest ? sink->blob_digest : sink->diff_id)
+			       : r;
 	log_warnings(sink);
 	return verify(sink, error);
+}
+
+const char *layer_sink_diff_id(const struct layer_sink *sink)
+{
+	return sink->diff_id;
 }
 
 int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, const char *blob_digest, scow_error **error)
@@ -349,6 +329,22 @@ int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, con
 		r = layer_publish(sink->engine, sink->name, &row, error);
 	if (r == 0)
 		sink->name[0] = 0;
+	layer_sink_abort(sink);
+	return r;
+}
+
+int layer_sink_take(struct layer_sink *sink, const char *parent_chain_id, char name[LAYER_TMP_NAME], int *fd, scow_error **error)
+{
+	uint64_t bytes = 0;
+	int r = 0;
+
+	if (sink->stats.lower_links)
+		r = layer_links(sink->engine, sink->name, parent_chain_id, &sink->stats, &bytes, error);
+	if (r == 0) {
+		memcpy(name, sink->name, LAYER_TMP_NAME);
+		sink->name[0] = 0;
+		*fd = take_fd(&sink->dir_fd);
+	}
 	layer_sink_abort(sink);
 	return r;
 }

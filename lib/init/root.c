@@ -366,7 +366,9 @@ void step_root_bind(const struct wire_step *step)
 	const char *path = plan_text(&init.plan, step, 0);
 
 	doing("use as the root", path, NULL, NULL);
-	keep_root(step, (int) must(sys(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE), "open_tree"));
+	keep_root(step,
+		  (int) must(sys(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (step->number[0] ? 0 : AT_RECURSIVE)),
+			     "open_tree"));
 }
 
 void step_root_attach(const struct wire_step *step)

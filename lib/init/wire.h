@@ -105,6 +105,7 @@ enum wire_kind {
 			   * pidfd of PID 1 or UINT64_MAX for our own */
 	WIRE_SOCKET,      /* numbers: as socket(2); enum wire_socket, and above 32 bits the backlog; blob: address. It is reported */
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
+	WIRE_UNMOUNT,     /* texts: path */
 	WIRE_KINDS
 };
 
