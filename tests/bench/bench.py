@@ -95,9 +95,11 @@ def bench_floor(work):
         root, scratch = f"{disk}/root", f"{disk}/scratch"
         os.mkdir(scratch)
         store(root, work)
-        sh(SCOW, "--root", root, "run", "--rm", "base", "true")
+        sh(SCOW, "--root", root, "run", "--rm", "--network", "none", "base", "true")
         layer = next(pathlib.Path(root, "layers").iterdir())
         compare_floor("as root", [], root, layer, scratch, f"{work}/filter", 7)
+        # Both with a veth pair, an address and a route on a bridge, in a network namespace made for each.
+        compare_floor("as root, on a bridge", ["unshare", "-n", "env", "BENCH_NETWORK=bridge"], root, layer, scratch, f"{work}/filter", 7)
     user = "scowbench"
     sh("userdel", "-f", user, check=False)
     sh("useradd", "--no-create-home", user)
