@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Volumes: volume create, ls, rm, prune (inspect is with the other kinds in containers.c). */
+/* Volumes: volume create, ls, rm, prune (inspect is with the other kinds in containers.c); mount and unmount. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -213,7 +213,40 @@ static int prune(struct cli *cli, void *target, int argc, char **argv)
 	return 0;
 }
 
+/* ---- mounts of containers that are there ---- */
+
+static int change_mounts(struct cli *cli, char **argv, int (*change)(scow_container *container, const char *text, scow_error **error))
+{
+	SCOW_AUTO(scow_container) *container = NULL;
+	SCOW_AUTO(scow_error) *error = NULL;
+
+	if (!cli_engine(cli))
+		return 1;
+	if (scow_container_get(cli->engine, argv[0], &container, &error) < 0 || change(container, argv[1], &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	return 0;
+}
+
+static int mount_one(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	(void) argc;
+	return change_mounts(cli, argv, scow_container_mount);
+}
+
+static int unmount_one(struct cli *cli, void *target, int argc, char **argv)
+{
+	(void) target;
+	(void) argc;
+	return change_mounts(cli, argv, scow_container_unmount);
+}
+
 const struct command volume_commands[] = {
+	{ "mount", "container mount", "CONTAINER MOUNT", "Mount something in a container, also while it runs (as run --mount)", NULL, 0, 2, 2,
+	  false, mount_one },
+	{ "unmount", "container unmount", "CONTAINER TARGET", "Take such a mount away", NULL, 0, 2, 2, false, unmount_one },
 	{ "volume create", NULL, "[OPTIONS] [VOLUME]", "Make a volume", create_table, sizeof(struct create_options), 0, 1, false, create },
 	{ "volume ls", "volume list", "[OPTIONS]", "List volumes", list_table, sizeof(struct list_options), 0, 0, false, list },
 	{ "volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes", remove_table, sizeof(struct remove_options), 1, -1,

@@ -659,6 +659,28 @@ SCOW_API int scow_container_stop(scow_container *container, int timeout_ms, scow
  */
 SCOW_API int scow_container_remove(scow_container *container, unsigned int flags, scow_error **error);
 
+/**
+ * scow_container_mount() - add a mount to it
+ * @text: as scow_container_config_add_mount()
+ *
+ * One that runs has it at once, and all have it at their next start. One that its supervisor starts again by its restart policy begins
+ * as before.
+ *
+ * Returns: 0, SCOW_E_INVALID (@text; something is mounted there), SCOW_E_NOT_FOUND (source, volume driver, image), SCOW_E_STATE,
+ * SCOW_E_UNSUPPORTED, SCOW_E_DENIED.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_mount(scow_container *container, const char *text, scow_error **error);
+
+/**
+ * scow_container_unmount() - take a mount away again, from its settings and from what runs
+ * @target: in the container; of a mount that its settings have
+ *
+ * Files that its programs have open stay open.
+ *
+ * Returns: 0, SCOW_E_NOT_FOUND, SCOW_E_DENIED.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_container_unmount(scow_container *container, const char *target, scow_error **error);
+
 /** scow_container_id() - 64 hex digits. Returns: borrowed, as long as @container. Since: 0.1. */
 SCOW_API const char *scow_container_id(const scow_container *container);
 

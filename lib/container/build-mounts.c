@@ -198,6 +198,11 @@ static int fill_held(struct build *b, const struct held *held, struct spec_mount
 	return 0;
 }
 
+int build_mount(struct build *b, const struct config_mount *wish, const struct held *held, struct spec_mount *out, scow_error **error)
+{
+	return held ? fill_held(b, held, out, error) : fill_user_mount(b, wish, out, error);
+}
+
 static unsigned int depth(const char *path)
 {
 	unsigned int n = 0;

@@ -31,6 +31,9 @@ struct build {
 };
 
 int build_mounts(struct build *b, scow_error **error) _must_check_;
+/* One mount: @held, or, where that is NULL, @wish. */
+int build_mount(struct build *b, const struct config_mount *wish, const struct held *held, struct spec_mount *out, scow_error **error)
+	_must_check_;
 /* The options "idmap" and "U" of a bind, whose source is in @mount. */
 int build_idmap(struct build *b, const struct bind_options *options, struct spec_mount *mount, scow_error **error) _must_check_;
 /* First of these three: finds devices by name. */

@@ -20,6 +20,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "container/root.h"
 #include "container/volumes.h"
 #include "engine/userns.h"
 #include "image/layer.h"
@@ -86,14 +87,42 @@ static bool is_empty_dir(int dir_fd)
 	return !found;
 }
 
+/* What the place itself is like: owner, attributes, mode, in the order in which one does not undo another. */
+static int copy_top(struct facts *facts, struct deputy *deputy, int from, int to, scow_error **error)
+{
+	const struct root ids = { .maps = { facts->uid_map, facts->gid_map, facts->n_uid_map, facts->n_gid_map } }, plain = { .fd = -1 };
+	const struct root *root = facts->rootless ? &ids : &plain;
+	char names[4096], value[4096];
+	struct stat st;
+	ssize_t n, size;
+	int r;
+
+	if (fstat(from, &st) < 0)
+		return error_errno(error, errno, "fstat", "look at the place");
+	r = deputy_chown(deputy, to, "", root_uid(root, st.st_uid), root_gid(root, st.st_gid), AT_EMPTY_PATH);
+	if (r < 0)
+		return error_errno(error, -r, "fchownat", "give the volume its owner");
+	n = deputy_list_xattrs(deputy, from, names, sizeof(names));
+	for (const char *name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
+		if (strstr(name, ".overlay.") || (!str_has_prefix(name, "user.") && !str_has_prefix(name, "system.posix_acl_")))
+			continue;
+		size = deputy_get_xattr(deputy, from, name, value, sizeof(value));
+		/* A file system without them is no reason not to have the volume. */
+		if (size >= 0)
+			(void) deputy_set_xattr(deputy, to, name, value, (size_t) size);
+	}
+	r = deputy_chmod(deputy, to, st.st_mode & 07777);
+	return r < 0 ? error_errno(error, -r, "fchmod", "give the volume its mode") : 0;
+}
+
 static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, scow_error **error)
 {
-	const struct facts *facts = &engine->facts;
+	struct facts *facts = &engine->facts;
 	const struct plant_options to_options = {
-		.engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true, .top_too = true
+		.engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true
 	};
 	struct pack_source source = {
-		.engine = engine, .walk = { .deputy = tree->deputy }, .top = "", .with_top = true,
+		.engine = engine, .walk = { .deputy = tree->deputy }, .top = "",
 	};
 	_cleanup_(plant_freep) struct plant *plant = NULL;
 	struct pack_sink sink = { .entry = plant_entry };
@@ -109,7 +138,9 @@ static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, s
 	sink.data = plant;
 	if (r == 0)
 		r = pack_tree(&source, from, &sink, error);
-	return r < 0 ? r : plant_finish(plant, error);
+	if (r == 0)
+		r = plant_finish(plant, error);
+	return r < 0 ? r : copy_top(facts, tree->deputy, from, to, error);
 }
 
 /* Under the volume's lock. */

@@ -71,7 +71,8 @@ static int read_user(struct db_work *work, struct removal *removal, scow_error *
 	sqlite3_stmt *row;
 	int r = db_query(
 		work, &row, error,
-		"SELECT id, name, state IN (?2, ?3, ?4) AS runs FROM containers WHERE image = ?1 ORDER BY runs DESC, created LIMIT 1",
+		"SELECT id, name, state IN (?2, ?3, ?4) AS runs FROM containers WHERE image = ?1 OR id IN "
+		"(SELECT container FROM mounts WHERE image = ?1) ORDER BY runs DESC, created LIMIT 1",
 		"tiii", removal->id, (int64_t) SCOW_CONTAINER_RUNNING, (int64_t) SCOW_CONTAINER_PAUSED,
 		(int64_t) SCOW_CONTAINER_RESTARTING);
 

@@ -76,6 +76,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_NAMES] = step_names,
 	[WIRE_SOCKET] = step_socket,
 	[WIRE_DEPUTY] = step_deputy,
+	[WIRE_UNMOUNT] = step_unmount,
 };
 
 void finish(int code)

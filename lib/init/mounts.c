@@ -301,6 +301,40 @@ void step_bind(const struct wire_step *step)
 	root_parent_forget();
 }
 
+/* There is no "." for a file, and no umount by descriptor: by its name in a proc that is ours alone. */
+static void unmount_file(int target)
+{
+	char path[32];
+	const char *end = path + sizeof(path);
+	long proc = must(sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), "fsopen"), mount;
+
+	must(sys(SYS_fsconfig, proc, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
+	mount = must(sys(SYS_fsmount, proc, FSMOUNT_CLOEXEC, 0), "fsmount");
+	must(sys(SYS_fchdir, mount), "fchdir");
+	text_add_number(text_add(path, end, "self/fd/"), end, (uint64_t) target);
+	must(sys(SYS_umount2, path, 2 /* MNT_DETACH */), "umount");
+	sys(SYS_close, mount);
+	sys(SYS_close, proc);
+}
+
+void step_unmount(const struct wire_step *step)
+{
+	const char *path = plan_text(&init.plan, step, 0);
+	int target;
+
+	doing("unmount", path, NULL, NULL);
+	if (!path)
+		fail("decode", -EINVAL);
+	target = (int) must(root_open(path, O_PATH | O_NOFOLLOW), "open");
+	if (S_ISDIR(fd_mode(target))) {
+		must(sys(SYS_fchdir, target), "fchdir");
+		must(sys(SYS_umount2, ".", 2 /* MNT_DETACH */), "umount");
+	} else {
+		unmount_file(target);
+	}
+	sys(SYS_close, target);
+}
+
 /* One v1 hierarchy: "cpu,cpuacct" gets a directory of that name and links for its parts, "name=systemd" the bare name. */
 static void mount_hierarchy(int dir, char *controllers, uint64_t flags)
 {

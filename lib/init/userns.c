@@ -24,7 +24,7 @@
 #define TREES_MAX 1024
 
 static int maps[MAPS_MAX];   /* namespaces by slot; 0: none, no descriptor of ours has that number */
-static int trees[TREES_MAX]; /* mounts that are prepared, likewise */
+static int trees[TREES_MAX]; /* mounts that are prepared: descriptor + 1, since an errand has no streams and so a descriptor 0 */
 
 static void write_map(int pid, const char *name, const char *text)
 {
@@ -112,7 +112,7 @@ void tree_keep(uint64_t index, int mount)
 {
 	if (index >= TREES_MAX)
 		fail("decode", -E2BIG);
-	trees[index] = mount;
+	trees[index] = mount + 1;
 }
 
 int tree_take(uint64_t index)
@@ -122,7 +122,7 @@ int tree_take(uint64_t index)
 	if (!mount)
 		fail("decode", -EBADF);
 	trees[index] = 0;
-	return mount;
+	return mount - 1;
 }
 
 /* @recursive: what is mounted below it, too. */

@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "runtime/hooks.h"
 #include "runtime/plan-scheduling.h"
+#include "runtime/plan-mounts.h"
 #include "runtime/plan-userns.h"
 
 #ifndef CLONE_NEWTIME
@@ -129,20 +130,6 @@ static bool needs_slave(const struct spec *spec)
 	return spec->root_propagation & (MS_SLAVE | MS_SHARED);
 }
 
-/* scow-init has to find it again in its own mount namespace. */
-static int path_of(int fd, char path[PATH_MAX], scow_error **error)
-{
-	char link[40];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, PATH_MAX - 1);
-	if (n < 0)
-		return error_errno(error, errno, "readlink", "find the path of the container's root: is /proc mounted?");
-	path[n] = 0;
-	return 0;
-}
-
 static int add_root(struct job *job, const struct spec *spec, const struct plan_facts *facts, scow_error **error)
 {
 	char layers[PATH_MAX], container[PATH_MAX], size[24];
@@ -159,9 +146,9 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 	/* The kernel has no overlay of a single layer, and mount points have to be made: so there is an upper always. */
 	if ((spec->container_fd < 0 && !spec->overlay_tmpfs) || !spec->n_lowers)
 		return error_set(error, SCOW_E_INVALID, "a root of layers needs at least one, and a directory for changes");
-	r = path_of(spec->layers_fd, layers, error);
+	r = plan_path_of(spec->layers_fd, layers, error);
 	if (r == 0 && !spec->overlay_tmpfs)
-		r = path_of(spec->container_fd, container, error);
+		r = plan_path_of(spec->container_fd, container, error);
 	if (r < 0)
 		return r;
 	/* A plain user cannot idmap: what root owns in the layers is his, and so shows as whoever he is inside. */
@@ -181,124 +168,6 @@ static int add_root(struct job *job, const struct spec *spec, const struct plan_
 	job_text(job, step, 1, spec->overlay_tmpfs ? NULL : container);
 	job_text(job, step, 2, spec->overlay_tmpfs ? size : NULL);
 	job_vector(job, step, 0, spec->lowers, spec->n_lowers, 0);
-	return 0;
-}
-
-/* devpts is refused with a group that does not exist in the user namespace. */
-static char *without_tty_group(const char *data)
-{
-	char *copy = strdup(data), *option = copy ? strstr(copy, ",gid=5") : NULL;
-
-	if (option && (!option[6] || option[6] == ','))
-		memmove(option, option + 6, strlen(option + 6) + 1);
-	return copy;
-}
-
-static int add_file_system(struct job *job, const struct spec_mount *mount, const struct plan_facts *facts, uint32_t flags,
-			   scow_error **error)
-{
-	_cleanup_free_ char *changed = NULL;
-	const char *data = mount->data;
-	struct wire_step *step;
-
-	if (data && strcmp(mount->type, "devpts") == 0 && !facts->tty_group) {
-		data = changed = without_tty_group(data);
-		if (!changed)
-			return error_oom(error);
-	}
-	step = add_text(job, WIRE_MOUNT, flags | (mount->optional ? WIRE_OPTIONAL : 0), mount->type);
-	job_text(job, step, 1, mount->source);
-	job_text(job, step, 2, mount->target);
-	job_text(job, step, 3, data && *data ? data : NULL);
-	step->number[0] = mount->flags & ~(unsigned long) (MS_BIND | MS_REC);
-	step->number[1] = mount->propagation & ~(unsigned long) MS_PRIVATE & ~(unsigned long) MS_REC ? mount->propagation : 0;
-	return 0;
-}
-
-/* @source: the mount's, or of layers the directory that they are in. */
-static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags,
-		     bool slave, const char *source)
-{
-	const struct wire_identity identity = { mount->dev, mount->ino };
-	struct wire_step *step;
-	int slot = plan_map_slot(spec, mount);
-
-	flags |= (mount->create_source ? WIRE_CREATE_SOURCE : 0) | (mount->recursive_read_only ? WIRE_READ_ONLY_ALL : 0);
-	flags |= slot >= 0 ? WIRE_IDMAPPED : 0;
-	step = add_text(job, kind, flags, source);
-	step->number[2] = (uint64_t) (mount - spec->mounts);
-	step->number[3] = slot >= 0 ? (uint64_t) slot : 0;
-	job_text(job, step, 1, mount->target);
-	job_text(job, step, 2, mount->subpath);
-	job_vector(job, step, 0, mount->lowers, mount->n_lowers, 0);
-	if (mount->ino)
-		job_blob(job, step, &identity, sizeof(identity));
-	step->number[0] = mount->flags;
-	step->number[1] = mount->propagation;
-	/* Where nothing is a slave all is private already, and a clone as well. */
-	if (!mount->propagation || (mount->propagation & MS_PRIVATE))
-		step->number[1] = slave ? MS_PRIVATE | MS_REC : 0;
-}
-
-static int add_source(struct job *job, const struct spec *spec, const struct spec_mount *mount, const struct plan_facts *facts,
-		      enum wire_kind kind, uint32_t flags, bool slave, scow_error **error)
-{
-	char layers[PATH_MAX];
-	int r = mount->n_lowers ? path_of(spec->layers_fd, layers, error) : 0;
-
-	if (r < 0)
-		return r;
-	if (mount->n_lowers && facts->user_ns && (!facts->mapped || facts->nested))
-		flags |= WIRE_USERXATTR;
-	add_tree(job, spec, mount, kind, flags, slave, mount->n_lowers ? layers : mount->source);
-	return 0;
-}
-
-static int add_bind(struct job *job, const struct spec *spec, const struct spec_mount *mount, const struct plan_facts *facts,
-		    uint32_t flags, bool slave, scow_error **error)
-{
-	struct wire_step *step;
-
-	if (!(flags & WIRE_PREPARED))
-		return add_source(job, spec, mount, facts, WIRE_BIND, flags, slave, error);
-	step = add_text(job, WIRE_BIND, flags, mount->source);
-	job_text(job, step, 1, mount->target);
-	step->number[2] = (uint64_t) (mount - spec->mounts);
-	return 0;
-}
-
-static int add_mounts(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error)
-{
-	uint32_t flags = facts->user_ns ? WIRE_USER_NS : 0;
-
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct spec_mount *mount = &spec->mounts[i];
-		struct wire_step *step;
-		int r;
-
-		if (!mount->target || mount->target[0] != '/')
-			return error_set(error, SCOW_E_INVALID, "a mount target must be an absolute path: '%s'",
-					 mount->target ? mount->target : "");
-		if (!mount->target[strspn(mount->target, "/")])
-			return error_set(error, SCOW_E_INVALID, "a mount target cannot be the root itself");
-		switch (mount->kind) {
-		case SPEC_MOUNT_FS:
-			r = add_file_system(job, mount, facts, flags, error);
-			if (r < 0)
-				return r;
-			break;
-		case SPEC_MOUNT_BIND:
-			r = add_bind(job, spec, mount, facts, flags | (facts->mapped ? WIRE_PREPARED : 0), slave, error);
-			if (r < 0)
-				return r;
-			break;
-		case SPEC_MOUNT_CGROUP:
-			step = add_text(job, WIRE_CGROUP, flags, mount->target);
-			step->number[0] = mount->flags;
-			step->number[1] = facts->cgroup_v2_only;
-			break;
-		}
-	}
 	return 0;
 }
 
@@ -490,18 +359,14 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 	add_number(job, WIRE_UNSHARE, 0, CLONE_NEWNS);
 	if (!(spec->root_propagation & MS_SHARED) && slave)
 		add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_SLAVE);
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && !spec->mounts[i].n_lowers)
-			add_tree(job, spec, &spec->mounts[i], WIRE_TREE, facts->nested ? WIRE_USER_NS : 0,
-				 slave || (spec->root_propagation & MS_SHARED), spec->mounts[i].source);
+	r = plan_add_sources(job, spec, facts, slave || (spec->root_propagation & MS_SHARED), false, error);
+	if (r < 0)
+		return r;
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	r = add_root(job, spec, facts, error);
 	/* Images by the layers as they are for the root: with the ids of the container. */
-	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && spec->mounts[i].n_lowers)
-			r = add_source(job, spec, &spec->mounts[i], facts, WIRE_TREE, facts->nested ? WIRE_USER_NS : 0, false, error);
-	return r;
+	return r < 0 ? r : plan_add_sources(job, spec, facts, false, true, error);
 }
 
 /* Up to a mount namespace that is the container's. */
@@ -558,7 +423,7 @@ static int compile(const struct spec *spec, const struct plan_facts *facts, cons
 		r = add_root(job, spec, facts, error);
 	if (r < 0)
 		return r;
-	r = add_mounts(job, spec, facts, slave, error);
+	r = plan_add_mounts(job, spec, facts, slave, error);
 	if (r < 0)
 		return r;
 	add_files(job, spec);

@@ -132,7 +132,7 @@ static bool is_used(scow_engine *engine, const char *id)
 	sqlite3_stmt *s;
 
 	db_lock(engine->db, &work);
-	return db_query(&work, &s, NULL, "SELECT 1 FROM containers WHERE image = ? LIMIT 1", "t", id) != 0;
+	return db_query(&work, &s, NULL, "SELECT 1 FROM containers WHERE image = ?1 UNION ALL SELECT 1 FROM mounts WHERE image = ?1 LIMIT 1", "t", id) != 0;
 }
 
 static bool image_chosen(scow_engine *engine, scow_image *image, bool all, const struct filters *filters, int64_t until)

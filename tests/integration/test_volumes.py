@@ -44,6 +44,7 @@ class Volumes(cli.Cli):
 
     def directory(self):
         path = tempfile.mkdtemp(prefix="dir.", dir=self.WORK)
+        os.chmod(path, 0o755)
         self.addCleanup(shutil.rmtree, path, True)
         return path
 
@@ -133,7 +134,7 @@ class Volumes(cli.Cli):
         self.assertEqual(self.run_ok("-v", "none:/seed:nocopy", image, "ls", "/seed"), "")
         self.assertEqual(self.run_ok("--mount", "src=none2,dst=/seed,volume-nocopy", image, "ls", "/seed"), "")
         self.assertEqual(self.run_ok("-v", f"{self.directory()}:/seed", image, "ls", "/seed"), "")
-        self.run_fails(125, "", "-v", "file:/plain", image, "true")
+        self.run_fails(127, "Not a directory", "-v", "file:/plain", image, "true")
 
     def test_many_at_once_fill_one_volume_once(self):
         image = self.make_image("many", {f"seed/{i}": b"x" * 100 for i in range(300)})
@@ -181,7 +182,7 @@ class Volumes(cli.Cli):
                                 Volumes={"/vol": {}, f"/../../../../..{secret}": {}})
         done = self.scow("run", "--rm", image, "sh", "-c", f"ls /vol {secret}")
         self.assertNotIn("\nsecret\n", f"\n{done.stdout}\n")
-        self.fails("the root", "create", self.make_image("rooted", {"x": b""}, Volumes={"/": {}}))
+        self.fails("the root", "create", self.make_image("rooted", {"x": b""}, Volumes={"/": {}}), "true")
 
     # ---- kinds of mounts ----
 
@@ -208,7 +209,7 @@ class Volumes(cli.Cli):
         self.run_fails(125, "no such image", "--mount", "type=image,src=nothing,dst=/x", "base", "true")
         self.ok("create", "--name", "cont", "--mount", mount, "base", "true")
         self.assertEqual(self.inspect("cont", "{{json .Mounts}}")[0]["Type"], "image")
-        self.fails("in use", "rmi", "library")
+        self.fails("uses it", "rmi", "library")
         self.ok("rm", "cont")
         self.ok("rmi", "library")
 
@@ -240,9 +241,9 @@ class Volumes(cli.Cli):
         self.assertEqual(self.inspect("wol", "{{json .Labels}}"), {"k": "v"})
 
     def test_events(self):
-        self.run_ok("-v", "vol:/v:ro", "base", "true")
-        self.ok("volume", "rm", "vol")
-        out = self.ok("events", "--since", "0", "--until", str(int(time.time()) + 1), "-f", "type=volume", "-f", "volume=vol", "--format", "{{json .}}")
+        self.run_ok("-v", "told:/v:ro", "base", "true")
+        self.ok("volume", "rm", "told")
+        out = self.ok("events", "--since", "0", "--until", str(int(time.time()) + 1), "-f", "type=volume", "-f", "volume=told", "--format", "{{json .}}")
         seen = [json.loads(line) for line in out.splitlines()]
         self.assertEqual([e["Action"] for e in seen], ["create", "mount", "unmount", "destroy"])
         attributes = seen[1]["Actor"]["Attributes"]
@@ -264,6 +265,35 @@ class Volumes(cli.Cli):
         self.ok("restart", "-t", "0", "cont")
         self.assertEqual(self.ok("exec", "cont", "cat", "/v/f"), "there")
         self.fails("in use", "volume", "rm", "vol")
+
+    def test_mount_while_it_runs(self):
+        where = self.directory()
+        pathlib.Path(where, "file").write_text("of the host")
+        for more in ([], ["--userns", "auto"]):
+            with self.subTest(more):
+                self.ok("run", "-d", "--name", "cont", *more, "base", "sh", "-c", "until cat /m/file 2>/dev/null; do sleep 0.01; done; exec sleep 100")
+                self.ok("mount", "cont", f"type=bind,src={where},dst=/m,ro")
+                self.assertEqual(self.ok("exec", "cont", "cat", "/m/file"), "of the host")
+                self.fails("Read-only", "exec", "cont", "touch", "/m/x")
+                self.fails("two mounts", "mount", "cont", "type=tmpfs,dst=/m")
+                self.ok("mount", "cont", "type=volume,src=vol,dst=/etc/vol")
+                self.ok("exec", "cont", "touch", "/etc/vol/x")
+                self.ok("mount", "cont", "type=tmpfs,dst=/t,tmpfs-size=1m")
+                self.assertIn("size=1024k", self.ok("exec", "cont", "grep", " /t ", "/proc/mounts"))
+                self.ok("mount", "cont", f"type=bind,src={where}/file,dst=/one")
+                self.assertEqual(self.ok("exec", "cont", "cat", "/one"), "of the host")
+                self.fails("in use", "volume", "rm", "vol")
+                self.ok("unmount", "cont", "/m")
+                self.ok("unmount", "cont", "/one")
+                self.fails("no mount on", "unmount", "cont", "/m")
+                self.fails("No such file", "exec", "cont", "ls", "/m/file")
+                self.ok("restart", "-t", "0", "cont")
+                self.assertEqual(self.ok("exec", "cont", "ls", "/etc/vol"), "x")
+                self.ok("unmount", "cont", "/etc/vol")
+                self.ok("rm", "-f", "cont")
+                self.ok("volume", "rm", "vol")
+        with open("/proc/self/mountinfo") as mounts:
+            self.assertNotIn(where, mounts.read())
 
     def test_user_namespaces(self):
         self.run_ok("-v", "vol:/v", "base", "touch", "/v/f")
