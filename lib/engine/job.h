@@ -32,7 +32,7 @@ void job_blob(struct job *job, struct wire_step *step, const void *data, size_t 
 int job_bytes(struct job *job, void **out, size_t *size, scow_error **error) _must_check_;
 
 struct trace;
-#define JOB_FDS_MAX (16 + WIRE_PASS_MAX)
+#define JOB_FDS_MAX (32 + WIRE_PASS_MAX) /* also a keeper's: one for each cgroup hierarchy */
 struct job_process {
 	/* in */
 	uint64_t clone_flags;      /* with CLONE_NEWUSER the id maps are written */
