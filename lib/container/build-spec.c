@@ -231,7 +231,7 @@ static int build_process(struct build *b, scow_error **error)
 /* The bits that this process can hand on. In a user namespace of its own a container may have all, within. */
 static uint64_t held_caps(const struct build *b, uint64_t caps)
 {
-	return caps & caps_last() & (b->user_ns ? ~UINT64_C(0) : b->engine->facts.bounding);
+	return caps & caps_last() & (b->user_ns ? ~UINT64_C(0) : facts_bounding(&b->engine->facts));
 }
 
 static uint64_t named_caps(const char *const *names, size_t n, bool *all)

@@ -34,12 +34,15 @@ static bool has_capability(int capability)
 	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << capability));
 }
 
-static uint64_t bounding_set(void)
+uint64_t facts_bounding(struct facts *facts)
 {
-	uint64_t set = 0;
+	uint64_t set = atomic_load_explicit(&facts->bounding, memory_order_relaxed);
 
+	if (set)
+		return set;
 	for (int bit = 0, is_set; bit < 64 && (is_set = prctl(PR_CAPBSET_READ, bit, 0, 0, 0)) >= 0; bit++)
 		set |= (uint64_t) (is_set == 1) << bit;
+	atomic_store_explicit(&facts->bounding, set, memory_order_relaxed);
 	return set;
 }
 
@@ -55,7 +58,6 @@ int facts_probe(struct facts *facts, scow_error **error)
 	facts->gid = getegid();
 	facts->nested = stat("/proc/self/ns/user", &user_namespace) == 0 && user_namespace.st_ino != INITIAL_USER_NAMESPACE;
 	facts->rootless = facts->uid != 0 || facts->nested || !has_capability(CAP_SYS_ADMIN);
-	facts->bounding = bounding_set();
 	uname(&host);
 	if (sscanf(host.release, "%u.%u", &major, &minor) == 2)
 		facts->kernel = major << 16 | minor;

@@ -2,6 +2,7 @@
 /* What this host and this user may do: found once, when the engine opens; nothing else probes. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,7 +21,7 @@ struct facts {
 	bool rootless;          /* no CAP_SYS_ADMIN over the initial mount namespace: user namespaces are used */
 	bool nested;            /* in a user namespace already: root of it owns no device, and no cgroup's device rules */
 	unsigned int kernel;    /* major << 16 | minor */
-	uint64_t bounding;      /* the capabilities that this process can hand on, a bit each */
+	_Atomic uint64_t bounding; /* facts_bounding()'s; 0: not asked yet */
 	char boot_id[37];
 	/*
 	 * What a user namespace of ours maps. Rootless: 0 -> uid, 1.. -> /etc/subuid; only 0 where there is no range. Root of
@@ -40,4 +41,6 @@ int facts_probe(struct facts *facts, scow_error **error) _must_check_;
 int facts_probe_ids(struct facts *facts, scow_error **error) _must_check_;
 /* Appends the ranges of a subuid file that name the user, inside ids counting up from 1. @uid: UINT32_MAX for a name only. */
 void facts_subordinate(const char *path, const char *name, uid_t uid, struct id_range *map, unsigned int *count);
+/* The capabilities that this process can hand on, a bit each: some forty system calls, at the first start only. */
+uint64_t facts_bounding(struct facts *facts);
 void facts_done(struct facts *facts);
