@@ -102,13 +102,12 @@ static noreturn void pack_first(void)
 
 void rotate_reap(bool wait)
 {
-	long r;
+	long r = -EINTR;
 
-	while (packer && (r = sys(SYS_wait4, packer, 0, __WALL | (wait ? 0 : WNOHANG), 0)) != -EINTR) {
-		if (r == 0)
-			return;
+	while (packer && r == -EINTR)
+		r = sys(SYS_wait4, packer, 0, __WALL | (wait ? 0 : WNOHANG), 0);
+	if (r != 0)
 		packer = 0;
-	}
 }
 
 /* ---- rotation ---- */
@@ -127,7 +126,9 @@ void rotate_files(void)
 		remove_file(0, false);
 		return;
 	}
+	/* Both: a child that died has left a plain one, which would else stay beside the packed one of its number. */
 	remove_file(files - 1, true);
+	remove_file(files - 1, false);
 	for (uint32_t i = files; i-- > 1;) {
 		for (int packed = 0; packed <= (packs && i > 1); packed++) {
 			log_name(from, i - 1, packed);
