@@ -131,7 +131,15 @@ static int launch(struct exec *exec, scow_error **error)
 	char digits[17];
 	int r;
 
-	exec->launch = (struct launch){ .spec = &exec->spec, .cgroup = exec->cgroup, .exec = &joined, .trace = &exec->trace, .pidfd = -1, .terminal_fd = -1 };
+	exec->launch = (struct launch){
+		.spec = &exec->spec,
+		.cgroup = exec->cgroup,
+		.exec = &joined,
+		.trace = &exec->trace,
+		.pidfd = -1,
+		.keeper_fd = -1,
+		.terminal_fd = -1,
+	};
 	memcpy(exec->launch.fds, exec->io.child_fds, sizeof(exec->launch.fds));
 	if (!exec->config->detached) {
 		random_hex(digits, 8);
