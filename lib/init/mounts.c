@@ -301,38 +301,26 @@ void step_bind(const struct wire_step *step)
 	root_parent_forget();
 }
 
-/* There is no "." for a file, and no umount by descriptor: by its name in a proc that is ours alone. */
-static void unmount_file(int target)
-{
-	char path[32];
-	const char *end = path + sizeof(path);
-	long proc = must(sys(SYS_fsopen, "proc", FSOPEN_CLOEXEC), "fsopen"), mount;
-
-	must(sys(SYS_fsconfig, proc, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
-	mount = must(sys(SYS_fsmount, proc, FSMOUNT_CLOEXEC, 0), "fsmount");
-	must(sys(SYS_fchdir, mount), "fchdir");
-	text_add_number(text_add(path, end, "self/fd/"), end, (uint64_t) target);
-	must(sys(SYS_umount2, path, 2 /* MNT_DETACH */), "umount");
-	sys(SYS_close, mount);
-	sys(SYS_close, proc);
-}
-
+/* By the directory that it is in and its last name, which is not followed: that serves files, too. */
 void step_unmount(const struct wire_step *step)
 {
 	const char *path = plan_text(&init.plan, step, 0);
-	int target;
+	char directory[4096];
+	size_t n, start;
+	int dir;
 
 	doing("unmount", path, NULL, NULL);
-	if (!path)
+	n = path ? text_length(path) : 0;
+	for (start = n; start && path[start - 1] != '/'; start--)
+		;
+	if (!start || start == n || start >= sizeof(directory))
 		fail("decode", -EINVAL);
-	target = (int) must(root_open(path, O_PATH | O_NOFOLLOW), "open");
-	if (S_ISDIR(fd_mode(target))) {
-		must(sys(SYS_fchdir, target), "fchdir");
-		must(sys(SYS_umount2, ".", 2 /* MNT_DETACH */), "umount");
-	} else {
-		unmount_file(target);
-	}
-	sys(SYS_close, target);
+	memcpy(directory, path, start);
+	directory[start] = 0;
+	dir = (int) must(root_open(directory, O_PATH | O_DIRECTORY), "open");
+	must(sys(SYS_fchdir, dir), "fchdir");
+	must(sys(SYS_umount2, path + start, 2 | 8 /* MNT_DETACH | UMOUNT_NOFOLLOW */), "umount");
+	sys(SYS_close, dir);
 }
 
 /* One v1 hierarchy: "cpu,cpuacct" gets a directory of that name and links for its parts, "name=systemd" the bare name. */
