@@ -211,7 +211,8 @@ static const struct option ps_table[] = {
 static const struct column ps_columns[] = {
 	{ "ID", "CONTAINER ID" },      { "Image", "IMAGE" },   { "Command", "COMMAND" }, { "RunningFor", "CREATED" },
 	{ "CreatedAt", "CREATED AT" }, { "Status", "STATUS" }, { "State", "STATE" },     { "Ports", "PORTS" },
-	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { "Size", "SIZE" },       { NULL, NULL },
+	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { "Size", "SIZE" },       { "Networks", "NETWORKS" },
+	{ NULL, NULL },
 };
 
 static const char *command_text(const scow_container *container, bool whole)
@@ -238,6 +239,27 @@ static const char *labels_text(scow_container *container)
 	cJSON_ArrayForEach(label, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "Config"),
 								   "Labels")) if (cJSON_IsString(label)) text =
 		keep_format("%s%s%s=%s", text, *text ? "," : "", label->string, label->valuestring);
+	cJSON_Delete(json);
+	return text;
+}
+
+/* "bridge,lan", or the mode of one that is on none. */
+static const char *networks_text(scow_container *container)
+{
+	const char *text = "";
+	char *document = NULL;
+	const cJSON *network, *mode;
+	cJSON *json;
+
+	if (scow_container_inspect_json(container, &document, NULL) < 0)
+		return text;
+	json = cJSON_Parse(document);
+	scow_free(document);
+	cJSON_ArrayForEach(network, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "NetworkSettings"), "Networks"))
+		text = keep_format("%s%s%s", text, *text ? "," : "", network->string);
+	mode = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "HostConfig"), "NetworkMode");
+	if (!*text && cJSON_IsString(mode))
+		text = keep_text(mode->valuestring);
 	cJSON_Delete(json);
 	return text;
 }
@@ -271,6 +293,7 @@ static cJSON *ps_row(scow_container *container, const struct table *table, bool 
 	row_text(row, "State", states[state]);
 	row_text(row, "Ports", table_wants(table, "Ports") ? ports_text(container) : "");
 	row_text(row, "Names", scow_container_name(container));
+	row_text(row, "Networks", table_wants(table, "Networks") ? networks_text(container) : "");
 	row_text(row, "Labels", table_wants(table, "Labels") ? labels_text(container) : "");
 	row_text(row, "Size", table_wants(table, "Size") ? size_text(container) : "");
 	return row;

@@ -87,6 +87,7 @@ class Objects(Network):
         self.assertEqual(self.networks("second")["uno"]["IPAddress"], "10.70.5.2")
         self.fails("in use by container", "network", "rm", "uno")
         self.assertEqual(self.ok("ps", "--format", "{{.Names}}", "--filter", "network=uno").split(), ["second", "inside"])
+        self.assertEqual(self.ok("ps", "--format", "{{.Networks}}", "--filter", "name=second"), "uno")
 
     def test_events(self):
         since = str(time.time())
