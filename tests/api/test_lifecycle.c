@@ -1,92 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * A container's life: every operation in every state, and what pause, rename, update, wait, top, stats, lists and pruning do.
- */
-#include "api_fixture.h"
+/* A container's life: every operation in every state; pause, rename, and who waits for what. */
+#include "life.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Ends with 7 on SIGTERM; "busy" also works without a pause. */
 static const char patient[] = "trap 'exit 7' TERM; sleep 1000 & echo ready; wait";
 static const char busy[] = "trap 'exit 7' TERM; echo ready; while :; do :; done";
-
-struct life {
-	scow_container *container;
-	scow_process *process;
-};
-
-enum state { CREATED, RUNNING, PAUSED, DETACHED, DETACHED_PAUSED, EXITED, GONE, STATES };
 static const char *const state_names[] = { "created", "running", "paused", "detached", "detached and paused", "exited", "gone" };
-
-/* Until it has printed that. */
-static void await_log(scow_container *container, const char *words)
-{
-	char path[512], text[4096];
-
-	snprintf(path, sizeof(path), "%s/containers/%s/log.json", fixture.root, scow_container_id(container));
-	for (int i = 0; i < 2000; i++) {
-		FILE *file = fopen(path, "re");
-		size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-
-		if (file)
-			fclose(file);
-		text[size] = 0;
-		if (strstr(text, words))
-			return;
-		usleep(5000);
-	}
-	fail_msg("it never said '%s'", words);
-}
-
-static struct life begin(const char *script, enum state state)
-{
-	SCOW_AUTO(scow_container_config) *config = shell_config(script);
-	SCOW_AUTO(scow_io) *io = scow_io_new();
-	struct life life = { NULL, NULL };
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &life.container, &error), &error);
-	if (state == CREATED)
-		return life;
-	if (state == GONE) {
-		expect_ok(scow_container_remove(life.container, 0, &error), &error);
-		return life;
-	}
-	if (state == DETACHED || state == DETACHED_PAUSED) {
-		expect_ok(scow_container_start_detached(life.container, &error), &error);
-		await_log(life.container, "ready");
-		if (state == DETACHED_PAUSED)
-			expect_ok(scow_container_pause(life.container, &error), &error);
-		return life;
-	}
-	scow_io_set_capture(io, 1 << 16);
-	expect_ok(scow_container_start(life.container, io, &life.process, &error), &error);
-	/* Its trap is set when it has said so. */
-	for (size_t size = 0; !size;) {
-		expect_ok(scow_process_dispatch(life.process, &error), &error);
-		scow_process_output(life.process, SCOW_STDOUT, &size);
-		usleep(1000);
-	}
-	if (state == PAUSED)
-		expect_ok(scow_container_pause(life.container, &error), &error);
-	if (state == EXITED)
-		expect_ok(scow_container_stop(life.container, 0, &error), &error);
-	return life;
-}
-
-static void end(struct life *life)
-{
-	scow_container_remove(life->container, SCOW_REMOVE_FORCE, NULL);
-	life->process = scow_process_unref(life->process);
-	life->container = scow_container_unref(life->container);
-}
 
 /* ---- the state machine ---- */
 
@@ -230,11 +154,6 @@ static const struct {
 	{ "remove by force", op_force, { 0, 0, 0, 0, 0, 0, NONE }, { -1, -1, -1, -1, -1, -1, -1 } },
 };
 
-static bool can_limit(void)
-{
-	return !scow_engine_rootless(fixture.engine);
-}
-
 static void test_every_operation_in_every_state(void **unused)
 {
 	(void) unused;
@@ -247,7 +166,7 @@ static void test_every_operation_in_every_state(void **unused)
 			if (!can_limit() && (state == PAUSED || state == DETACHED_PAUSED || operations[i].run == op_pause ||
 					     operations[i].run == op_update))
 				continue;
-			life = begin(patient, (enum state) state);
+			life = life_begin(patient, (enum state) state);
 			r = operations[i].run(&life, &error);
 			if (r != operations[i].expected[state])
 				fail_msg("%s, %s: %s instead of %s: %s", operations[i].name, state_names[state], scow_status_name(r),
@@ -260,7 +179,7 @@ static void test_every_operation_in_every_state(void **unused)
 			after = scow_container_state_now(life.container, NULL);
 			if (after != (operations[i].left_in[state] < 0 ? SCOW_E_NOT_FOUND : operations[i].left_in[state]))
 				fail_msg("%s, %s: leaves it in state %d", operations[i].name, state_names[state], after);
-			end(&life);
+			life_end(&life);
 		}
 	}
 }
@@ -283,21 +202,6 @@ static long cpu_ticks(int pid)
 	return (long) (user + kernel);
 }
 
-static char *document(struct life *life, int (*get)(scow_container *, char **, scow_error **))
-{
-	scow_error *error = NULL;
-	char *text = NULL;
-
-	expect_ok(get(life->container, &text, &error), &error);
-	return text;
-}
-
-static void expect_in(char *text, const char *words)
-{
-	if (!strstr(text, words))
-		fail_msg("'%s' is not in %s", words, text);
-}
-
 static void test_pause(void **state)
 {
 	struct life life;
@@ -309,12 +213,12 @@ static void test_pause(void **state)
 	(void) state;
 	if (!can_limit())
 		skip();
-	life = begin(busy, PAUSED);
+	life = life_begin(busy, PAUSED);
 	pid = scow_container_pid(life.container, NULL);
 	ticks = cpu_ticks(pid);
 	usleep(200000);
 	assert_int_equal(cpu_ticks(pid), ticks);
-	text = document(&life, scow_container_inspect_json);
+	text = life_document(&life, scow_container_inspect_json);
 	expect_in(text, "\"Status\":\"paused\"");
 	expect_in(text, "\"Running\":true");
 	expect_in(text, "\"Paused\":true");
@@ -330,7 +234,7 @@ static void test_pause(void **state)
 	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
 	expect_ok(scow_container_wait(life.container, 10000, &code, &error), &error);
 	assert_int_equal(code, 7);
-	end(&life);
+	life_end(&life);
 }
 
 static void test_end_of_a_paused_one(void **state)
@@ -342,26 +246,26 @@ static void test_end_of_a_paused_one(void **state)
 	(void) state;
 	if (!can_limit())
 		skip();
-	life = begin(patient, PAUSED);
+	life = life_begin(patient, PAUSED);
 	expect_ok(scow_container_kill(life.container, SIGKILL, &error), &error);
 	expect_ok(scow_container_wait(life.container, 10000, &code, &error), &error);
 	assert_int_equal(code, 137);
-	end(&life);
-	life = begin(patient, PAUSED);
+	life_end(&life);
+	life = life_begin(patient, PAUSED);
 	expect_ok(scow_container_stop(life.container, 10000, &error), &error);
 	expect_ok(scow_container_wait(life.container, 0, &code, &error), &error);
 	assert_int_equal(code, 7);
-	end(&life);
-	life = begin(patient, PAUSED);
+	life_end(&life);
+	life = life_begin(patient, PAUSED);
 	expect_ok(scow_container_remove(life.container, SCOW_REMOVE_FORCE, &error), &error);
-	end(&life);
+	life_end(&life);
 }
 
 /* ---- rename ---- */
 
 static void test_rename(void **state)
 {
-	struct life life = begin(patient, RUNNING), other = begin(patient, CREATED);
+	struct life life = life_begin(patient, RUNNING), other = life_begin(patient, CREATED);
 	SCOW_AUTO(scow_container) *same = NULL, *found = NULL;
 	const char *before = scow_container_name(life.container);
 	scow_error *error = NULL;
@@ -372,7 +276,7 @@ static void test_rename(void **state)
 	expect_ok(scow_container_rename(life.container, "fresh", &error), &error);
 	assert_string_equal(scow_container_name(life.container), "fresh");
 	assert_string_equal(before, scow_container_name(same)); /* what was given out is still there */
-	text = document(&(struct life){ same, NULL }, scow_container_inspect_json);
+	text = life_document(&(struct life){ same, NULL }, scow_container_inspect_json);
 	expect_in(text, "\"Name\":\"/fresh\"");
 	scow_free(text);
 	expect_ok(scow_container_get(fixture.engine, "fresh", &found, &error), &error);
@@ -382,204 +286,15 @@ static void test_rename(void **state)
 	expect_error(scow_container_rename(life.container, "a b", &error), SCOW_E_INVALID, &error, "'a b' is not a name");
 	expect_error(scow_container_rename(life.container, "", &error), SCOW_E_INVALID, &error, "no name");
 	expect_error(scow_container_rename(life.container, NULL, &error), SCOW_E_INVALID, &error, "no name");
-	end(&life);
-	end(&other);
-}
-
-/* ---- update ---- */
-
-/* A file of the container's cgroup, its line end cut off. */
-static char *cgroup_file(struct life *life, const char *controller, const char *v1, const char *v2, char out[64])
-{
-	char path[512], line[512], cgroup[400] = "";
-	bool is_v2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", scow_container_pid(life->container, NULL));
-	file = fopen(path, "re");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file)) {
-		char *names = strchr(line, ':') + 1, *where = strchr(names, ':');
-
-		*where++ = 0;
-		where[strcspn(where, "\n")] = 0;
-		if (strcmp(names, is_v2 ? "" : controller) == 0)
-			snprintf(cgroup, sizeof(cgroup), "%s", where);
-	}
-	fclose(file);
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s/%s", is_v2 ? "" : controller, cgroup, is_v2 ? v2 : v1);
-	file = fopen(path, "re");
-	if (!file)
-		fail_msg("%s is not there", path);
-	assert_non_null(fgets(out, 64, file));
-	fclose(file);
-	out[strcspn(out, "\n")] = 0;
-	return out;
-}
-
-static bool has_v2(void)
-{
-	return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-}
-
-/* Not every kernel has it as a controller of v2. */
-static bool has_cpuset(void)
-{
-	char text[256] = "";
-	FILE *file = has_v2() ? fopen("/sys/fs/cgroup/cgroup.controllers", "re") : NULL;
-	bool found;
-
-	if (!file)
-		return !has_v2();
-	found = fgets(text, sizeof(text), file) && strstr(text, "cpuset");
-	fclose(file);
-	return found;
-}
-
-static void expect_limits(struct life *life, const char *memory, const char *pids, const char *shares, const char *quota)
-{
-	char text[64];
-
-	assert_string_equal(cgroup_file(life, "memory", "memory.limit_in_bytes", "memory.max", text), memory);
-	assert_string_equal(cgroup_file(life, "pids", "pids.max", "pids.max", text), pids);
-	if (has_v2())
-		return;
-	assert_string_equal(cgroup_file(life, "cpu", "cpu.shares", "", text), shares);
-	assert_string_equal(cgroup_file(life, "cpu", "cpu.cfs_quota_us", "", text), quota);
-}
-
-static void test_update_running(void **state)
-{
-	SCOW_AUTO(scow_container_config) *config = NULL, *smaller = NULL;
-	SCOW_AUTO(scow_container) *other = NULL;
-	struct life life;
-	scow_error *error = NULL;
-	char *text;
-
-	(void) state;
-	if (!can_limit())
-		skip();
-	life = begin(patient, RUNNING);
-	/* A handle that has read the settings before they change. */
-	expect_ok(scow_container_get(fixture.engine, scow_container_id(life.container), &other, &error), &error);
-	scow_free(document(&(struct life){ other, NULL }, scow_container_inspect_json));
-	config = scow_container_config_new();
-	scow_container_config_set_memory_bytes(config, 128 << 20);
-	scow_container_config_set_memory_swap_bytes(config, 256 << 20);
-	scow_container_config_set_pids_max(config, 77);
-	scow_container_config_set_cpu_shares(config, 512);
-	scow_container_config_set_cpu_millis(config, 500);
-	if (has_cpuset())
-		scow_container_config_set_cpuset(config, "0", NULL);
-	expect_ok(scow_container_update(life.container, config, &error), &error);
-	expect_limits(&life, "134217728", "77", "512", "50000");
-	text = document(&(struct life){ other, NULL }, scow_container_inspect_json);
-	expect_in(text, "\"Memory\":134217728");
-	expect_in(text, "\"PidsLimit\":77");
-	expect_in(text, has_cpuset() ? "\"CpusetCpus\":\"0\"" : "\"CpusetCpus\":\"\"");
-	expect_in(text, "\"NanoCpus\":500000000");
-	scow_free(text);
-	/* Below both, then above both: whatever the order, memory stays below memory and swap. */
-	smaller = scow_container_config_new();
-	scow_container_config_set_memory_bytes(smaller, 32 << 20);
-	scow_container_config_set_memory_swap_bytes(smaller, 48 << 20);
-	scow_container_config_set_pids_max(smaller, -1);
-	expect_ok(scow_container_update(life.container, smaller, &error), &error);
-	expect_limits(&life, "33554432", "max", "512", "50000");
-	expect_ok(scow_container_update(life.container, config, &error), &error);
-	expect_limits(&life, "134217728", "77", "512", "50000");
-	end(&life);
-}
-
-static void test_update_refuses(void **state)
-{
-	struct life life = begin(patient, can_limit() ? RUNNING : CREATED);
-	SCOW_AUTO(scow_container_config) *hostname = scow_container_config_new(), *swap = scow_container_config_new();
-	SCOW_AUTO(scow_container_config) *cap = scow_container_config_new(), *bad = scow_container_config_new();
-	SCOW_AUTO(scow_container_config) *cpus = scow_container_config_new();
-	scow_error *error = NULL;
-	char *text;
-
-	(void) state;
-	scow_container_config_set_hostname(hostname, "x");
-	scow_container_config_set_pids_max(hostname, 10);
-	expect_error(scow_container_update(life.container, hostname, &error), SCOW_E_INVALID, &error, "'Hostname' cannot be changed");
-	scow_container_config_add_capability(cap, "NET_ADMIN");
-	expect_error(scow_container_update(life.container, cap, &error), SCOW_E_INVALID, &error, "'CapAdd'");
-	scow_container_config_set_memory_swap_bytes(swap, 64 << 20);
-	expect_error(scow_container_update(life.container, swap, &error), SCOW_E_INVALID, &error, "needs a limit on memory");
-	scow_container_config_set_memory_bytes(bad, 1);
-	expect_error(scow_container_update(life.container, bad, &error), SCOW_E_INVALID, &error, "set_memory_bytes");
-	scow_container_config_set_cpu_millis(cpus, 1000000);
-	assert_int_equal(scow_container_update(life.container, cpus, NULL), SCOW_E_INVALID);
-	expect_error(scow_container_update(life.container, NULL, &error), SCOW_E_INVALID, &error, "no changes");
-	text = document(&life, scow_container_inspect_json);
-	expect_in(text, "\"PidsLimit\":null");
-	scow_free(text);
-	end(&life);
-}
-
-static void test_update_stored(void **state)
-{
-	struct life life = begin(patient, EXITED);
-	SCOW_AUTO(scow_container_config) *config = scow_container_config_new(), *no = scow_container_config_new();
-	scow_error *error = NULL;
-	char *text;
-
-	(void) state;
-	scow_container_config_set_restart(config, SCOW_RESTART_ON_FAILURE, 3);
-	expect_ok(scow_container_update(life.container, config, &error), &error);
-	text = document(&life, scow_container_inspect_json);
-	expect_in(text, "\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}");
-	scow_free(text);
-	scow_container_config_set_restart(no, SCOW_RESTART_NO, 0);
-	expect_ok(scow_container_update(life.container, no, &error), &error);
-	text = document(&life, scow_container_inspect_json);
-	expect_in(text, "\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0}");
-	scow_free(text);
-	end(&life);
-	if (!can_limit())
-		return;
-	/* The next start has what was stored. */
-	life = begin(patient, CREATED);
-	scow_container_config_set_pids_max(no, 33);
-	expect_ok(scow_container_update(life.container, no, &error), &error);
-	expect_ok(scow_container_start(life.container, NULL, &life.process, &error), &error);
-	{
-		char value[64];
-
-		assert_string_equal(cgroup_file(&life, "pids", "pids.max", "pids.max", value), "33");
-	}
-	end(&life);
+	life_end(&life);
+	life_end(&other);
 }
 
 /* ---- wait ---- */
 
-struct waiting {
-	scow_container *container;
-	scow_wait_condition condition;
-	int code, result;
-	pthread_t thread;
-};
-
-static void *wait_in_thread(void *data)
-{
-	struct waiting *waiting = data;
-
-	waiting->result = scow_container_wait_for(waiting->container, waiting->condition, 20000, &waiting->code, NULL);
-	return NULL;
-}
-
-static void start_waiting(struct waiting *waiting, struct life *life, scow_wait_condition condition)
-{
-	*waiting = (struct waiting){ .container = life->container, .condition = condition, .code = -1 };
-	assert_int_equal(pthread_create(&waiting->thread, NULL, wait_in_thread, waiting), 0);
-	usleep(20000);
-}
-
 static void test_wait_conditions(void **state)
 {
-	struct life life = begin(patient, CREATED);
+	struct life life = life_begin(patient, CREATED);
 	struct waiting next, removed;
 	scow_error *error = NULL;
 	int code;
@@ -603,7 +318,7 @@ static void test_wait_conditions(void **state)
 	assert_int_equal(removed.code, 137);
 	expect_error(scow_container_wait(life.container, 10, &code, &error), SCOW_E_NOT_FOUND, &error, scow_container_name(life.container));
 	expect_error(scow_container_wait_for(life.container, (scow_wait_condition) 9, 10, &code, &error), SCOW_E_INVALID, &error, "9");
-	end(&life);
+	life_end(&life);
 }
 
 /* By another engine, as it is for another process, of an ephemeral one: its end and its removal are one. */
@@ -634,7 +349,7 @@ static void test_wait_for_ephemeral(void **state)
 
 static void test_wait_for_detached(void **state)
 {
-	struct life life = begin(patient, DETACHED);
+	struct life life = life_begin(patient, DETACHED);
 	struct waiting next, not_running, removed;
 	scow_error *error = NULL;
 
@@ -653,7 +368,7 @@ static void test_wait_for_detached(void **state)
 	pthread_join(removed.thread, NULL);
 	assert_int_equal(removed.result, 0);
 	assert_int_equal(removed.code, 7);
-	end(&life);
+	life_end(&life);
 }
 
 /* One whose program fails again and again, in the pause before its next try. */
@@ -668,7 +383,7 @@ static struct life begin_restarting(void)
 	expect_ok(scow_container_start_detached(life.container, &error), &error);
 	/* The pauses double: in the fourth there is time to look. */
 	for (int i = 0, seen = 0; i < 4000 && seen < 4; i++) {
-		char *text = document(&life, scow_container_inspect_json);
+		char *text = life_document(&life, scow_container_inspect_json);
 		bool now = strstr(text, "\"Status\":\"restarting\"") != NULL;
 
 		seen = now && !strstr(text, "\"RestartCount\":0,") && !strstr(text, "\"RestartCount\":1,") &&
@@ -711,373 +426,16 @@ static void test_operations_while_restarting(void **state)
 	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
 	expect_ok(scow_container_wait(life.container, 0, &code, &error), &error);
 	assert_int_equal(code, 9);
-	end(&life);
+	life_end(&life);
 	/* There is no process that could be told, but the policy is. */
 	life = begin_restarting();
 	expect_ok(scow_container_kill(life.container, SIGCONT, &error), &error);
 	expect_ok(scow_container_wait(life.container, 5000, NULL, &error), &error);
-	end(&life);
+	life_end(&life);
 	life = begin_restarting();
 	expect_ok(scow_container_remove(life.container, SCOW_REMOVE_FORCE, &error), &error);
 	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_E_NOT_FOUND);
-	end(&life);
-}
-
-/* Until it runs as another process than @first. */
-static void await_restart(scow_container *container, int first)
-{
-	for (int i = 0; i < 2000 && (scow_container_pid(container, NULL) == first || !scow_container_pid(container, NULL)); i++)
-		usleep(5000);
-	assert_int_equal(scow_container_state_now(container, NULL), SCOW_CONTAINER_RUNNING);
-}
-
-static void expect_rest(scow_container *container, int code)
-{
-	scow_error *error = NULL;
-	int now;
-
-	expect_ok(scow_container_wait(container, 10000, &now, &error), &error);
-	assert_int_equal(now, code);
-	usleep(300000);
-	assert_int_equal(scow_container_state_now(container, NULL), SCOW_CONTAINER_EXITED);
-}
-
-static struct life begin_with_policy(const char *script, scow_restart policy, const char *stop_signal)
-{
-	SCOW_AUTO(scow_container_config) *config = shell_config(script);
-	struct life life = { NULL, NULL };
-	scow_error *error = NULL;
-
-	scow_container_config_set_restart(config, policy, 0);
-	if (stop_signal)
-		scow_container_config_set_stop_signal(config, stop_signal);
-	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &life.container, &error), &error);
-	expect_ok(scow_container_start_detached(life.container, &error), &error);
-	await_log(life.container, "ready");
-	return life;
-}
-
-/* What a stop ends, its policy does not start again; what ends by itself, it does. */
-static void test_stop_with_a_policy(void **state)
-{
-	struct life life = begin_with_policy(patient, SCOW_RESTART_ALWAYS, NULL);
-	struct waiting next;
-	scow_error *error = NULL;
-	int first = scow_container_pid(life.container, NULL);
-
-	(void) state;
-	start_waiting(&next, &life, SCOW_WAIT_NEXT_EXIT);
-	assert_int_equal(kill(first, SIGTERM), 0);
-	pthread_join(next.thread, NULL);
-	assert_int_equal(next.result, 0);
-	assert_int_equal(next.code, 7);
-	await_restart(life.container, first);
-	expect_ok(scow_container_stop(life.container, 5000, &error), &error);
-	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
-	usleep(300000);
-	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_EXITED);
-	end(&life);
-}
-
-/* As Docker's kill: which signals are taken to mean that it is to end for good. */
-static void test_kill_with_a_policy(void **state)
-{
-	static const char script[] = "trap 'exit 7' TERM; trap 'exit 8' QUIT; sleep 1000 & echo ready; wait";
-	scow_error *error = NULL;
-	struct life life;
-	int first;
-
-	(void) state;
-	/* No stop signal is named: any signal. */
-	life = begin_with_policy(script, SCOW_RESTART_ALWAYS, NULL);
-	expect_ok(scow_container_kill(life.container, SIGQUIT, &error), &error);
-	expect_rest(life.container, 8);
-	end(&life);
-	/* One is: that one, and SIGKILL. */
-	life = begin_with_policy(script, SCOW_RESTART_ALWAYS, "SIGQUIT");
-	first = scow_container_pid(life.container, NULL);
-	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
-	await_restart(life.container, first);
-	expect_ok(scow_container_kill(life.container, SIGKILL, &error), &error);
-	expect_rest(life.container, 137);
-	end(&life);
-	life = begin_with_policy(script, SCOW_RESTART_ALWAYS, "SIGQUIT");
-	expect_ok(scow_container_kill(life.container, SIGQUIT, &error), &error);
-	expect_rest(life.container, 8);
-	end(&life);
-	/* Somebody has stopped it by hand. */
-	life = begin_with_policy(script, SCOW_RESTART_UNLESS_STOPPED, "SIGQUIT");
-	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
-	expect_rest(life.container, 7);
-	end(&life);
-}
-
-/* A policy that is taken away while it runs. */
-static void test_policy_changed_while_running(void **state)
-{
-	SCOW_AUTO(scow_container_config) *always = scow_container_config_new(), *no = scow_container_config_new();
-	struct life life = begin(patient, CREATED);
-	scow_error *error = NULL;
-	int code;
-
-	(void) state;
-	scow_container_config_set_restart(always, SCOW_RESTART_ALWAYS, 0);
-	scow_container_config_set_restart(no, SCOW_RESTART_NO, 0);
-	expect_ok(scow_container_update(life.container, always, &error), &error);
-	expect_ok(scow_container_start_detached(life.container, &error), &error);
-	await_log(life.container, "ready");
-	expect_ok(scow_container_update(life.container, no, &error), &error);
-	expect_ok(scow_container_kill(life.container, SIGTERM, &error), &error);
-	expect_ok(scow_container_wait(life.container, 10000, &code, &error), &error);
-	assert_int_equal(code, 7);
-	end(&life);
-}
-
-/* It becomes one that lives by itself, with what it wrote. */
-static void test_restart(void **state)
-{
-	struct life life = begin("cat /count 2>/dev/null; echo again >>/count; trap 'exit 7' TERM; echo ready; sleep 1000 & wait", RUNNING);
-	scow_error *error = NULL;
-	int first = scow_container_pid(life.container, NULL);
-
-	(void) state;
-	expect_ok(scow_container_restart(life.container, -2, &error), &error);
-	await_log(life.container, "again");
-	await_log(life.container, "ready");
-	assert_int_not_equal(scow_container_pid(life.container, NULL), first);
-	expect_ok(scow_container_restart(life.container, 10000, &error), &error);
-	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_RUNNING);
-	end(&life);
-}
-
-/* ---- top and stats ---- */
-
-static void test_top(void **state)
-{
-	struct life life = begin(patient, RUNNING);
-	scow_error *error = NULL;
-	char pid[40], *text = document(&life, scow_container_top_json);
-
-	(void) state;
-	for (int i = 0; i < 500 && !strstr(text, "\"sleep 1000\""); i++) { /* forked, and not yet that */
-		scow_free(text);
-		usleep(10000);
-		text = document(&life, scow_container_top_json);
-	}
-	expect_in(text, "{\"Titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"],\"Processes\":[[\"");
-	snprintf(pid, sizeof(pid), "\"%d\"", scow_container_pid(life.container, NULL));
-	expect_in(text, pid);
-	expect_in(text, "\"?\",\"00:00:00\",\"sleep 1000\"]");
-	scow_free(text);
-	expect_error(scow_container_top_json(life.container, NULL, &error), SCOW_E_INVALID, &error, "no place");
-	end(&life);
-}
-
-static double number_in(char *text, const char *name)
-{
-	const char *at;
-	char key[64];
-
-	snprintf(key, sizeof(key), "\"%s\":", name);
-	at = strstr(text, key);
-	if (!at)
-		fail_msg("%s is not in %s", name, text);
-	return strtod(at + strlen(key), NULL);
-}
-
-static void test_stats(void **state)
-{
-	struct life life;
-	double before, system;
-	char *text;
-
-	(void) state;
-	if (!can_limit())
-		skip();
-	life = begin(busy, RUNNING);
-	text = document(&life, scow_container_stats_json);
-	before = number_in(text, "total_usage");
-	system = number_in(text, "system_cpu_usage");
-	assert_true(number_in(text, "online_cpus") == (double) sysconf(_SC_NPROCESSORS_ONLN));
-	assert_true(number_in(text, "usage") > 0);
-	assert_true(number_in(text, "limit") > 0);
-	assert_true(number_in(text, "current") >= 1);
-	expect_in(text, "inactive_file\":");
-	expect_in(text, "\"precpu_stats\":{\"cpu_usage\":{\"total_usage\":0");
-	expect_in(text, "\"io_service_bytes_recursive\":[");
-	assert_null(strstr(text, "\"networks\"")); /* it has none but lo */
-	scow_free(text);
-	usleep(300000);
-	text = document(&life, scow_container_stats_json);
-	assert_true(number_in(text, "total_usage") > before + 1e6);
-	assert_true(number_in(text, "system_cpu_usage") > system);
-	scow_free(text);
-	end(&life);
-	life = begin(patient, EXITED);
-	text = document(&life, scow_container_stats_json);
-	assert_true(number_in(text, "total_usage") == 0);
-	expect_in(text, "\"read\":\"0001-01-01T00:00:00Z\"");
-	scow_free(text);
-	end(&life);
-}
-
-/* ---- lists ---- */
-
-static void expect_listed(const char *filters, const char *names)
-{
-	SCOW_AUTO(scow_iter) *iter = NULL;
-	scow_container *container;
-	scow_error *error = NULL;
-	char found[256] = "";
-
-	expect_ok(scow_container_list_filtered(fixture.engine, 0, filters, &iter, &error), &error);
-	while ((container = scow_iter_next_container(iter))) {
-		strcat(found, *found ? " " : "");
-		strcat(found, scow_container_name(container));
-	}
-	if (strcmp(found, names) != 0)
-		fail_msg("%s: '%s' instead of '%s'", filters ? filters : "no filters", found, names);
-}
-
-static scow_container *make(const char *name, const char *script, const char *label, const char *value)
-{
-	SCOW_AUTO(scow_container_config) *config = shell_config(script);
-	scow_container *container = NULL;
-	scow_error *error = NULL;
-
-	scow_container_config_set_name(config, name);
-	scow_container_config_add_label(config, label, value);
-	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
-	return container;
-}
-
-static void refuse_filters(const char *filters, scow_status status, const char *words)
-{
-	SCOW_AUTO(scow_iter) *iter = NULL;
-	scow_error *error = NULL;
-
-	expect_error(scow_container_list_filtered(fixture.engine, 0, filters, &iter, &error), status, &error, words);
-}
-
-static void test_filters(void **state)
-{
-	SCOW_AUTO(scow_container) *first = make("first", "exit 4", "kind", "a"), *second = make("second", "sleep 1000", "kind", "b");
-	SCOW_AUTO(scow_container) *third = make("third-1", "true", "other", "");
-	SCOW_AUTO(scow_process) *ended = NULL, *running = NULL;
-	scow_error *error = NULL;
-	char text[160];
-
-	(void) state;
-	(void) third;
-	expect_ok(scow_container_start(first, NULL, &ended, &error), &error);
-	expect_ok(scow_process_wait(ended, 10000, NULL, &error), &error);
-	expect_ok(scow_container_start(second, NULL, &running, &error), &error);
-	expect_listed(NULL, "second");
-	expect_listed("{}", "second");
-	expect_listed("{\"status\":[\"exited\",\"created\"]}", "third-1 first");
-	expect_listed("{\"status\":{\"running\":true}}", "second");
-	expect_listed("{\"exited\":[\"4\"]}", "first");
-	expect_listed("{\"exited\":[\"0\"]}", "");
-	expect_listed("{\"status\":[\"created\"],\"exited\":[\"0\"]}", "");
-	expect_listed("{\"since\":[\"first\"]}", "third-1 second");
-	expect_listed("{\"before\":[\"second\"]}", "first");
-	expect_listed("{\"before\":[\"third-1\"],\"since\":[\"first\"]}", "second");
-	expect_listed("{\"label\":[\"kind\"]}", "second");
-	expect_listed("{\"label\":[\"kind=a\"],\"status\":[\"exited\"]}", "first");
-	expect_listed("{\"label\":[\"kind\",\"other\"]}", "");
-	expect_listed("{\"label!\":[\"kind=b\"],\"status\":[\"exited\",\"running\"]}", "first");
-	expect_listed("{\"name\":[\"^/?sec\"]}", "second");
-	expect_listed("{\"name\":[\"ir\"],\"status\":[\"created\",\"exited\"]}", "third-1 first");
-	expect_listed("{\"name\":[\"nothing\"]}", "");
-	expect_listed("{\"ancestor\":[\"busybox\"]}", "second");
-	expect_listed("{\"ancestor\":[\"nothing\"]}", "");
-	snprintf(text, sizeof(text), "{\"id\":[\"%.12s\"]}", scow_container_id(second));
-	expect_listed(text, "second");
-	refuse_filters("{\"colour\":[\"red\"]}", SCOW_E_INVALID, "'colour' is not a filter");
-	refuse_filters("{\"status\":[\"asleep\"]}", SCOW_E_INVALID, "'asleep'");
-	refuse_filters("{\"status\":\"exited\"}", SCOW_E_INVALID, "neither a list");
-	refuse_filters("{\"exited\":[\"x\"]}", SCOW_E_INVALID, "'x'");
-	refuse_filters("{\"name\":[\"(\"]}", SCOW_E_INVALID, "regular expression");
-	refuse_filters("{\"since\":[\"nobody\"]}", SCOW_E_NOT_FOUND, "nobody");
-	refuse_filters("[]", SCOW_E_INVALID, "object");
-	refuse_filters("{", SCOW_E_INVALID, "JSON");
-}
-
-static void test_health(void **state)
-{
-	static const char *const test[] = { "CMD-SHELL", "echo fine; test -e /well", NULL };
-	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
-	struct life life = { NULL, NULL };
-	scow_error *error = NULL;
-	char *text = NULL;
-	bool ill = false;
-
-	(void) state;
-	scow_container_config_set_name(config, "patient");
-	scow_container_config_set_health(config, test, 100, 0, 0, 0, 2);
-	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &life.container, &error), &error);
-	expect_listed("{\"status\":[\"created\"],\"health\":[\"none\"]}", "patient");
-	expect_ok(scow_container_start_detached(life.container, &error), &error);
-	for (int i = 0; i < 1000 && !ill; i++) {
-		scow_free(text);
-		text = document(&life, scow_container_inspect_json);
-		ill = strstr(text, "\"Health\":{\"Status\":\"unhealthy\"") != NULL;
-		usleep(10000);
-	}
-	assert_true(ill);
-	expect_in(text, "\"ExitCode\":1,\"Output\":\"fine\\n\"");
-	scow_free(text);
-	expect_listed("{\"health\":[\"unhealthy\",\"starting\"]}", "patient");
-	expect_listed("{\"health\":[\"healthy\"]}", "");
-	assert_non_null(strstr(scow_container_status_text(life.container), "(unhealthy)"));
-	end(&life);
-}
-
-/* ---- usage ---- */
-
-static void test_df_and_prune(void **state)
-{
-	SCOW_AUTO(scow_container) *writer = make("writer", "dd if=/dev/zero of=/big bs=1k count=300 2>/dev/null", "kind", "a");
-	SCOW_AUTO(scow_container) *kept = make("kept", "true", "keep", "");
-	struct life life = begin(patient, RUNNING);
-	scow_error *error = NULL;
-	SCOW_AUTO(scow_process) *process = NULL;
-	uint64_t written = 0, total = 0;
-	char *text = NULL;
-
-	(void) state;
-	expect_ok(scow_container_start(writer, NULL, &process, &error), &error);
-	expect_ok(scow_process_wait(process, 10000, NULL, &error), &error);
-	expect_ok(scow_container_size(writer, &written, &total, &error), &error);
-	assert_int_equal(written, 300 << 10);
-	assert_true(total > written);
-	expect_ok(scow_engine_df_json(fixture.engine, &text, &error), &error);
-	expect_in(text, "\"SizeRw\":307200");
-	expect_in(text, "\"RepoTags\":[\"busybox:latest\"]");
-	expect_in(text, "\"Containers\":3");
-	expect_in(text, "\"Volumes\":[]");
-	assert_true(number_in(text, "LayersSize") == (double) (total - written));
-	scow_free(text);
-	expect_error(scow_engine_prune_containers(fixture.engine, "{\"until\":[\"soon\"]}", &text, &error), SCOW_E_INVALID, &error,
-		     "'soon'");
-	expect_ok(scow_engine_prune_containers(fixture.engine, "{\"until\":[\"1h\"]}", &text, &error), &error);
-	expect_in(text, "\"ContainersDeleted\":[]");
-	scow_free(text);
-	expect_ok(scow_engine_prune_containers(fixture.engine, "{\"label!\":[\"keep\"]}", &text, &error), &error);
-	expect_in(text, scow_container_id(writer));
-	expect_in(text, "\"SpaceReclaimed\":307200");
-	scow_free(text);
-	assert_int_equal(scow_container_state_now(writer, NULL), SCOW_E_NOT_FOUND);
-	assert_int_equal(scow_container_state_now(kept, NULL), SCOW_CONTAINER_CREATED);
-	assert_int_equal(scow_container_state_now(life.container, NULL), SCOW_CONTAINER_RUNNING);
-	/* The image is in use, and so is nothing to prune. */
-	expect_ok(scow_image_prune(fixture.engine, 1, NULL, &text, &error), &error);
-	assert_string_equal(text, "{\"ImagesDeleted\":[],\"SpaceReclaimed\":0}");
-	scow_free(text);
-	expect_error(scow_image_prune(fixture.engine, 0, "{\"dangling\":[\"perhaps\"]}", &text, &error), SCOW_E_INVALID, &error, "perhaps");
-	expect_ok(scow_engine_prune_containers(fixture.engine, NULL, NULL, &error), &error);
-	assert_int_equal(scow_container_state_now(kept, NULL), SCOW_E_NOT_FOUND);
-	end(&life);
+	life_end(&life);
 }
 
 int main(void)
@@ -1087,22 +445,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_pause, fixture_clear),
 		cmocka_unit_test_teardown(test_end_of_a_paused_one, fixture_clear),
 		cmocka_unit_test_teardown(test_rename, fixture_clear),
-		cmocka_unit_test_teardown(test_update_running, fixture_clear),
-		cmocka_unit_test_teardown(test_update_refuses, fixture_clear),
-		cmocka_unit_test_teardown(test_update_stored, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_conditions, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_for_ephemeral, fixture_clear),
 		cmocka_unit_test_teardown(test_wait_for_detached, fixture_clear),
 		cmocka_unit_test_teardown(test_operations_while_restarting, fixture_clear),
-		cmocka_unit_test_teardown(test_stop_with_a_policy, fixture_clear),
-		cmocka_unit_test_teardown(test_kill_with_a_policy, fixture_clear),
-		cmocka_unit_test_teardown(test_policy_changed_while_running, fixture_clear),
-		cmocka_unit_test_teardown(test_restart, fixture_clear),
-		cmocka_unit_test_teardown(test_top, fixture_clear),
-		cmocka_unit_test_teardown(test_stats, fixture_clear),
-		cmocka_unit_test_teardown(test_filters, fixture_clear),
-		cmocka_unit_test_teardown(test_health, fixture_clear),
-		cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
