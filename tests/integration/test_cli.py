@@ -101,7 +101,7 @@ class CommandLine(unittest.TestCase):
 
     def scow(self, *args):
         return subprocess.run([SCOW, *args], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL,
-                              env={**os.environ, "SCOW_ROOT": "/nonexistent/scow"})
+                              env={**os.environ, "SCOW_ROOT": "/proc/nonexistent/scow"})
 
     def refused(self, args, message, code=125):
         done = self.scow(*args)
@@ -137,7 +137,7 @@ class CommandLine(unittest.TestCase):
             self.assertIn("Run 'scow run --help' for more information", self.scow(*args).stderr)
 
     def test_bad_values(self):
-        for flags in [["-v", "/x"], ["-v", ":/x"], ["--mount", "type=bind,source=/x"], ["--mount", "type=volume,target=/x"],
+        for flags in [["-v", "/x:ro"], ["-v", ":/x"], ["--mount", "type=bind,source=/x"], ["--mount", "type=floppy,target=/x"],
                       ["--mount", "type=bind,target=/x"], ["--mount", 'type="bind'], ["--cpus", "x"], ["--cpus", "1.00001"],
                       ["--ulimit", "nofile"], ["--ulimit", "nofile=9:3"], ["--sysctl", "a"], ["--security-opt", "what=ever"],
                       ["--device-read-bps", "/dev/null"], ["-e", "=x"], ["--env-file", "/nonexistent"], ["-m", "-1"],

@@ -165,7 +165,7 @@ static void test_everything(void **state)
 		while (j < b->n_mounts && strcmp(a->mounts[i].target, b->mounts[j].target) != 0)
 			j++;
 		assert_true(j < b->n_mounts);
-		assert_int_equal(a->mounts[i].tmpfs, b->mounts[j].tmpfs);
+		assert_int_equal(a->mounts[i].kind, b->mounts[j].kind);
 		assert_same_text(a->mounts[i].source, b->mounts[j].source);
 		assert_same_text(a->mounts[i].options, b->mounts[j].options);
 	}
@@ -389,14 +389,12 @@ static void test_refused(void **state)
 		  "HostConfig.LogConfig: max-size: 'x' is not a size such as '10m'" },
 		{ "{\"HostConfig\":{\"LogConfig\":{\"Type\":\"none\",\"Config\":{\"max-file\":\"2\"}}}}", SCOW_E_INVALID,
 		  "the log driver 'none' has no option 'max-file'" },
-		{ "{\"HostConfig\":{\"Binds\":[\"data:/data\"]}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.Binds: 'data' names a volume, which this version does not have" },
-		{ "{\"HostConfig\":{\"Binds\":[\"/data\"]}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.Binds: '/data' asks for a volume, which this version does not have" },
+		{ "{\"HostConfig\":{\"Binds\":[\"./data:/data\"]}}", SCOW_E_INVALID,
+		  "HostConfig.Binds: './data': a path of the host must be absolute" },
 		{ "{\"HostConfig\":{\"Binds\":[\"/a:/b:x:y\"]}}", SCOW_E_INVALID,
-		  "HostConfig.Binds: 'x:y' is not an option of a bind mount" },
-		{ "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/v\"}]}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.Mounts: this version has no mounts of type 'volume'" },
+		  "HostConfig.Binds: invalid volume specification: '/a:/b:x:y': too many colons" },
+		{ "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"npipe\",\"Source\":\"v\",\"Target\":\"/v\"}]}}", SCOW_E_UNSUPPORTED,
+		  "HostConfig.Mounts: this version has no mounts of type 'npipe'" },
 		{ "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Target\":\"/v\"}]}}", SCOW_E_INVALID,
 		  "HostConfig.Mounts: '' is not an absolute path" },
 		{ "{\"HostConfig\":{\"Mounts\":[7]}}", SCOW_E_UNSUPPORTED, "HostConfig.Mounts: this version has no mounts of type ''" },
@@ -416,7 +414,7 @@ static void test_refused(void **state)
 		  "Healthcheck.Interval: expected nanoseconds: 0, or a millisecond (1000000) and more" },
 		{ "{\"Healthcheck\":{\"Timeout\":1500001}}", SCOW_E_UNSUPPORTED, "Healthcheck.Timeout: finer than a millisecond" },
 		{ "{\"Healthcheck\":{\"Retries\":-1}}", SCOW_E_INVALID, "Healthcheck: expected a number of Retries that is not negative" },
-		{ "{\"Volumes\":{\"/data\":{}}}", SCOW_E_UNSUPPORTED, "Volumes: this version cannot honour it" },
+		{ "{\"Volumes\":{\"data\":{}}}", SCOW_E_INVALID, "Volumes: 'data' is not an absolute path" },
 		{ "{\"HostConfig\":{\"StorageOpt\":{\"size\":\"1g\"}}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.StorageOpt: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"CpuRealtimeRuntime\":1000}}", SCOW_E_UNSUPPORTED,
