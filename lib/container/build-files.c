@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "container/pasta.h"
 
 #define HOST_FILE_BYTES_MAX (1u << 20)
 
@@ -123,6 +124,7 @@ static int put_resolv(struct build *b, scow_error **error)
 int build_files(struct build *b, scow_error **error)
 {
 	const enum namespace_mode network = b->choices[SCOW_NAMESPACE_NETWORK].mode;
+	const bool has_pasta = pasta_is_wanted(b->engine, b->config);
 	const char *hostname = b->spec->hostname;
 	const char *line;
 	int r = 0;
@@ -138,8 +140,8 @@ int build_files(struct build *b, scow_error **error)
 	if (r == 0)
 		r = put_hosts(b, network == NAMESPACE_HOST, error);
 	/* Without any network there is nobody to ask. */
-	if (r == 0 && (b->attachment || network == NAMESPACE_HOST || network == NAMESPACE_PATH || b->config->n_dns))
-		r = b->config->n_dns || b->config->n_dns_search || b->config->n_dns_options || b->attachment
+	if (r == 0 && (b->attachment || network == NAMESPACE_HOST || network == NAMESPACE_PATH || b->config->n_dns || has_pasta))
+		r = b->config->n_dns || b->config->n_dns_search || b->config->n_dns_options || b->attachment || has_pasta
 			    ? put_resolv(b, error)
 			    : copy_host_file(b, "/etc/resolv.conf", error);
 	return r;

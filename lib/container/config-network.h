@@ -2,6 +2,8 @@
 /* The networks of a config. */
 #pragma once
 
+#define CONFIG_PASTA "pasta" /* a network of a plain user's: "pasta", or "pasta:" and options for it, apart by commas */
+
 #include "container/config.h"
 #include "network/endpoint-config.h"
 

@@ -27,6 +27,7 @@ void networks_done(struct networks *networks)
 	str_done(&networks->end);
 	ports_done(&networks->ports);
 	naming_done(&networks->naming);
+	pasta_done(&networks->pasta);
 }
 
 bool networks_are_wanted(scow_engine *engine, const scow_container_config *config)
@@ -50,18 +51,6 @@ static int check_wanted(const struct network *network, const struct endpoint_set
 	return r;
 }
 
-static int check_rootless(const scow_container_config *config, scow_error **error)
-{
-	const struct endpoint_settings *settings;
-	const char *name;
-
-	for (unsigned int i = 0; (name = config_network_at(config, i, &settings)); i++)
-		if (!str_eq(name, NETWORK_DEFAULT) || !endpoint_settings_are_default(settings))
-			return error_set(error, SCOW_E_UNSUPPORTED, "network '%s': a plain user has no networks of his own in this version",
-					 name);
-	return 0;
-}
-
 int networks_insert(struct db_work *work, scow_engine *engine, const char *id, const scow_container_config *config, scow_error **error)
 {
 	const struct endpoint_settings *settings;
@@ -70,7 +59,7 @@ int networks_insert(struct db_work *work, scow_engine *engine, const char *id, c
 	int r = 0;
 
 	if (!networks_are_wanted(engine, config))
-		return engine->facts.rootless ? check_rootless(config, error) : 0;
+		return pasta_check(engine, config, error);
 	for (unsigned int i = 0; r >= 0 && (name = config_network_at(config, i, &settings)); i++) {
 		struct network *network;
 
@@ -139,7 +128,10 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	_cleanup_batch_ struct batch inside = { 0 };
 	int r;
 
-	if (!networks->on && (config->n_ports || config->publish_all))
+	r = pasta_prepare(container, config, &networks->pasta, error);
+	if (r < 0)
+		return r;
+	if (!networks->on && !networks->pasta.on && (config->n_ports || config->publish_all))
 		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: it has no network of its own: nothing is published",
 			   container->id);
 	if (!networks->on)
@@ -204,8 +196,9 @@ int networks_hand_over(const struct networks *networks, int dir_fd, struct spec 
 	int r;
 
 	(void) unlinkat(dir_fd, WIRE_NETWORK_NAME, 0);
-	if (!networks->on)
-		return 0;
+	r = pasta_hand_over(&networks->pasta, dir_fd, error);
+	if (r < 0 || !networks->on)
+		return r;
 	spec->network = NULL;
 	spec->network_size = 0;
 	r = naming_hand_over(&networks->naming, dir_fd, spec, error);
@@ -217,7 +210,11 @@ int networks_born(void *data, pid_t pid, scow_error **error)
 	struct networks *networks = data;
 	const struct wire_patch_values values = { .pid = pid, .run = networks->attachment.run };
 
-	int r = netns_send(&networks->ns, &networks->host, &values, error);
+	int r = 0;
+
+	if (networks->pasta.on)
+		return pasta_start(&networks->pasta, pid, error);
+	r = netns_send(&networks->ns, &networks->host, &values, error);
 
 	if (r == 0)
 		r = naming_confirm(&networks->naming, error);

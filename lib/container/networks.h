@@ -4,6 +4,7 @@
 
 #include "container/container.h"
 #include "container/naming.h"
+#include "container/pasta.h"
 #include "network/network.h"
 #include "network/ports.h"
 #include "runtime/spec.h"
@@ -16,6 +17,7 @@ struct networks {
 	struct batch host;
 	struct str inside;             /* struct wire_batch */
 	struct naming naming;
+	struct pasta pasta;            /* of a plain user's */
 	struct ports ports;
 	struct str begin, end;         /* in the firewall, while it runs */
 	bool in_firewall;

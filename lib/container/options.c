@@ -424,7 +424,7 @@ static int network_parse(const char *text, struct namespace_choice *out, scow_er
 	}
 	if (str_eq(text, "default"))
 		return 0;
-	if (!network_name_is_valid(text))
+	if (!network_name_is_valid(text) && !str_has_prefix(text, "pasta:"))
 		return error_hint(error, error_set(error, SCOW_E_INVALID, "'%s' is not the name of a network", text),
 				  "a network's name or id, 'none', 'host', 'container:NAME' or 'path:/proc/PID/ns/net'");
 	out->mode = NAMESPACE_NETWORK;

@@ -308,7 +308,7 @@ static int launch(struct start *start, scow_error **error)
 		.spec = &start->spec,
 		.cgroup = start->cgroup,
 		.guard_key = guard_key_of(start->container),
-		.born = start->networks.on ? networks_born : NULL,
+		.born = start->networks.on || start->networks.pasta.on ? networks_born : NULL,
 		.born_data = &start->networks,
 		.ready = hooks_ready,
 		.ready_data = &start->point,

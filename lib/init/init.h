@@ -68,6 +68,9 @@ struct hook_problem {
 /* Runs the hook of a WIRE_HOOK to its end: NULL, or what is wrong. */
 const struct hook_problem *hook_run(const struct plan *plan, const struct wire_step *step, int pid);
 
+/* files.c: a tmpfs that is mounted nowhere yet; @size NULL: half of the memory. */
+int tmpfs_make(const char *size, const char *option, const char *value, unsigned int attrs);
+
 /* root.c: paths inside the new root */
 int root_open(const char *path, int flags); /* fd or -errno; links lead to places inside the root only */
 int root_make_dirs(const char *path);       /* O_PATH fd or -errno */
@@ -108,6 +111,7 @@ step_fn step_init;                                                              
 step_fn step_trace;                                                                                      /* times.c */
 void times_note(uint32_t kind); /* a step begins */
 step_fn step_chown, step_remove;                                                                         /* trees.c */
+step_fn step_tether;                                                                                     /* tether.c */
 step_fn step_socket;                                                                                     /* sockets.c */
 step_fn step_deputy;                                                                                     /* deputy.c */
 

@@ -75,6 +75,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_NETLINK] = step_netlink,
 	[WIRE_NAMES] = step_names,
 	[WIRE_SOCKET] = step_socket,
+	[WIRE_TETHER] = step_tether,
 	[WIRE_DEPUTY] = step_deputy,
 	[WIRE_UNMOUNT] = step_unmount,
 };

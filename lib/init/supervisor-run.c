@@ -240,17 +240,25 @@ int run_pid_of(int pidfd)
 /* For two steps that wait. */
 static const char go[2];
 
+static bool is_connected(void)
+{
+	return network_is_there() || tether_is_there();
+}
+
 /* The links of the process that counts, and then, unless another step waits before it, the byte for the last one that waits. */
 static const struct wire_failure *connect_it(const struct birth *birth)
 {
+	const struct wire_failure *problem = tether_is_there() ? tether_begin(birth->pid, birth->pidfd) : NULL;
 	const char *what = "";
-	long r = network_connect(birth->pid, supervisor.state.restart_count, &what);
+	long r = problem || !network_is_there() ? 0 : network_connect(birth->pid, supervisor.state.restart_count, &what);
 
 	/* It has failed already, and says why itself. */
 	if (r == -ESRCH)
 		return NULL;
 	if (r < 0)
 		return say(what, "netlink", r);
+	if (problem)
+		return problem;
 	if (!(supervisor.config.flags & WIRE_SUPERVISE_READY))
 		sys(SYS_sendto, birth->pair[0], go, 1, MSG_NOSIGNAL);
 	return NULL;
@@ -286,7 +294,7 @@ static const struct wire_failure *listen_to(struct birth *birth)
 			sys(SYS_close, birth->pidfd);
 			birth->pidfd = fd;
 			birth->pid = run_pid_of(fd);
-			problem = network_is_there() ? connect_it(birth) : NULL;
+			problem = is_connected() ? connect_it(birth) : NULL;
 			if (problem)
 				return problem;
 		}
@@ -305,7 +313,7 @@ static void destroy(struct birth *birth)
 static const struct wire_failure *raise_it(struct birth *birth)
 {
 	/* The second is for the step that waits before the program, unless another waits before that. */
-	size_t n_go = supervisor.config.flags & WIRE_SUPERVISE_READY || network_is_there() ? 1 : 2;
+	size_t n_go = supervisor.config.flags & WIRE_SUPERVISE_READY || is_connected() ? 1 : 2;
 	const struct wire_failure *problem = NULL;
 	long r = 0;
 
@@ -317,7 +325,7 @@ static const struct wire_failure *raise_it(struct birth *birth)
 	if (!problem) {
 		sys(SYS_sendto, birth->pair[0], go, n_go, MSG_NOSIGNAL);
 		FAULT_POINT("run.told");
-		if (network_is_there() && !(supervisor.config.flags & WIRE_SUPERVISE_ENTERS))
+		if (is_connected() && !(supervisor.config.flags & WIRE_SUPERVISE_ENTERS))
 			problem = connect_it(birth);
 		if (!problem)
 			problem = listen_to(birth);
@@ -357,6 +365,8 @@ const struct wire_failure *run_begin(void)
 	if (r < 0)
 		problem = say("open pipes for the container", "pipe2", r);
 	r = problem ? 0 : network_load();
+	if (r == 0 && !problem)
+		r = tether_load();
 	if (r < 0)
 		problem = say("read the container's networks", "read", r);
 	if (supervisor.config.flags & WIRE_SUPERVISE_ENTERS)

@@ -72,6 +72,11 @@ void *network_inside(size_t *size);
 /* There is no next run. */
 void network_end(void);
 
+/* tether.c: the same for a plain user's */
+long tether_load(void);
+bool tether_is_there(void);
+const struct wire_failure *tether_begin(int pid, int pidfd);
+
 /* supervisor-state.c */
 int64_t clock_ns(int clock);
 uint64_t process_start(int pid);

@@ -104,6 +104,7 @@ enum wire_kind {
 	WIRE_NAMES,       /* blob: record (names-wire.h), or none: the supervisor has it (names_load); numbers: fd connected to the responder,
 			   * pidfd of PID 1 or UINT64_MAX for our own */
 	WIRE_SOCKET,      /* numbers: as socket(2); enum wire_socket, and above 32 bits the backlog; blob: address. It is reported */
+	WIRE_TETHER,      /* vectors: arguments; numbers: pidfd, network namespace: that program runs until this process has ended */
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_UNMOUNT,     /* texts: path */
 	WIRE_KINDS
@@ -198,6 +199,14 @@ struct wire_network {
 	uint32_t host_size, inside_size, end_size;
 	uint32_t run;         /* where its numbers begin */
 };
+
+/* ROOT/containers/ID/tether, of a detached container: the arguments for WIRE_TETHER of each run, each with its NUL. */
+#define WIRE_TETHER_NAME "tether"
+#define WIRE_TETHER_NETNS "@netns" /* stands for its network namespace */
+/* A port that the program of the last run still has is waited for. */
+#define WIRE_TETHER_BIND "Failed to bind"
+#define WIRE_TETHER_TRIES 40
+#define WIRE_TETHER_NAP_MS 20
 
 /* What comes back. The end of file without a report is success: the program runs. */
 enum wire_report_kind {
