@@ -102,7 +102,8 @@ static int copy(struct cli *cli, void *target, int argc, char **argv)
 
 	(void) argc;
 	if (!from == !to)
-		return complain("%s", from ? "copying between containers is not supported" : "must specify at least one container source"), 1;
+		return complain("%s", from ? "copying between containers is not supported" : "must specify at least one container source"),
+		       1;
 	engine = cli_engine(cli);
 	if (!engine || scow_container_get(engine, from ? from : to, &container, &error) < 0)
 		return engine ? complain_error(&error) : (void) 0, 1;
@@ -119,7 +120,8 @@ static int copy(struct cli *cli, void *target, int argc, char **argv)
 	if (r < 0)
 		return error ? complain_error(&error) : (void) 0, 1;
 	if (!options->quiet && strcmp(to_path, "-") != 0 && strcmp(from_path, "-") != 0)
-		fprintf(stderr, "Successfully copied %s to %s\n", human_size(copying.bytes), printable(from ? to_path : argv[1], stderr, false));
+		fprintf(stderr, "Successfully copied %s to %s\n", human_size(copying.bytes),
+			printable(from ? to_path : argv[1], stderr, false));
 	return 0;
 }
 
@@ -162,7 +164,8 @@ struct commit_options {
 };
 static const struct option commit_table[] = {
 	{ "author", 'a', OPTION_TEXT, "string", "Who made it: \"Hilde <hilde@example.org>\"", offsetof(struct commit_options, author) },
-	{ "change", 'c', OPTION_LIST, "list", "A Dockerfile instruction for the image's settings", offsetof(struct commit_options, changes) },
+	{ "change", 'c', OPTION_LIST, "list", "A Dockerfile instruction for the image's settings",
+	  offsetof(struct commit_options, changes) },
 	{ "message", 'm', OPTION_TEXT, "string", "What the history says of it", offsetof(struct commit_options, message) },
 	{ "no-pause", 0, OPTION_SWITCH, NULL, "Let the container go on meanwhile", offsetof(struct commit_options, no_pause) },
 	{ "pause", 'p', OPTION_TEXT, "bool", "false: as --no-pause (true)", offsetof(struct commit_options, pause) },
@@ -253,7 +256,8 @@ struct import_options {
 	struct list changes;
 };
 static const struct option import_table[] = {
-	{ "change", 'c', OPTION_LIST, "list", "A Dockerfile instruction for the image's settings", offsetof(struct import_options, changes) },
+	{ "change", 'c', OPTION_LIST, "list", "A Dockerfile instruction for the image's settings",
+	  offsetof(struct import_options, changes) },
 	{ "message", 'm', OPTION_TEXT, "string", "What the history says of it", offsetof(struct import_options, message) },
 	{ "platform", 0, OPTION_TEXT, "string", "What it is for: \"linux/arm64\"", offsetof(struct import_options, platform) },
 	{ NULL },
@@ -295,9 +299,10 @@ static int import(struct cli *cli, void *target, int argc, char **argv)
 const struct command file_commands[] = {
 	{ "commit", "container commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", "Keep a container's changes as an image", commit_table,
 	  sizeof(struct commit_options), 1, 2, false, commit },
-	{ "cp", "container cp", "[OPTIONS] CONTAINER:PATH|PATH|- CONTAINER:PATH|PATH|-",
-	  "Copy files between a container and the host", cp_table, sizeof(struct cp_options), 2, 2, false, copy },
-	{ "diff", "container diff", "CONTAINER", "Show what a container has changed of its image's files", NULL, 0, 1, 1, false, show_changes },
+	{ "cp", "container cp", "[OPTIONS] CONTAINER:PATH|PATH|- CONTAINER:PATH|PATH|-", "Copy files between a container and the host",
+	  cp_table, sizeof(struct cp_options), 2, 2, false, copy },
+	{ "diff", "container diff", "CONTAINER", "Show what a container has changed of its image's files", NULL, 0, 1, 1, false,
+	  show_changes },
 	{ "export", "container export", "[OPTIONS] CONTAINER", "Write a container's file system as a tar archive", export_table,
 	  sizeof(struct export_options), 1, 1, false, export_container },
 	{ "import", "image import", "[OPTIONS] FILE|DIRECTORY|- [REPOSITORY[:TAG]]", "Make an image of a file system", import_table,

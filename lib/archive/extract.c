@@ -90,7 +90,8 @@ static void read_xattrs(struct extract *x, struct archive_entry *raw, struct tar
 	la.archive_entry_xattr_reset(raw);
 	while (out->n_xattrs < XATTRS_MAX && la.archive_entry_xattr_next(raw, &name, &value, &size) == ARCHIVE_OK)
 		/* Overlayfs's own would hide or redirect; others' labels are the host's business. */
-		if (name && (strcmp(name, "security.capability") == 0 || (str_has_prefix(name, "user.") && !str_has_prefix(name, "user.overlay."))))
+		if (name &&
+		    (strcmp(name, "security.capability") == 0 || (str_has_prefix(name, "user.") && !str_has_prefix(name, "user.overlay."))))
 			x->xattrs[out->n_xattrs++] = (struct tarwriter_xattr){ name, value, size };
 	out->xattrs = x->xattrs;
 }
@@ -179,8 +180,9 @@ static int open_archive(struct extract *x, scow_error **error)
 	if (la.archive_read_support_format_tar(x->archive) != ARCHIVE_OK || la.archive_read_support_format_empty(x->archive) != ARCHIVE_OK)
 		return failure(x, error);
 	/* One that it was built without it would run as a program: that is no way for us. */
-	if (la.archive_read_support_filter_gzip(x->archive) != ARCHIVE_OK || la.archive_read_support_filter_bzip2(x->archive) != ARCHIVE_OK ||
-	    la.archive_read_support_filter_xz(x->archive) != ARCHIVE_OK || la.archive_read_support_filter_zstd(x->archive) != ARCHIVE_OK)
+	if (la.archive_read_support_filter_gzip(x->archive) != ARCHIVE_OK ||
+	    la.archive_read_support_filter_bzip2(x->archive) != ARCHIVE_OK || la.archive_read_support_filter_xz(x->archive) != ARCHIVE_OK ||
+	    la.archive_read_support_filter_zstd(x->archive) != ARCHIVE_OK)
 		return error_set(error, SCOW_E_UNSUPPORTED, "this libarchive lacks a compression");
 	if (la.archive_read_open(x->archive, x, NULL, on_read, NULL) != ARCHIVE_OK)
 		return failure(x, error);

@@ -130,8 +130,8 @@ static int add_xattr(struct pack *pack, struct arena *arena, const char *name, s
 }
 
 /* What vanishes while it is read was not there. */
-static int read_xattrs(struct pack *pack, const struct walk_entry *entry, struct arena *arena, struct tarwriter_entry *out, struct marks *marks,
-		       scow_error **error)
+static int read_xattrs(struct pack *pack, const struct walk_entry *entry, struct arena *arena, struct tarwriter_entry *out,
+		       struct marks *marks, scow_error **error)
 {
 	struct deputy *deputy = pack->source->walk.deputy;
 	ssize_t total = deputy_list_xattrs(deputy, entry->fd, pack->list, sizeof(pack->list) - 1);
@@ -237,8 +237,8 @@ static char *name_of(const struct pack *pack, const struct walk_entry *entry, st
 }
 
 /* All but its data, and its name among links. */
-static int describe(struct pack *pack, const struct walk_entry *entry, struct arena *arena, struct tarwriter_entry *out, struct marks *marks,
-		    scow_error **error)
+static int describe(struct pack *pack, const struct walk_entry *entry, struct arena *arena, struct tarwriter_entry *out,
+		    struct marks *marks, scow_error **error)
 {
 	const struct pack_source *source = pack->source;
 	const struct stat *st = &entry->st;
@@ -300,8 +300,8 @@ static void drop_held(struct pack *pack, const char *path)
 }
 
 /* Takes the arena. */
-static int hold(struct pack *pack, const struct walk_entry *entry, struct arena *arena, const struct tarwriter_entry *described, bool opaque,
-		scow_error **error)
+static int hold(struct pack *pack, const struct walk_entry *entry, struct arena *arena, const struct tarwriter_entry *described,
+		bool opaque, scow_error **error)
 {
 	const char *path = arena_strdup(arena, entry->path);
 
@@ -423,7 +423,8 @@ static int give_entry(struct pack *pack, const struct walk_entry *entry, struct 
 	if (!S_ISSOCK(entry->st.st_mode))
 		return give_file(pack, entry, &out, error);
 	if (pack->source->engine)
-		engine_log(pack->source->engine, SCOW_LOG_INFO, "'%s': a socket is left out", name_printable(entry->path, printable, sizeof(printable)));
+		engine_log(pack->source->engine, SCOW_LOG_INFO, "'%s': a socket is left out",
+			   name_printable(entry->path, printable, sizeof(printable)));
 	return 0;
 }
 

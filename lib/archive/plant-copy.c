@@ -54,7 +54,8 @@ static ssize_t copy_some(struct plant *plant, int from, int to, off_t at, size_t
 		if (n > 0)
 			return n;
 		/* 0: the end, or a file system that says so of all (procfs). */
-		if (n < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM && errno != ETXTBSY)
+		if (n < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM &&
+		    errno != ETXTBSY)
 			return errno == EINTR ? -EINTR : -errno;
 		*by_hand = true;
 	}

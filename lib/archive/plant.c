@@ -108,7 +108,8 @@ static int find_parent(const struct plant *plant, const char *name, char *path, 
 {
 	const char *below = plant->options.below, *slash = strrchr(name, '/');
 	char wanted[WALK_PATH_MAX + 1];
-	int n = snprintf(wanted, sizeof(wanted), "%s%s%.*s", below, *below && slash ? "/" : "", slash ? (int) (slash - name) : 0, name), opened;
+	int n = snprintf(wanted, sizeof(wanted), "%s%s%.*s", below, *below && slash ? "/" : "", slash ? (int) (slash - name) : 0, name),
+	    opened;
 
 	*base = slash ? slash + 1 : name;
 	if (n < 0 || n > WALK_PATH_MAX)

@@ -42,7 +42,8 @@ static int failed(const struct walk *walk, int errnum, const char *call, const c
 {
 	char printable[400];
 
-	return error_errno(error, errnum, call, "%s '%s'", what, name_printable(*walk->path ? walk->path : "/", printable, sizeof(printable)));
+	return error_errno(error, errnum, call, "%s '%s'", what,
+			   name_printable(*walk->path ? walk->path : "/", printable, sizeof(printable)));
 }
 
 int walk_canceled(const scow_cancel *cancel, scow_error **error)
@@ -139,7 +140,8 @@ static int leave(struct walk *walk, scow_error **error)
 	int r = 0;
 
 	if (above && above->fd < 0) {
-		above->fd = deputy_open(walk->options->deputy, level->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_NO_MAGICLINKS);
+		above->fd =
+			deputy_open(walk->options->deputy, level->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_NO_MAGICLINKS);
 		if (above->fd < 0)
 			r = failed(walk, -above->fd, "open", "go back up from", error);
 		else if (fstat(above->fd, &st) < 0)

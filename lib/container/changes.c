@@ -189,7 +189,10 @@ static int to_json(const struct changes *changes, char **out, scow_error **error
 		cJSON *item = cJSON_CreateObject();
 
 		ok = path && item && cJSON_AddItemToArray(array, item) && cJSON_AddStringToObject(item, "Path", path) &&
-		     cJSON_AddNumberToObject(item, "Kind", change->kind == 'C' ? 0 : change->kind == 'A' ? 1 : 2);
+		     cJSON_AddNumberToObject(item, "Kind",
+					     change->kind == 'C'   ? 0
+					     : change->kind == 'A' ? 1
+								   : 2);
 	}
 	*out = ok ? json_print(array) : NULL;
 	return *out ? 0 : error_oom(error);

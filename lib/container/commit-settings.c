@@ -130,8 +130,8 @@ static cJSON *settings_json(const scow_container_config *config, const struct im
 	const char *workdir = config->workdir && *config->workdir ? config->workdir : image->workdir;
 
 	if (out && put_text(out, "User", merged->user) && put_env(out, config, image) && put_command(out, config, image) &&
-	    put_sets(out, config, image, merged) && put_text(out, "WorkingDir", workdir) && put_text(out, "StopSignal", merged->stop_signal) &&
-	    put_health(out, &merged->health_said))
+	    put_sets(out, config, image, merged) && put_text(out, "WorkingDir", workdir) &&
+	    put_text(out, "StopSignal", merged->stop_signal) && put_health(out, &merged->health_said))
 		return out;
 	cJSON_Delete(out);
 	return NULL;

@@ -255,10 +255,12 @@ static int prepare(struct commit *commit, const char *reference, scow_error **er
 static void announce(const struct commit *commit, const scow_image *image)
 {
 	_cleanup_free_ char *name = NULL;
-	const char *const extra[] = { "comment",  commit->options->message ? commit->options->message : "",
-				      "imageID",  scow_image_id(image),
-				      "imageRef", commit->reference && scow_reference_familiar(commit->reference, &name, NULL) == 0 ? name : "",
-				      NULL };
+	const char *const extra[] = {
+		"comment",  commit->options->message ? commit->options->message : "",
+		"imageID",  scow_image_id(image),
+		"imageRef", commit->reference && scow_reference_familiar(commit->reference, &name, NULL) == 0 ? name : "",
+		NULL
+	};
 
 	container_announce(commit->container->engine, commit->container->id, "commit", extra);
 }

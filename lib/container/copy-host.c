@@ -230,8 +230,8 @@ static int copy(scow_container *container, bool in, const char *from, const char
 	return 0;
 }
 
-int scow_container_copy_from_host(scow_container *container, const char *source, const char *path, unsigned int flags, scow_copy_fn progress,
-		       void *userdata, scow_error **error)
+int scow_container_copy_from_host(scow_container *container, const char *source, const char *path, unsigned int flags,
+				  scow_copy_fn progress, void *userdata, scow_error **error)
 {
 	struct told told = { progress, userdata, 0 };
 
@@ -239,7 +239,7 @@ int scow_container_copy_from_host(scow_container *container, const char *source,
 }
 
 int scow_container_copy_to_host(scow_container *container, const char *path, const char *target, unsigned int flags, scow_copy_fn progress,
-		       void *userdata, scow_error **error)
+				void *userdata, scow_error **error)
 {
 	struct told told = { progress, userdata, 0 };
 

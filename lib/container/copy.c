@@ -300,8 +300,8 @@ static uint32_t go_mode(mode_t mode)
 	static const struct {
 		mode_t type;
 		uint32_t bits;
-	} types[] = { { S_IFDIR, 1u << 31 }, { S_IFLNK, 1u << 27 }, { S_IFBLK, 1u << 26 },
-		      { S_IFCHR, 1u << 26 | 1u << 21 }, { S_IFIFO, 1u << 25 }, { S_IFSOCK, 1u << 24 } };
+	} types[] = { { S_IFDIR, 1u << 31 }, { S_IFLNK, 1u << 27 }, { S_IFBLK, 1u << 26 }, { S_IFCHR, 1u << 26 | 1u << 21 },
+		      { S_IFIFO, 1u << 25 }, { S_IFSOCK, 1u << 24 } };
 	uint32_t out = mode & 0777;
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -319,8 +319,8 @@ static int describe(const struct root *root, struct place *place, char **out, sc
 
 	time_text((int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, time);
 	if (!object || !cJSON_AddStringToObject(object, "name", str_eq(place->path, "/") ? "/" : strrchr(place->path, '/') + 1) ||
-	    !cJSON_AddNumberToObject(object, "size", (double) st.st_size) || !cJSON_AddNumberToObject(object, "mode", go_mode(st.st_mode)) ||
-	    !cJSON_AddStringToObject(object, "mtime", time))
+	    !cJSON_AddNumberToObject(object, "size", (double) st.st_size) ||
+	    !cJSON_AddNumberToObject(object, "mode", go_mode(st.st_mode)) || !cJSON_AddStringToObject(object, "mtime", time))
 		return error_oom(error);
 	if (S_ISLNK(st.st_mode)) {
 		_cleanup_free_ char *first = NULL;

@@ -45,7 +45,8 @@ static int open_bare(struct root *root, struct deputy **deputy, int *fd, scow_er
 		return r;
 	pidfd = container_pidfd(root->container->engine, &row);
 	if (pidfd < 0)
-		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' has ended meanwhile", root->container->name), "try again");
+		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' has ended meanwhile", root->container->name),
+				  "try again");
 	return tree_bare(root->container->engine, pidfd, fd, deputy, error);
 }
 

@@ -70,7 +70,8 @@ void upper_close(struct upper *upper)
 
 static bool path_of(const struct upper *upper, size_t layer, const char *directory, const char *name, char path[WALK_PATH_MAX + 64])
 {
-	int n = snprintf(path, WALK_PATH_MAX + 64, "%s%s%s%s%s", upper->layers[layer], *directory ? "/" : "", directory, *name ? "/" : "", name);
+	int n = snprintf(path, WALK_PATH_MAX + 64, "%s%s%s%s%s", upper->layers[layer], *directory ? "/" : "", directory, *name ? "/" : "",
+			 name);
 
 	return n > 0 && n < WALK_PATH_MAX + 64;
 }

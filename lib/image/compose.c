@@ -101,9 +101,9 @@ static char *make_config(const struct compose *compose, const cJSON *base)
 	char now[48];
 
 	time_now(now);
-	if (config && put_text(config, "created", now) && put_text(config, "author", compose->author) && add_platform(config, compose, base) &&
-	    add_item(config, "config", cJSON_Duplicate(compose->settings, true)) && add_root(config, compose, base) &&
-	    add_history(config, compose, base, now))
+	if (config && put_text(config, "created", now) && put_text(config, "author", compose->author) &&
+	    add_platform(config, compose, base) && add_item(config, "config", cJSON_Duplicate(compose->settings, true)) &&
+	    add_root(config, compose, base) && add_history(config, compose, base, now))
 		return json_print(config);
 	return NULL;
 }
@@ -121,15 +121,17 @@ static char *make_manifest(const struct compose *compose, const cJSON *base, con
 
 	if (!root || !cJSON_AddNumberToObject(root, "schemaVersion", 2) ||
 	    !cJSON_AddStringToObject(root, "mediaType", "application/vnd.oci.image.manifest.v1+json") ||
-	    !add_descriptor(cJSON_AddObjectToObject(root, "config"), "application/vnd.oci.image.config.v1+json", config_digest, config_size)) {
+	    !add_descriptor(cJSON_AddObjectToObject(root, "config"), "application/vnd.oci.image.config.v1+json", config_digest,
+			    config_size)) {
 		cJSON_Delete(layers);
 		return NULL;
 	}
 	if (!add_item(root, "layers", layers))
 		return NULL;
 	item = compose->layer ? cJSON_CreateObject() : NULL;
-	if (compose->layer && (!item || !cJSON_AddItemToArray(layers, item) ||
-			       !add_descriptor(item, "application/vnd.oci.image.layer.v1.tar", compose->layer->diff_id, compose->layer->tar_size)))
+	if (compose->layer &&
+	    (!item || !cJSON_AddItemToArray(layers, item) ||
+	     !add_descriptor(item, "application/vnd.oci.image.layer.v1.tar", compose->layer->diff_id, compose->layer->tar_size)))
 		return NULL;
 	return json_print(root);
 }

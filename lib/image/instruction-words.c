@@ -20,9 +20,10 @@ static const char *variable(const cJSON *config, const char *name, size_t size)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, "Env"))
-		if (cJSON_IsString(item) && strncmp(item->valuestring, name, size) == 0 && item->valuestring[size] == '=')
-			return item->valuestring + size + 1;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
+					 config, "Env")) if (cJSON_IsString(item) && strncmp(item->valuestring, name, size) == 0 &&
+							     item->valuestring[size] == '=') return item->valuestring +
+		size + 1;
 	return "";
 }
 

@@ -51,8 +51,7 @@ static cJSON *json_form(const char *text)
 		return NULL;
 	}
 	ok = cJSON_IsArray(array);
-	cJSON_ArrayForEach(item, array)
-		ok = ok && cJSON_IsString(item);
+	cJSON_ArrayForEach(item, array) ok = ok && cJSON_IsString(item);
 	if (ok)
 		return array;
 	cJSON_Delete(array);
@@ -237,10 +236,8 @@ static int do_volume(cJSON *config, const char *text, scow_error **error)
 	const cJSON *item;
 	int r = array ? 0 : words_read(config, text, &words, error);
 
-	cJSON_ArrayForEach(item, array)
-		if (r == 0)
-			r = *item->valuestring ? add_to_set(config, "Volumes", item->valuestring, error)
-					       : error_set(error, SCOW_E_INVALID, "a volume's path is empty");
+	cJSON_ArrayForEach(item, array) if (r == 0) r = *item->valuestring ? add_to_set(config, "Volumes", item->valuestring, error)
+									   : error_set(error, SCOW_E_INVALID, "a volume's path is empty");
 	for (size_t i = 0; i < words.count && r == 0; i++)
 		r = add_to_set(config, "Volumes", words.items[i], error);
 	return r;
@@ -410,9 +407,18 @@ static const struct {
 	const char *name;
 	int (*apply)(cJSON *config, const char *text, scow_error **error);
 } instructions[] = {
-	{ "CMD", do_cmd },	   { "ENTRYPOINT", do_entrypoint }, { "ENV", do_env },		{ "EXPOSE", do_expose },
-	{ "HEALTHCHECK", do_healthcheck }, { "LABEL", do_label },   { "ONBUILD", do_onbuild },	{ "SHELL", do_shell },
-	{ "STOPSIGNAL", do_stopsignal },   { "USER", do_user },	    { "VOLUME", do_volume },	{ "WORKDIR", do_workdir },
+	{ "CMD", do_cmd },
+	{ "ENTRYPOINT", do_entrypoint },
+	{ "ENV", do_env },
+	{ "EXPOSE", do_expose },
+	{ "HEALTHCHECK", do_healthcheck },
+	{ "LABEL", do_label },
+	{ "ONBUILD", do_onbuild },
+	{ "SHELL", do_shell },
+	{ "STOPSIGNAL", do_stopsignal },
+	{ "USER", do_user },
+	{ "VOLUME", do_volume },
+	{ "WORKDIR", do_workdir },
 };
 
 int instruction_apply(cJSON *config, const char *text, scow_error **error)
@@ -435,7 +441,8 @@ int instruction_apply(cJSON *config, const char *text, scow_error **error)
 			return error_set(error, SCOW_E_INVALID, "change '%s': it says nothing", instructions[i].name);
 		return error_wrap(error, instructions[i].apply(config, line, error), "change '%.200s'", text);
 	}
-	return error_hint(error, error_set(error, SCOW_E_INVALID, "change '%.200s': '%.*s' is no instruction that changes settings", text,
-					   n > 60 ? 60 : (int) n, text),
+	return error_hint(error,
+			  error_set(error, SCOW_E_INVALID, "change '%.200s': '%.*s' is no instruction that changes settings", text,
+				    n > 60 ? 60 : (int) n, text),
 			  "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME and WORKDIR do");
 }

@@ -97,7 +97,9 @@ static void test_kinds(void **state)
 	assert_non_null(strstr(text, "-rwsr-xr-x 4000000/3000000"));
 	assert_non_null(strstr(text, "1970-01-01 00:00:01.5 etc/file\n"));
 	assert_non_null(strstr(text, "etc/again link to etc/file\n"));
-	assert_non_null(strstr(text, "1969-12-31 23:59:57.25 etc/link -> file\n"));
+	assert_non_null(strstr(text, " etc/link -> file\n"));
+	/* As Python's tarfile writes it; GNU tar 1.34 shows -2.75 as if it were -1.25. */
+	assert_non_null(memmem(archive.data, archive.size, "mtime=-2.75\n", 12));
 	assert_non_null(strstr(text, " 1,3 "));
 	assert_non_null(strstr(text, "prw-------"));
 	free(text);
