@@ -277,11 +277,72 @@ static int df(struct cli *cli, void *target, int argc, char **argv)
 	return table_print(&table);
 }
 
+/* ---- check ---- */
+
+struct check_options {
+	bool repair, quick;
+	const char *format;
+};
+static const struct option check_table[] = {
+	{ "format", 0, OPTION_TEXT, "string", "json, for the whole report", offsetof(struct check_options, format) },
+	{ "quick", 'q', OPTION_SWITCH, NULL, "Look at sizes, not at contents", offsetof(struct check_options, quick) },
+	{ "repair", 0, OPTION_SWITCH, NULL, "Drop what is damaged, so that it is pulled again, and leftovers", offsetof(struct check_options, repair) },
+	{ NULL },
+};
+
+static const char *text_item(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return printable(cJSON_IsString(item) ? item->valuestring : "", stdout, false);
+}
+
+static int check(struct cli *cli, void *target, int argc, char **argv)
+{
+	SCOW_AUTO(scow_error) *error = NULL;
+	struct check_options *options = target;
+	const cJSON *problem;
+	char *text = NULL;
+	bool healthy;
+	cJSON *json;
+
+	(void) argc;
+	(void) argv;
+	if (!cli_engine(cli))
+		return 1;
+	if (scow_engine_check(cli->engine, (options->repair ? SCOW_CHECK_REPAIR : 0) | (options->quick ? SCOW_CHECK_QUICK : 0), &text, &error) < 0) {
+		complain_error(&error);
+		return 1;
+	}
+	json = cJSON_Parse(text);
+	healthy = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "Healthy"));
+	if (options->format)
+		puts(printable(text, stdout, true));
+	scow_free(text);
+	cJSON_ArrayForEach(problem, cJSON_GetObjectItemCaseSensitive(json, "Problems"))
+	{
+		if (options->format)
+			break;
+		printf("%s ", text_item(problem, "Kind"));
+		printf("%s: ", text_item(problem, "Id"));
+		printf("%s", text_item(problem, "Problem"));
+		if (*text_item(problem, "Action"))
+			printf(" (%s)", text_item(problem, "Action"));
+		putchar('\n');
+	}
+	if (!options->format)
+		printf("%.0f blobs, %.0f layers, %.0f running containers and %.0f volumes checked: %s\n", number_of(json, "Blobs"), number_of(json, "Layers"),
+		       number_of(json, "Containers"), number_of(json, "Volumes"), healthy ? "all is well" : "see above");
+	cJSON_Delete(json);
+	return healthy ? 0 : 1;
+}
+
 const struct command prune_commands[] = {
 	{ "container prune", NULL, "[OPTIONS]", "Remove all stopped containers", container_prune_table, sizeof(struct prune_options), 0, 0,
 	  false, container_prune },
 	{ "image prune", NULL, "[OPTIONS]", "Remove images that are not used", prune_table, sizeof(struct prune_options), 0, 0, false,
 	  image_prune },
+	{ "system check", NULL, "[OPTIONS]", "Verify the store, and mend it", check_table, sizeof(struct check_options), 0, 0, false, check },
 	{ "system df", NULL, "[OPTIONS]", "Show what takes room", df_table, sizeof(struct df_options), 0, 0, false, df },
 	{ "system prune", NULL, "[OPTIONS]", "Remove what is not used", system_prune_table, sizeof(struct prune_options), 0, 0, false,
 	  system_prune },

@@ -42,6 +42,25 @@ SCOW_API int scow_engine_prune_containers(scow_engine *engine, const char *filte
  */
 SCOW_API int scow_image_prune(scow_engine *engine, int all, const char *filters, char **report, scow_error **error);
 
+/** Flags of scow_engine_check(). */
+enum { SCOW_CHECK_REPAIR = 1, SCOW_CHECK_QUICK = 2 };
+
+/**
+ * scow_engine_check() - whether the store is what it should be
+ * @flags:  SCOW_CHECK_QUICK: sizes instead of contents; SCOW_CHECK_REPAIR: what is damaged is dropped with the names of the images that
+ *          need it, so that the next pull brings it back, and leftovers are swept. What users made is never removed
+ * @report: owned, scow_free(): {"Healthy":true,"Problems":[{"Kind":"layer","Id":"sha256:...","Problem":"'/etc/passwd': it has changed",
+ *          "Repaired":false,"Action":""}],"Blobs":n,"Layers":n,"Containers":n,"Volumes":n}; Kind is database, blob, layer, container or
+ *          volume, the numbers are of what was checked. Healthy: no problem, or all are repaired
+ *
+ * Blobs are compared with their digests. Layers are compared with the manifest that the first check of each makes, file by file with modes,
+ * owners and contents; until then, and with SCOW_CHECK_QUICK, the size of their files has to do. Others may work meanwhile. A layer that a
+ * running container stands on is not dropped.
+ *
+ * Returns: 0, also with problems; SCOW_E_INVALID (flags), SCOW_E_NO_SPACE, SCOW_E_NO_MEMORY.  Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_engine_check(scow_engine *engine, unsigned int flags, char **report, scow_error **error);
+
 #ifdef __cplusplus
 }
 #endif

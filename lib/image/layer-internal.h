@@ -14,6 +14,7 @@ struct layer_row {
 /* ROOT/tmp/<name> becomes the layer. 1: it is there already (ours stays in tmp). SCOW_E_BUSY: its parent was collected. */
 int layer_publish(scow_engine *engine, const char *tmp_name, const struct layer_row *row, scow_error **error) _must_check_;
 
+#define LAYER_TMP_NAME 32
 /* A new directory ROOT/tmp/<name> under a flock that @fd holds. */
 int layer_directory_make(scow_engine *engine, char name[LAYER_TMP_NAME], int *fd, scow_error **error) _must_check_;
 
@@ -23,7 +24,3 @@ int layer_directory_make(scow_engine *engine, char name[LAYER_TMP_NAME], int *fd
  */
 int layer_links(scow_engine *engine, const char *tmp_name, const char *parent, const struct unpack_stats *stats, uint64_t *bytes,
 		scow_error **error) _must_check_;
-
-/* In place of publishing it: ROOT/tmp/@name is the caller's, locked by @fd. Frees the sink. */
-int layer_sink_take(struct layer_sink *sink, const char *parent_chain_id, char name[LAYER_TMP_NAME], int *fd, scow_error **error)
-	_must_check_;

@@ -344,3 +344,16 @@ int layer_collect(scow_engine *engine, scow_error **error)
 		r = remove_blob(engine, blobs.names[i], error);
 	return r;
 }
+
+int layer_in_use(scow_engine *engine, const char *chain_id, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+
+	/* The numbers are of scow_container_state: running, paused, restarting. */
+	db_lock(engine->db, &work);
+	return db_query(&work, &row, error,
+			"WITH RECURSIVE above(id) AS (SELECT ?1 UNION SELECT chain_id FROM layers JOIN above ON parent = id) "
+			"SELECT 1 FROM containers WHERE state IN (1, 2, 3) AND top_layer IN (SELECT id FROM above) LIMIT 1",
+			"t", chain_id);
+}

@@ -97,15 +97,5 @@ int layer_stack(scow_engine *engine, const char *top_chain_id, char ***out, size
  */
 int layer_collect(scow_engine *engine, scow_error **error) _must_check_;
 
-/* ---- checking ---- */
-
-#define LAYER_TMP_NAME 32 /* of what is being made in ROOT/tmp */
-struct layer_source {
-	const char *parent, *diff_id, *blob;
-};
-/* Unpacks the layer's blob again, into ROOT/tmp/@name, which @fd holds locked. SCOW_E_CORRUPT: the blob is not what it was. */
-int layer_again(scow_engine *engine, const struct layer_source *source, char name[LAYER_TMP_NAME], int *fd, scow_error **error) _must_check_;
 /* 1: a container that runs stands on it. */
 int layer_in_use(scow_engine *engine, const char *chain_id, scow_error **error);
-/* ROOT/tmp/@name becomes ROOT/layers/@directory, and the other way round. Outcome 1: layer_in_use(), nothing was done. */
-int layer_replace(scow_engine *engine, const char *chain_id, const char *directory, const char *name, scow_error **error) _must_check_;

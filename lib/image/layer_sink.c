@@ -333,22 +333,6 @@ int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, con
 	return r;
 }
 
-int layer_sink_take(struct layer_sink *sink, const char *parent_chain_id, char name[LAYER_TMP_NAME], int *fd, scow_error **error)
-{
-	uint64_t bytes = 0;
-	int r = 0;
-
-	if (sink->stats.lower_links)
-		r = layer_links(sink->engine, sink->name, parent_chain_id, &sink->stats, &bytes, error);
-	if (r == 0) {
-		memcpy(name, sink->name, LAYER_TMP_NAME);
-		sink->name[0] = 0;
-		*fd = take_fd(&sink->dir_fd);
-	}
-	layer_sink_abort(sink);
-	return r;
-}
-
 void layer_sink_abort(struct layer_sink *sink)
 {
 	if (!sink)

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "engine/userns.h"
 #include "store/blob.h"
+#include "store/recover.h"
 #include "store/db.h"
 
 /* Deeper than any layer that unpacks: a tree that is deeper does not verify. */
@@ -56,7 +57,7 @@ static int add_tree(int dir_fd, unsigned int depth, double *bytes)
 	return r ? r : -errno;
 }
 
-static bool layer_is_whole(scow_engine *engine, const char *name, int64_t size)
+bool recover_layer_is_whole(scow_engine *engine, const char *name, int64_t size)
 {
 	int fd = openat(engine->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	double bytes = 0;
@@ -178,6 +179,32 @@ static int drop_marked(struct db_work *work, scow_error **error)
 	return r;
 }
 
+static int drop_one(scow_engine *engine, const char *sql, const char *key, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r = db_begin(engine->db, &work, error);
+
+	if (r == 0)
+		r = db_exec(&work, error, sql, "t", key);
+	if (r >= 0)
+		r = drop_marked(&work, error);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
+int recover_drop_layer(scow_engine *engine, const char *chain_id, scow_error **error)
+{
+	static const char sql[] = "UPDATE layers SET synced = -1 WHERE chain_id = ?1";
+
+	return drop_one(engine, sql, chain_id, error);
+}
+
+int recover_drop_blob(scow_engine *engine, const char *digest, scow_error **error)
+{
+	static const char sql[] = "UPDATE blobs SET synced = -1 WHERE digest = ?1";
+
+	return drop_one(engine, sql, digest, error);
+}
+
 int recover_verify(scow_engine *engine, scow_error **error)
 {
 	_cleanup_(suspects_done) struct suspects suspects = { 0 };
@@ -190,7 +217,7 @@ int recover_verify(scow_engine *engine, scow_error **error)
 	for (size_t i = 0; i < suspects.count; i++) {
 		struct suspect *item = &suspects.items[i];
 
-		item->whole = item->name ? layer_is_whole(engine, item->name, item->size) : blob_is_whole(engine, item->key);
+		item->whole = item->name ? recover_layer_is_whole(engine, item->name, item->size) : blob_is_whole(engine, item->key);
 		if (!item->whole)
 			lost++;
 	}

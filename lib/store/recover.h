@@ -6,6 +6,17 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "engine/engine.h"
 
 int recover_store(scow_engine *engine, scow_error **error) _must_check_;
+
+/* For system/check.c: rows go with all that stands on them, as after a power cut. Images lose their names, or their layers. */
+int recover_drop_layer(scow_engine *engine, const char *chain_id, scow_error **error) _must_check_;
+int recover_drop_blob(scow_engine *engine, const char *digest, scow_error **error) _must_check_;
+/* Whether the files of ROOT/layers/@name add up to @size, as they were unpacked. */
+bool recover_layer_is_whole(scow_engine *engine, const char *name, int64_t size);
+/* Removes layers, containers' directories and blobs that have no row. */
+void recover_orphans(scow_engine *engine);
