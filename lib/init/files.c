@@ -15,17 +15,18 @@ static struct {
 	uint64_t count;
 } files = { .mount = -1 };
 
-static void make_tmpfs(void)
+int tmpfs_make(const char *size, const char *option, const char *value, unsigned int attrs)
 {
-	long context = must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen");
+	long context = must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen"), mount;
 
 	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "tmpfs", 0), "fsconfig");
-	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "1m", 0), "fsconfig");
-	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "755", 0), "fsconfig");
-	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
-	files.mount =
-		(int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC), "fsmount");
+	if (size)
+		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", size, 0), "fsconfig size");
+	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, option, value, 0), "fsconfig");
+	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
+	mount = must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, attrs), "fsmount");
 	sys(SYS_close, context);
+	return (int) mount;
 }
 
 static void write_file(int fd, const unsigned char *data, size_t size)
@@ -76,7 +77,7 @@ void step_file(const struct wire_step *step)
 	if (!path)
 		fail("decode", -EINVAL);
 	if (files.mount < 0)
-		make_tmpfs();
+		files.mount = tmpfs_make("1m", "mode", "755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	text_add_number(name, name + sizeof(name), files.count++);
 	fd = (int) must(sys(SYS_openat, files.mount, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, step->number[0]), "open");
 	must(sys(SYS_fchmod, fd, step->number[0]), "fchmod");

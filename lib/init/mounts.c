@@ -425,15 +425,8 @@ void step_read_only(const struct wire_step *step)
 static long empty_dir(void)
 {
 	if (init.empty_dir < 0) {
-		uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-		long context = must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen");
-
-		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "0", 0), "fsconfig");
-		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0), "fsconfig");
-		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", "tmpfs", 0), "fsconfig");
-		must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig");
-		init.empty_dir = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, attrs), "fsmount");
-		sys(SYS_close, context);
+		init.empty_dir =
+			tmpfs_make("0", "nr_inodes", "1", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 		return init.empty_dir;
 	}
 	return must(sys(SYS_open_tree, init.empty_dir, "", TREE_FLAGS | AT_EMPTY_PATH), "open_tree");

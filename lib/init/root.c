@@ -245,15 +245,10 @@ static char *add_lowers(char *at, const char *end, char **lowers, const char *di
  */
 static int memory_upper(const char *place, const char *size)
 {
-	int context = (int) must(sys(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen"), mount;
+	int mount;
 
 	doing("make a tmpfs for the container's changes", NULL, NULL, NULL);
-	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "0700", 0), "fsconfig");
-	if (!text_equal(size, "0"))
-		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", size, 0), "fsconfig size");
-	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
-	mount = (int) must(sys(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0), "fsmount");
-	sys(SYS_close, context);
+	mount = tmpfs_make(text_equal(size, "0") ? NULL : size, "mode", "0700", 0);
 	must(sys(SYS_move_mount, mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
 	must(sys(SYS_mkdirat, mount, "diff", 0755), "mkdirat");
 	must(sys(SYS_mkdirat, mount, "work", 0755), "mkdirat");
