@@ -60,13 +60,14 @@ struct list_options {
 static const struct option list_table[] = {
 	{ "filter", 'f', OPTION_LIST, "filter", "Only those with a property, as name=a, driver=local, label=a=b, dangling=true",
 	  offsetof(struct list_options, filters) },
-	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template, as {{.Name}}", offsetof(struct list_options, format) },
+	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template, as {{.Name}}",
+	  offsetof(struct list_options, format) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "Show names only", offsetof(struct list_options, quiet) },
 	{ NULL },
 };
 static const struct column list_columns[] = {
-	{ "Driver", "DRIVER" }, { "Name", "VOLUME NAME" }, { "Labels", "LABELS" }, { "Mountpoint", "MOUNTPOINT" }, { "Scope", "SCOPE" },
-	{ NULL, NULL },
+	{ "Driver", "DRIVER" },         { "Name", "VOLUME NAME" }, { "Labels", "LABELS" },
+	{ "Mountpoint", "MOUNTPOINT" }, { "Scope", "SCOPE" },      { NULL, NULL },
 };
 
 static cJSON *list_row(scow_volume *volume)
@@ -164,7 +165,8 @@ struct prune_options {
 };
 static const struct option prune_table[] = {
 	{ "all", 'a', OPTION_SWITCH, NULL, "Named ones too, not only anonymous ones", offsetof(struct prune_options, all) },
-	{ "filter", 0, OPTION_LIST, "filter", "Only those with a property, as label=a=b, label!=a", offsetof(struct prune_options, filters) },
+	{ "filter", 0, OPTION_LIST, "filter", "Only those with a property, as label=a=b, label!=a",
+	  offsetof(struct prune_options, filters) },
 	{ "force", 'f', OPTION_SWITCH, NULL, "Do not ask", offsetof(struct prune_options, force) },
 	{ NULL },
 };
@@ -244,13 +246,13 @@ static int unmount_one(struct cli *cli, void *target, int argc, char **argv)
 }
 
 const struct command volume_commands[] = {
-	{ "mount", "container mount", "CONTAINER MOUNT", "Mount something in a container, also while it runs (as run --mount)", NULL, 0, 2, 2,
-	  false, mount_one },
+	{ "mount", "container mount", "CONTAINER MOUNT", "Mount something in a container, also while it runs (as run --mount)", NULL, 0, 2,
+	  2, false, mount_one },
 	{ "unmount", "container unmount", "CONTAINER TARGET", "Take such a mount away", NULL, 0, 2, 2, false, unmount_one },
 	{ "volume create", NULL, "[OPTIONS] [VOLUME]", "Make a volume", create_table, sizeof(struct create_options), 0, 1, false, create },
 	{ "volume ls", "volume list", "[OPTIONS]", "List volumes", list_table, sizeof(struct list_options), 0, 0, false, list },
-	{ "volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes", remove_table, sizeof(struct remove_options), 1, -1,
-	  false, remove_all },
+	{ "volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes", remove_table, sizeof(struct remove_options), 1,
+	  -1, false, remove_all },
 	{ "volume prune", NULL, "[OPTIONS]", "Remove volumes that no container has", prune_table, sizeof(struct prune_options), 0, 0, false,
 	  prune },
 	{ NULL },

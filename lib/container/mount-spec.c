@@ -27,10 +27,11 @@ static void add_named(scow_container_config *config, const char *setter, const c
 	if (*source == '.' || *source == '~')
 		return REFUSE_AS(config, setter, "'%s': a path of the host must be absolute", source);
 	if (!volume_name_is_valid(source))
-		return REFUSE_AS(config, setter,
-				 "'%s' includes invalid characters for a volume name, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed; to mount a "
-				 "directory of the host, use its absolute path",
-				 source);
+		return REFUSE_AS(
+			config, setter,
+			"'%s' includes invalid characters for a volume name, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed; to mount a "
+			"directory of the host, use its absolute path",
+			source);
 	config_add_volume(config, setter, source, target, options, NULL);
 }
 
@@ -110,7 +111,8 @@ static int truth(const char *value)
 {
 	if (!value || str_eq(value, "true") || str_eq(value, "1") || str_eq(value, "True") || str_eq(value, "TRUE") || str_eq(value, "t"))
 		return 1;
-	return str_eq(value, "false") || str_eq(value, "0") || str_eq(value, "False") || str_eq(value, "FALSE") || str_eq(value, "f") ? 0 : -1;
+	return str_eq(value, "false") || str_eq(value, "0") || str_eq(value, "False") || str_eq(value, "FALSE") || str_eq(value, "f") ? 0
+																      : -1;
 }
 
 static bool put_pair(struct mount_spec *spec, struct config_pair **pairs, size_t *n, char *text)

@@ -42,7 +42,7 @@ static void change_done(struct change *change)
 
 #define CHANGE_INIT(c)                                                                                                                     \
 	{                                                                                                                                  \
-		.container = (c), .place = { .pidfd = -1, .user_fd = -1 }                                                                  \
+		.container = (c), .place = {.pidfd = -1, .user_fd = -1 }                                                                   \
 	}
 
 /* The process is verified after its namespace was opened: then it was that one's all the time. */

@@ -118,11 +118,11 @@ static int copy_top(struct facts *facts, struct deputy *deputy, int from, int to
 static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, scow_error **error)
 {
 	struct facts *facts = &engine->facts;
-	const struct plant_options to_options = {
-		.engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true
-	};
+	const struct plant_options to_options = { .engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true };
 	struct pack_source source = {
-		.engine = engine, .walk = { .deputy = tree->deputy }, .top = "",
+		.engine = engine,
+		.walk = { .deputy = tree->deputy },
+		.top = "",
 	};
 	_cleanup_(plant_freep) struct plant *plant = NULL;
 	struct pack_sink sink = { .entry = plant_entry };

@@ -203,7 +203,8 @@ static int add_image_volumes(struct volumes *out, const struct image_config *ima
 		if (!target)
 			return error_oom(error);
 		if (str_eq(target, "/"))
-			return error_set(error, SCOW_E_INVALID, "the image asks for a volume on '%s', which is the root", image->volumes[i]);
+			return error_set(error, SCOW_E_INVALID, "the image asks for a volume on '%s', which is the root",
+					 image->volumes[i]);
 		if (config_has(config, target) || find(out, target))
 			continue;
 		held = add(out);

@@ -51,9 +51,9 @@ static void remove_dead(scow_engine *engine, const char *dead)
 		engine_log(engine, SCOW_LOG_WARNING, "cannot sweep 'tmp/%s': %s", dead, scow_error_message(error));
 }
 
-/* What is published inside a transaction. @sql is its address's statement, too. */
-static int visit_published(scow_engine *engine, int dir_fd, const char *name, const char *sql)
+static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
 {
+	static const char *const sql = "SELECT 1 FROM layers WHERE name = ?1";
 	_cleanup_db_ struct db_work work = { 0 };
 	sqlite3_stmt *row;
 	char dead[32];
@@ -70,14 +70,20 @@ static int visit_published(scow_engine *engine, int dir_fd, const char *name, co
 	return moved;
 }
 
-static int visit_layer(scow_engine *engine, int dir_fd, const char *name)
-{
-	return visit_published(engine, dir_fd, name, "SELECT 1 FROM layers WHERE name = ?1");
-}
-
+/* Made inside a transaction, too, and empty as long as that is open. Whatever is in one is somebody's data, and stays. */
 static int visit_volume(scow_engine *engine, int dir_fd, const char *name)
 {
-	return visit_published(engine, dir_fd, name, "SELECT 1 FROM volumes WHERE name = ?1");
+	static const char *const sql = "SELECT 1 FROM volumes WHERE name = ?1";
+	_cleanup_free_ char *data = strf("%s/_data", name);
+	_cleanup_db_ struct db_work work = { 0 };
+	sqlite3_stmt *row;
+
+	if (!data || has_row(engine, sql, name))
+		return 0;
+	if (db_begin(engine->db, &work, NULL) < 0 || db_query(&work, &row, NULL, sql, "t", name) != 0)
+		return 0;
+	(void) unlinkat(dir_fd, data, AT_REMOVEDIR);
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
 }
 
 static int remove_container(scow_engine *engine, int dir_fd, const char *name)

@@ -133,9 +133,9 @@ int scow_engine_add_volume_driver(scow_engine *engine, scow_volume_driver *drive
 	if (r == 0 && !driver)
 		r = error_set(error, SCOW_E_INVALID, "no volume driver was given");
 	if (r == 0)
-		r = volume_check_name(driver->name, NULL) < 0 ? error_set(error, SCOW_E_INVALID, "'%s' is not a name for a volume driver",
-									   driver->name)
-							      : 0;
+		r = volume_check_name(driver->name, NULL) < 0
+			    ? error_set(error, SCOW_E_INVALID, "'%s' is not a name for a volume driver", driver->name)
+			    : 0;
 	if (r == 0 && str_eq(driver->name, VOLUME_LOCAL))
 		r = error_set(error, SCOW_E_EXISTS, "the driver '%s' is always there", VOLUME_LOCAL);
 	if (r == 0 && !driver->mount)
@@ -209,8 +209,8 @@ static int note(scow_engine *engine, const char *container, const char *name, bo
 	int r = db_begin(engine->db, &work, error);
 
 	if (r == 0)
-		r = db_exec(&work, error, "UPDATE mounts SET driven = ? WHERE container = ? AND volume = ?", "itt", (int64_t) driven, container,
-			    name);
+		r = db_exec(&work, error, "UPDATE mounts SET driven = ? WHERE container = ? AND volume = ?", "itt", (int64_t) driven,
+			    container, name);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
@@ -258,7 +258,8 @@ static int next_left(scow_engine *engine, const char *container, const struct le
 	r = db_query(&work, &row, NULL,
 		     "SELECT m.container, v.name, v.driver, v.options FROM mounts m JOIN volumes v ON v.name = m.volume "
 		     "JOIN containers c ON c.id = m.container WHERE m.driven = 1 AND "
-		     "CASE WHEN ?1 IS NULL THEN c.state NOT IN (1, 2, 3) ELSE m.container = ?1 END AND (m.container, v.name) > (?2, ?3) ORDER BY m.container, v.name LIMIT 1",
+		     "CASE WHEN ?1 IS NULL THEN c.state NOT IN (1, 2, 3) ELSE m.container = ?1 END AND (m.container, v.name) > (?2, ?3) "
+		     "ORDER BY m.container, v.name LIMIT 1",
 		     "ttt", container, after->container, after->volume);
 	if (r <= 0)
 		return r;

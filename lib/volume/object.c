@@ -101,7 +101,8 @@ static int check_new(scow_engine *engine, const struct volume_wish *wish, scow_e
 	{
 		if (str_eq(item->string, "size"))
 			return error_set(error, SCOW_E_UNSUPPORTED, "option 'size': this version has no quotas for volumes");
-		return error_set(error, SCOW_E_INVALID, "'%s' is not an option of the driver 'local': type, device and o are", item->string);
+		return error_set(error, SCOW_E_INVALID, "'%s' is not an option of the driver 'local': type, device and o are",
+				 item->string);
 	}
 	return volume_source(engine, &draft, &arena, &source, error);
 }
@@ -173,7 +174,8 @@ scow_volume *scow_volume_unref(scow_volume *volume)
 
 		/* One that a container has goes with the first sweep after that one's end. */
 		if (volume_remove(volume->engine, volume->name, false, &failure) < 0)
-			engine_log(volume->engine, SCOW_LOG_INFO, "volume '%s' stays for now: %s", volume->name, scow_error_message(failure));
+			engine_log(volume->engine, SCOW_LOG_INFO, "volume '%s' stays for now: %s", volume->name,
+				   scow_error_message(failure));
 		scow_error_unref(failure);
 	}
 	handle_free(volume);

@@ -24,8 +24,8 @@ static void arena_donep(struct arena *arena)
 static int check_unused(struct db_work *work, const char *name, scow_error **error)
 {
 	sqlite3_stmt *row;
-	int r = db_query(work, &row, error, "SELECT c.name FROM mounts m JOIN containers c ON c.id = m.container WHERE m.volume = ? LIMIT 1",
-			 "t", name);
+	int r = db_query(work, &row, error,
+			 "SELECT c.name FROM mounts m JOIN containers c ON c.id = m.container WHERE m.volume = ? LIMIT 1", "t", name);
 
 	if (r <= 0)
 		return r;
@@ -144,9 +144,10 @@ static int next_owned(scow_engine *engine, const char *after, struct arena *aren
 	int r;
 
 	db_lock(engine->db, &work);
-	r = db_query(&work, &row, error,
-		     "SELECT name, driver, options, removing, owner FROM volumes WHERE owner IS NOT NULL AND name > ? ORDER BY name LIMIT 1", "t",
-		     after);
+	r = db_query(
+		&work, &row, error,
+		"SELECT name, driver, options, removing, owner FROM volumes WHERE owner IS NOT NULL AND name > ? ORDER BY name LIMIT 1",
+		"t", after);
 	if (r <= 0)
 		return r;
 	*out = (struct volume){

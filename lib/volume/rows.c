@@ -24,9 +24,10 @@ int volume_check_name(const char *name, scow_error **error)
 {
 	if (volume_name_is_valid(name))
 		return 0;
-	return error_hint(error,
-			  error_set(error, SCOW_E_INVALID, "'%s' is not a name for a volume: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is", name ? name : ""),
-			  "to mount a directory of the host, give its absolute path");
+	return error_hint(
+		error,
+		error_set(error, SCOW_E_INVALID, "'%s' is not a name for a volume: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is", name ? name : ""),
+		"to mount a directory of the host, give its absolute path");
 }
 
 static int from_row(sqlite3_stmt *row, struct arena *arena, struct volume **out, scow_error **error)

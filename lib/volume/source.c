@@ -82,8 +82,8 @@ static int check(scow_engine *engine, const struct volume *volume, const struct 
 	if (!source->device)
 		return refuse(volume, error, "option 'device': it is missing");
 	if (engine->facts.rootless && !str_eq(source->type, "tmpfs"))
-		return error_set(error, SCOW_E_UNSUPPORTED, "volume '%s': a plain user cannot mount a file system of type '%s'", volume->name,
-				 source->type);
+		return error_set(error, SCOW_E_UNSUPPORTED, "volume '%s': a plain user cannot mount a file system of type '%s'",
+				 volume->name, source->type);
 	return 0;
 }
 

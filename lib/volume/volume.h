@@ -22,7 +22,7 @@ struct volume {
 	const char *options, *labels; /* JSON objects of strings */
 	int64_t created;              /* ns */
 	bool anonymous, ephemeral, removing;
-	const char *owner;            /* of an ephemeral one, or who is removing it; else NULL */
+	const char *owner; /* of an ephemeral one, or who is removing it; else NULL */
 };
 
 /* "[a-zA-Z0-9][a-zA-Z0-9_.-]+" */
@@ -72,8 +72,8 @@ struct volume_source {
 	bool recursive;
 };
 /* What the options of a local one mean; strings in @arena. SCOW_E_INVALID. */
-int volume_source(scow_engine *engine, const struct volume *volume, struct arena *arena, struct volume_source *out, scow_error **error)
-	_must_check_;
+int volume_source(scow_engine *engine, const struct volume *volume, struct arena *arena, struct volume_source *out,
+		  scow_error **error) _must_check_;
 /* ROOT/volumes; a descriptor to close. */
 int volume_store_open(scow_engine *engine, scow_error **error);
 /* The directory itself, ours or that of a bind; a power cut may have taken it. */

@@ -231,6 +231,16 @@ class Volumes(cli.Cli):
         done = self.scow("run", "--rm", "-v", "./here:/x", "base", "touch", "/x/y", cwd=where)
         self.assertEqual((done.returncode, os.listdir(f"{where}/here")), (0, ["y"]), done)
 
+    def test_propagation(self):
+        """What the host mounts later arrives where it was asked for, and nowhere else (in a mount namespace of the test's own)."""
+        where = self.directory()
+        script = f"""set -e; mount -t tmpfs t {where}; mount --make-shared {where}; mkdir {where}/a
+            for mode in rslave rshared rprivate; do {cli.SCOW} run -d --name c-$mode -v {where}:/x:$mode base sleep 100 >/dev/null; done
+            mount -t tmpfs new {where}/a; touch {where}/a/file
+            for mode in rslave rshared rprivate; do echo $mode $({cli.SCOW} exec c-$mode ls /x/a); done"""
+        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=self.env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr), ("rslave file\nrshared file\nrprivate\n", ""))
+
     def test_a_document_keeps_all_of_it(self):
         self.ok("create", "--name", "cont", "-v", "vol:/v:ro", "-v", "/anonymous", "--mount", "src=wol,dst=/w,volume-subpath=a,volume-label=k=v",
                 "--volume-driver", "local", "base", "true")

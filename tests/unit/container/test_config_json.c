@@ -415,8 +415,6 @@ static void test_refused(void **state)
 		{ "{\"Healthcheck\":{\"Timeout\":1500001}}", SCOW_E_UNSUPPORTED, "Healthcheck.Timeout: finer than a millisecond" },
 		{ "{\"Healthcheck\":{\"Retries\":-1}}", SCOW_E_INVALID, "Healthcheck: expected a number of Retries that is not negative" },
 		{ "{\"Volumes\":{\"data\":{}}}", SCOW_E_INVALID, "Volumes: 'data' is not an absolute path" },
-		{ "{\"HostConfig\":{\"StorageOpt\":{\"size\":\"1g\"}}}", SCOW_E_UNSUPPORTED,
-		  "HostConfig.StorageOpt: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"CpuRealtimeRuntime\":1000}}", SCOW_E_UNSUPPORTED,
 		  "HostConfig.CpuRealtimeRuntime: this version cannot honour it" },
 		{ "{\"HostConfig\":{\"Runtime\":\"runsc\"}}", SCOW_E_UNSUPPORTED, NULL },
