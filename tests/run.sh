@@ -7,7 +7,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 packages=(gcc libc6-dev meson ninja-build pkg-config python3 git libcjson-dev libsqlite3-dev libcurl4-openssl-dev libarchive-dev libssl-dev
 	libseccomp-dev zlib1g-dev libzstd-dev libisal-dev liblzma-dev libbz2-dev libcmocka-dev clang libclang-rt-14-dev g++ clang-tidy cppcheck
-	busybox-static skopeo umoci docker-registry uidmap libcap2-bin attr zstd user-mode-linux xfsprogs kmod iproute2 nftables iperf3 procps ca-certificates podman runc fish groff-base)
+	busybox-static skopeo umoci docker-registry uidmap libcap2-bin attr zstd user-mode-linux xfsprogs kmod iproute2 nftables iperf3 passt procps ca-certificates podman runc fish groff-base)
 missing=()
 for package in "${packages[@]}"; do
 	[[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || missing+=("$package")

@@ -70,7 +70,8 @@ SCOW_API void scow_container_config_set_domainname(scow_container_config *config
  * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
  *
  * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root, "none" for a plain user.
- * Since: 0.1.
+ * He can also have "pasta" or "pasta:OPTION,VALUE,..." (alone): his own connections, by the program pasta of the package passt.
+ * Since: 0.1.  See: pasta(1).
  */
 SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);
 
