@@ -41,11 +41,12 @@ static size_t name_size(const char *text)
 /* @at is behind "${". Sets what comes after its end. */
 static int expand_braces(const cJSON *config, const char *at, unsigned int depth, struct str *out, const char **rest, scow_error **error)
 {
-	size_t n = name_size(at), level = 1, end = n;
+	size_t n = name_size(at), end = n;
 	const char *value = variable(config, at, n);
+	int level = 1;
 
 	for (; at[end] && level; end++)
-		level += at[end] == '{' ? 1u : at[end] == '}' ? -1u : 0u;
+		level += at[end] == '{' ? 1 : at[end] == '}' ? -1 : 0;
 	if (level || !n || depth > DEPTH_MAX)
 		return error_set(error, SCOW_E_INVALID, "'${%.100s' has no end, or no name", at);
 	*rest = at + end--;

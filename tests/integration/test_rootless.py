@@ -36,7 +36,7 @@ class Rootless:
         for name in ("examples/scow/scow", "lib/libscow.so.0", "tests/api/test_api_container", "tests/api/test_api_process",
                      "tests/api/test_api_exec", "tests/api/test_api_detached", "tests/api/test_api_hooks", "tests/api/test_api_lifecycle",
                      "tests/api/test_api_copy", "tests/api/test_api_files",
-                     "tests/api/test_container", "tests/api/test_process", "examples/run_hello"):
+                     "tests/api/test_container", "tests/api/test_process", "examples/run_hello", "examples/seal"):
             if (BUILD / name).exists():
                 to = pathlib.Path(cls.work, "build", name)
                 to.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,15 @@ class Rootless:
         done = self.as_user(f"{self.work}/build/examples/run_hello", "base")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("hello from a container\nexit code 0", done.stdout)
+
+    def test_seal(self):
+        """The whole life of a container, kept as an image. Its terminal ends at the end of our stdin."""
+        done = self.as_user(f"{self.work}/build/examples/seal", "base", "sealed:1")
+        if "cgroup" in done.stderr:
+            self.skipTest("limits need a cgroup that this user may write")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertTrue(done.stdout.splitlines()[-1].startswith("sha256:"))
+        self.assertEqual(self.run_ok("sealed:1", "test", "-s", "/built"), "")
 
     def test_api_suite(self):
         """The API's own tests, as this user."""
