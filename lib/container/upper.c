@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "container/storage.h"
 #include "image/layer.h"
 #include "runtime/tree.h"
 
@@ -41,9 +42,12 @@ bool upper_is_mount_point(const struct walk_entry *entry)
 int upper_open(scow_container *container, struct upper *out, scow_error **error)
 {
 	char path[80];
-	int r = 0;
+	int r;
 
 	*out = (struct upper){ .container = scow_container_ref(container), .fd = -1 };
+	r = storage_on_disk(container, error);
+	if (r < 0)
+		return r;
 	snprintf(path, sizeof(path), "%s/diff", container->id);
 	if (faccessat(container->engine->containers_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;

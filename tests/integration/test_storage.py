@@ -65,6 +65,12 @@ class Storage(cli.Cli):
             time.sleep(0.05)
         self.assertEqual(self.scow("exec", "far", "cat", "/file").stdout, "inside\n")
         self.assertEqual(self.scow("logs", "far").stdout, "said\n")
+        for command in (("diff", "far"), ("commit", "far", "never")):
+            refused = self.scow(*command)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("in memory (backing=tmpfs)", refused.stderr)
+        self.assertEqual(self.scow("cp", "far:/file", f"{WORK}/copied").returncode, 0)
+        self.assertEqual(pathlib.Path(WORK, "copied").read_text(), "inside\n")
         diff = pathlib.Path(self.root, "containers", done.stdout.strip(), "diff")
         self.assertEqual(list(diff.iterdir()) if diff.exists() else [], [])
         self.assertEqual(self.scow("rm", "-f", "far").returncode, 0)
