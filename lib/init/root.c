@@ -345,8 +345,13 @@ void step_overlay(const struct wire_step *step)
 	must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "workdir", "work", 0), "fsconfig workdir");
 	if (step->flags & WIRE_VOLATILE)
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "volatile", 0, 0), "fsconfig volatile");
-	if (step->flags & WIRE_USERXATTR)
+	if (step->flags & WIRE_USERXATTR) {
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", 0, 0), "fsconfig userxattr");
+	} else {
+		/* Some kernels have them on by default, and what they leave in the upper directory no layer can hold (archive/pack.c). */
+		sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "redirect_dir", "off", 0);
+		sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, "metacopy", "off", 0);
+	}
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		must(sys(SYS_fsconfig, context, FSCONFIG_SET_STRING, plain[i].option, plain[i].value, 0), "fsconfig");
 	must(sys(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0), "fsconfig create");
