@@ -115,7 +115,7 @@ static int copy_top(struct facts *facts, struct deputy *deputy, int from, int to
 	return r < 0 ? error_errno(error, -r, "fchmod", "give the volume its mode") : 0;
 }
 
-static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, scow_error **error)
+static int copy_tree(scow_engine *engine, const struct tree *tree, int from, int to, scow_error **error)
 {
 	struct facts *facts = &engine->facts;
 	const struct plant_options to_options = { .engine = engine, .deputy = tree->deputy, .root_fd = to, .below = "", .give = true };
@@ -143,63 +143,98 @@ static int copy_tree(scow_engine *engine, struct tree *tree, int from, int to, s
 	return r < 0 ? r : copy_top(facts, tree->deputy, from, to, error);
 }
 
-/* Under the volume's lock. */
-static int fill_locked(scow_container *container, struct tree *tree, const struct held *held, int store, int to, scow_error **error)
-{
-	_cleanup_free_ char *mark = strf("%s/" MARK, held->volume->name);
-	const bool marks = held->from.kind == VOLUME_DIRECTORY;
-	_cleanup_fd_ int from = -1, mark_fd = -1;
-	int r = 0;
+/* One volume, and where it takes from. */
+struct seed {
+	const struct held *held;
+	bool marks; /* it has a directory of ours beside which a mark can be */
+	char *mark; /* below @store */
+	int store, to, from;
+};
 
-	if (!mark)
-		return error_oom(error);
-	if (!is_empty_dir(to) && !(marks && faccessat(store, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
-		return 0;
-	if (tree->root_fd < 0)
-		r = tree_open(container, tree, error);
+static void seed_done(struct seed *seed)
+{
+	cleanup_fd(&seed->store);
+	cleanup_fd(&seed->to);
+	cleanup_fd(&seed->from);
+	free(seed->mark);
+}
+
+/* Empty, or its copy is not complete: somebody is at it, or died. */
+static bool is_wanting(const struct seed *seed)
+{
+	return is_empty_dir(seed->to) || (seed->marks && faccessat(seed->store, seed->mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+/* 1: the image has something for it; 0, or a status. */
+static int find_source(scow_container *container, struct tree *tree, struct seed *seed, scow_error **error)
+{
+	int r = tree->root_fd < 0 ? tree_open(container, tree, error) : 0;
+
 	if (r < 0)
 		return r;
-	from = deputy_open(tree->deputy, tree->root_fd, held->target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
-			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-	if (from == -ENOENT || from == -ENOTDIR)
+	seed->from = deputy_open(tree->deputy, tree->root_fd, seed->held->target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+				 RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	if (seed->from == -ENOENT || seed->from == -ENOTDIR)
 		return 0;
-	if (from < 0)
-		return error_errno(error, -from, "openat2", "open '%s' in the image", held->target);
-	if (marks) {
-		mark_fd = openat(store, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return seed->from < 0 ? error_errno(error, -seed->from, "openat2", "open '%s' in the image", seed->held->target) : 1;
+}
+
+/* Under the volume's lock. */
+static int fill_locked(scow_engine *engine, const struct tree *tree, const struct seed *seed, scow_error **error)
+{
+	_cleanup_fd_ int mark_fd = -1;
+	int r;
+
+	if (!is_wanting(seed))
+		return 0;
+	if (seed->marks) {
+		mark_fd = openat(seed->store, seed->mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (mark_fd < 0)
 			return error_errno(error, errno, "open", "mark the copy");
 	}
 	FAULT_POINT("volume.copying");
-	r = copy_tree(container->engine, tree, from, to, error);
+	r = copy_tree(engine, tree, seed->from, seed->to, error);
 	FAULT_POINT("volume.copied");
-	if (r == 0 && marks && unlinkat(store, mark, 0) < 0)
+	if (r == 0 && seed->marks && unlinkat(seed->store, seed->mark, 0) < 0)
 		return error_errno(error, errno, "unlink", "unmark the copy");
 	return r;
 }
 
-static int fill(scow_container *container, struct tree *tree, struct held *held, struct arena *arena, scow_error **error)
+static int seed_open(scow_engine *engine, struct held *held, struct arena *arena, struct seed *seed, scow_error **error)
 {
-	scow_engine *engine = container->engine;
-	_cleanup_fd_ int to = -1, store = -1;
-	char name[128];
-	int lock, r;
+	int r = volume_source(engine, held->volume, arena, &held->from, error);
 
-	r = volume_source(engine, held->volume, arena, &held->from, error);
 	if (r < 0 || !held->from.path)
 		return r;
-	store = volume_store_open(engine, error);
-	if (store < 0)
-		return store;
-	to = volume_open(engine, held->volume, &held->from, error);
-	if (to < 0)
-		return to;
-	snprintf(name, sizeof(name), "volume-%.100s", held->volume->name);
-	lock = work_lock(engine, name, NULL, error);
-	if (lock < 0)
-		return lock;
-	r = fill_locked(container, tree, held, store, to, error);
-	work_unlock(engine, name, lock);
+	seed->marks = held->from.kind == VOLUME_DIRECTORY;
+	seed->mark = strf("%s/" MARK, held->volume->name);
+	if (!seed->mark)
+		return error_oom(error);
+	seed->store = volume_store_open(engine, error);
+	if (seed->store < 0)
+		return seed->store;
+	seed->to = volume_open(engine, held->volume, &held->from, error);
+	return seed->to < 0 ? seed->to : 1;
+}
+
+static int fill(scow_container *container, struct tree *tree, struct held *held, struct arena *arena, scow_error **error)
+{
+	_cleanup_(seed_done) struct seed seed = { .held = held, .store = -1, .to = -1, .from = -1 };
+	scow_engine *engine = container->engine;
+	char name[128];
+	int lock, r = seed_open(engine, held, arena, &seed, error);
+
+	/* Without the lock first: most have nothing to wait for. */
+	if (r > 0)
+		r = is_wanting(&seed) ? find_source(container, tree, &seed, error) : 0;
+	if (r > 0) {
+		snprintf(name, sizeof(name), "volume-%.100s", held->volume->name);
+		lock = work_lock(engine, name, NULL, error);
+		if (lock < 0)
+			return lock;
+		r = fill_locked(engine, tree, &seed, error);
+		work_unlock(engine, name, lock);
+	}
 	return r < 0 ? error_wrap(error, r, "copy what the image has at '%s' into volume '%s'", held->target, held->volume->name) : 0;
 }
 

@@ -212,7 +212,7 @@ class Run(Cli):
                 done = self.scow("run", "--rm", "base", *args)
                 self.assertEqual(done.returncode, code, done)
         self.assertEqual(self.scow("run", "--rm", "--init", "base", "sh", "-c", "kill -9 $$").returncode, 137)
-        for flags in [["--pull", "never", "nosuch"], ["--name", "/", "base"], ["-v", "name:/x", "base"], ["--cap-add", "NO_SUCH", "base"],
+        for flags in [["--pull", "never", "nosuch"], ["--name", "/", "base"], ["-v", "a/b:/x", "base"], ["--cap-add", "NO_SUCH", "base"],
                       ["-u", "nosuchuser", "base"]]:
             with self.subTest(flags=flags):
                 done = self.scow("run", "--rm", *flags, "true")
