@@ -13,6 +13,7 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/support"))
 sys.dont_write_bytecode = True
+import cli  # noqa: E402
 import snapshot  # noqa: E402
 
 SCOW = pathlib.Path(os.environ.get("SCOW", TOP / "build/examples/scow/scow"))
@@ -21,6 +22,7 @@ BUILD = pathlib.Path(os.environ.get("SCOW_BUILD_DIR", SCOW.parents[2]))
 
 class Rootless:
     NAME = None
+    OWNER = 0  # of a file that is not root's, where that can be
 
     @classmethod
     def setUpClass(cls):
@@ -117,6 +119,33 @@ class Rootless:
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(os.listdir(f"{self.root}/containers"), [])
 
+    def test_link_into_a_lower_layer(self):
+        """The target belongs to a mapped user, if there are any, and is closed to everybody else: the copy is the same."""
+        below = [(cli.entry("data", cli.tarfile.DIRTYPE, mode=0o700, uid=self.OWNER, gid=self.OWNER), b""),
+                 (cli.entry("data/file", mode=0o600, uid=self.OWNER, gid=self.OWNER, mtime=1_600_000_000), b"from below\n")]
+        path = f"{self.work}/linked.tar"
+        with cli.tarfile.open(f"{self.work}/base.tar") as base:
+            bottom = next(base.extractfile(member).read() for member in base if member.name.endswith(".tar"))
+        above = [(cli.entry("link", cli.tarfile.LNKTYPE, linkname="data/file"), b"")]
+        pathlib.Path(path).write_bytes(cli.docker_archive([bottom, cli.tar_of(below), cli.tar_of(above)], {}, "linked:latest"))
+        os.chmod(path, 0o644)
+        done = self.scow("load", "-q", "-i", path)
+        self.assertEqual(done.returncode, 0, done)
+        out = self.run_ok("linked", "sh", "-c", "stat -c '%h %a %u %Y' /link; stat -c %a /data; cat /link; [ /link -ef /data/file ] && echo one")
+        self.assertEqual(out.split("\n")[:-1], [f"2 600 {self.OWNER} 1600000000", "700", "from below", "one"])
+        self.assertEqual(self.scow("rmi", "linked").returncode, 0)
+
+    def test_changes_in_memory(self):
+        done = self.scow("run", "--rm", "--storage-opt", "backing=tmpfs", "--storage-opt", "size=2m", "base", "sh", "-c",
+                         "echo x >/x && rm -r /var && mkdir /var && ls /var && df -k / | tail -1 | awk '{print $2}'")
+        self.assertEqual((done.returncode, done.stdout), (0, "2048\n"), done)
+        done = self.scow("run", "--rm", "--storage-opt", "size=1g", "base", "true")
+        self.assertIn("only the host's root may set quotas", done.stderr)
+
+    def test_check(self):
+        done = self.scow("system", "check")
+        self.assertEqual(done.returncode, 0, done)
+
     def test_run_hello(self):
         """The first example, on this user's default root."""
         done = self.as_user(f"{self.work}/build/examples/run_hello", "base")
@@ -144,6 +173,7 @@ class Rootless:
 
 class WithRanges(Rootless, unittest.TestCase):
     NAME = "scowtest1"
+    OWNER = 7
 
     @classmethod
     def ranges(cls):
