@@ -180,7 +180,8 @@ SCOW_API void scow_commit_options_set_cancel(scow_commit_options *options, struc
  * Volumes, and anything mounted, are not part of it. The settings are the container's, with the changes of @options.
  *
  * Returns: 0, SCOW_E_NOT_FOUND, SCOW_E_INVALID (reference, instruction), SCOW_E_STATE (being removed), SCOW_E_CORRUPT (a base layer is
- * gone), SCOW_E_UNSUPPORTED (a file that no layer can hold, by name), SCOW_E_NO_SPACE, SCOW_E_CANCELED.
+ * gone), SCOW_E_UNSUPPORTED (a file that no layer can hold, by name; or it cannot be frozen, as a plain user's without a cgroup:
+ * scow_commit_options_set_pause()), SCOW_E_NO_SPACE, SCOW_E_CANCELED.
  * Threads: any.  Since: 0.1.  See: image-spec layer.md, "Representing Changes".
  */
 SCOW_API int scow_container_commit(scow_container *container, const char *reference, const scow_commit_options *options, scow_image **out,

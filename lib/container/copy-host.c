@@ -226,7 +226,7 @@ static int copy(scow_container *container, bool in, const char *from, const char
 		r = in ? put_at(container, &root, from, to, flags, told, error) : get_at(container, &root, from, to, flags, told, error);
 	if (r < 0)
 		return error_wrap(error, r, "copy %s container '%s'", in ? "into" : "out of", container->name);
-	container_announce(container->engine, container->id, "copy", NULL);
+	container_announce(container->engine, container->id, in ? "extract-to-dir" : "archive-path", NULL);
 	return 0;
 }
 

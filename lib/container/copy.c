@@ -256,7 +256,7 @@ int scow_container_copy_in(scow_container *container, const char *path, int fd, 
 		r = unpack_at(container, &root, place.path, fd, flags, error);
 	if (r < 0)
 		return error_wrap(error, r, "copy into container '%s'", container->name);
-	container_announce(container->engine, container->id, "copy", NULL);
+	container_announce(container->engine, container->id, "extract-to-dir", NULL);
 	return 0;
 }
 
@@ -288,7 +288,7 @@ int scow_container_copy_out(scow_container *container, const char *path, int fd,
 	}
 	if (r < 0)
 		return error_wrap(error, r, "copy out of container '%s'", container->name);
-	container_announce(container->engine, container->id, "copy", NULL);
+	container_announce(container->engine, container->id, "archive-path", NULL);
 	return 0;
 }
 
