@@ -39,7 +39,7 @@ static void expect_gone(const char *name)
 	expect_error(scow_volume_get(fixture.engine, name, &volume, &error), SCOW_E_NOT_FOUND, &error, "no such volume");
 }
 
-static void volumes_are_made_and_found(void **state)
+static void test_volumes_are_made_and_found(void **state)
 {
 	SCOW_AUTO(scow_volume_config) *config = scow_volume_config_new();
 	scow_volume *volume, *again = NULL;
@@ -78,7 +78,7 @@ static void volumes_are_made_and_found(void **state)
 	scow_volume_unref(volume);
 }
 
-static void ephemeral_ones_go_with_their_handle(void **state)
+static void test_ephemeral_ones_go_with_their_handle(void **state)
 {
 	scow_volume *volume = make_volume("short", true);
 
@@ -87,7 +87,7 @@ static void ephemeral_ones_go_with_their_handle(void **state)
 	expect_gone("short");
 }
 
-static void ephemeral_ones_go_with_their_program(void **state)
+static void test_ephemeral_ones_go_with_their_program(void **state)
 {
 	scow_engine *other;
 	pid_t pid = fork();
@@ -110,7 +110,7 @@ static void ephemeral_ones_go_with_their_program(void **state)
 	expect_gone("orphan");
 }
 
-static void one_that_is_used_stays(void **state)
+static void test_one_that_is_used_stays(void **state)
 {
 	SCOW_AUTO(scow_container_config) *config = shell_config("true");
 	scow_volume *volume = make_volume("used", false);
@@ -177,7 +177,7 @@ static int on_remove(const char *name, const char *options, void *userdata, scow
 	return 0;
 }
 
-static void a_driver_supplies_volumes(void **state)
+static void test_a_driver_supplies_volumes(void **state)
 {
 	SCOW_AUTO(scow_volume_config) *settings = scow_volume_config_new();
 	SCOW_AUTO(scow_container_config) *config = shell_config("echo hello >/v/file");
@@ -219,7 +219,7 @@ static void a_driver_supplies_volumes(void **state)
 
 /* ---- while it runs ---- */
 
-static void a_mount_appears_at_once(void **state)
+static void test_a_mount_appears_at_once(void **state)
 {
 	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 1000");
 	SCOW_AUTO(scow_process) *process = NULL;
@@ -258,12 +258,12 @@ static void a_mount_appears_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(volumes_are_made_and_found, fixture_clear),
-		cmocka_unit_test_teardown(ephemeral_ones_go_with_their_handle, fixture_clear),
-		cmocka_unit_test_teardown(ephemeral_ones_go_with_their_program, fixture_clear),
-		cmocka_unit_test_teardown(one_that_is_used_stays, fixture_clear),
-		cmocka_unit_test_teardown(a_driver_supplies_volumes, fixture_clear),
-		cmocka_unit_test_teardown(a_mount_appears_at_once, fixture_clear),
+		cmocka_unit_test_teardown(test_volumes_are_made_and_found, fixture_clear),
+		cmocka_unit_test_teardown(test_ephemeral_ones_go_with_their_handle, fixture_clear),
+		cmocka_unit_test_teardown(test_ephemeral_ones_go_with_their_program, fixture_clear),
+		cmocka_unit_test_teardown(test_one_that_is_used_stays, fixture_clear),
+		cmocka_unit_test_teardown(test_a_driver_supplies_volumes, fixture_clear),
+		cmocka_unit_test_teardown(test_a_mount_appears_at_once, fixture_clear),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
