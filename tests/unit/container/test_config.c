@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "container/config.h"
+#include "container/storage.h"
 
 /* Whatever was set last is refused with exactly this message; NULL: it is good. */
 static void check_kept(scow_container_config *config, scow_status status, const char *message)
@@ -235,6 +236,39 @@ static void check_log(const char *size, const char *files, const char *compress,
 	check_kept(config, 0, NULL);
 }
 
+static void check_storage(const char *size, const char *backing, bool tmpfs, uint64_t bytes)
+{
+	scow_container_config *config = scow_container_config_new();
+	struct storage storage;
+
+	if (size)
+		scow_container_config_set_storage_option(config, "size", size);
+	if (backing)
+		scow_container_config_set_storage_option(config, "backing", backing);
+	assert_int_equal(config_check(config, NULL), 0);
+	storage_of(config, &storage);
+	assert_int_equal(storage.tmpfs, tmpfs);
+	assert_true(storage.bytes == bytes);
+	scow_container_config_unref(config);
+}
+
+static void test_storage(void **state)
+{
+	(void) state;
+	check_storage(NULL, NULL, false, 0);
+	check_storage("10G", NULL, false, UINT64_C(10) << 30);
+	check_storage("1.5m", "tmpfs", true, 3 << 19);
+	check_storage("65536", "disk", false, 65536);
+	check_storage("64KiB", NULL, false, 65536);
+	REFUSED(set_storage_option, "'size=1000' is no size of 64 KiB or more, such as 10G", "size", "1000");
+	REFUSED(set_storage_option, "'size=-1g' is no size of 64 KiB or more, such as 10G", "size", "-1g");
+	REFUSED(set_storage_option, "'size=1gg' is no size of 64 KiB or more, such as 10G", "size", "1gg");
+	REFUSED(set_storage_option, "'size=99999999p' is no size of 64 KiB or more, such as 10G", "size", "99999999p");
+	REFUSED(set_storage_option, "'backing=nfs' is neither disk nor tmpfs", "backing", "nfs");
+	REFUSED(set_storage_option, "'size' has no value", "size", NULL);
+	REFUSED_AS(SCOW_E_UNSUPPORTED, set_storage_option, "there is no storage option 'dm.fs': size and backing are known", "dm.fs", "x");
+}
+
 static void test_logs(void **state)
 {
 	scow_container_config *config = scow_container_config_new();
@@ -336,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_last_value_counts),
 		cmocka_unit_test(test_without_config),
 		cmocka_unit_test(test_logs),
+		cmocka_unit_test(test_storage),
 		cmocka_unit_test(test_restart_and_health),
 	};
 
