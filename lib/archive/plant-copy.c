@@ -20,7 +20,6 @@ static int told(struct plant *plant, uint64_t bytes, scow_error **error)
 {
 	int r = walk_canceled(plant->options.cancel, error);
 
-	plant->bytes += bytes;
 	return r == 0 && plant->options.progress ? plant->options.progress(plant->options.data, bytes, error) : r;
 }
 

@@ -25,5 +25,4 @@ struct plant {
 	struct plant_directory *directories; /* in the order in which they came */
 	size_t n_directories, noted;
 	char *buffer;
-	uint64_t bytes;
 };

@@ -53,11 +53,6 @@ void plant_free(struct plant *plant)
 	free(plant);
 }
 
-uint64_t plant_bytes(const struct plant *plant)
-{
-	return plant->bytes;
-}
-
 /* ---- where ---- */
 
 static int open_dir(const struct plant *plant, const char *path, int flags)

@@ -42,7 +42,6 @@ int plant_file_end(struct plant *plant, const struct tarwriter_entry *entry, int
 int plant_copy(struct plant *plant, int from, int to, scow_error **error) _must_check_;
 /* Gives directories their modes and times, which had to wait for what is in them. */
 int plant_finish(struct plant *plant, scow_error **error) _must_check_;
-uint64_t plant_bytes(const struct plant *plant); /* of file contents */
 void plant_free(struct plant *plant);
 DEFINE_CLEANUP(struct plant *, plant_free)
 

@@ -80,6 +80,7 @@ struct filling {
 	struct pack_tar tar;
 	struct digest_ctx *digest;
 	size_t entries;
+	uint64_t size; /* of regular files, holes included: what the check after a power cut adds up */
 };
 
 static void filling_done(struct filling *filling)
@@ -112,6 +113,7 @@ static int fill_file(struct filling *filling, const struct tarwriter_entry *entr
 		r = error_errno(error, errno, "fstat", "copy a file");
 	if (r == 0) {
 		copied.size = (uint64_t) st.st_size;
+		filling->size += copied.size;
 		r = pack_tar_entry(&filling->tar, PACK_ENTRY, &copied, fd, error);
 	}
 	if (r == 0)
@@ -169,9 +171,7 @@ int layer_tree_fill(scow_engine *engine, struct layer_tree *tree, const struct p
 		r = fill(&filling, source, top_fd, error);
 	if (r < 0)
 		return r;
-	*out = (struct layer_made){ .size = plant_bytes(filling.plant),
-				    .tar_size = tarwriter_size(filling.tar.writer),
-				    .empty = !filling.entries };
+	*out = (struct layer_made){ .size = filling.size, .tar_size = tarwriter_size(filling.tar.writer), .empty = !filling.entries };
 	digest_final(filling.digest, out->diff_id);
 	return 0;
 }
