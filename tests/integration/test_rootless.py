@@ -95,6 +95,21 @@ class Rootless:
                     "echo x >/data/made && echo y >/scratch/a && echo z >/etc/changed && mkdir -p /new/dir")
         self.assertEqual((shared / "made").stat().st_uid, self.user.pw_uid)
 
+    def test_volumes(self):
+        look = "stat -c '%u %a' /etc; cat /etc/group >/dev/null && touch /etc/mine"
+        self.assertEqual(self.run_ok("-v", "vol:/etc", "base", "sh", "-c", look), "0 755\n")
+        self.assertIn("mine", self.run_ok("-v", "vol:/x:ro", "base", "ls", "/x"))
+        self.assertIn("bin", self.run_ok("--mount", "type=image,src=base,dst=/image", "base", "ls", "/image"))
+        self.assertEqual(self.scow("run", "-d", "--name", "cont", "base", "sleep", "100").returncode, 0)
+        for mount in "type=volume,src=vol,dst=/v", "type=tmpfs,dst=/t":
+            done = self.scow("mount", "cont", mount)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("mine", self.scow("exec", "cont", "ls", "/v").stdout)
+        self.assertEqual(self.scow("unmount", "cont", "/v").returncode, 0)
+        self.assertEqual(self.scow("exec", "cont", "ls", "/v").stdout, "")
+        self.assertEqual(self.scow("rm", "-f", "cont").returncode, 0)
+        self.assertEqual(self.scow("volume", "rm", "vol").stdout, "vol\n")
+
     def test_namespaces_are_new(self):
         out = self.run_ok("base", "sh", "-c", "for n in net pid mnt; do readlink /proc/self/ns/$n; done; hostname; ls /sys/class/net")
         self.assertNotIn(os.readlink("/proc/self/ns/net"), out)
