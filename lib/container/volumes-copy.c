@@ -33,12 +33,15 @@ struct tree {
 	int root_fd, dir_fd;
 	struct deputy *deputy;
 	char name[40];
+	char **lowers; /* NULL: not looked up yet */
+	size_t n_lowers;
 };
 
 static void tree_close(scow_engine *engine, struct tree *tree)
 {
 	cleanup_fd(&tree->root_fd);
 	deputy_end(tree->deputy);
+	strv_free(tree->lowers);
 	if (tree->dir_fd < 0)
 		return;
 	if (userns_remove_tree(engine, engine->tmp_fd, tree->name, NULL) < 0)
@@ -64,12 +67,25 @@ static int tree_open(scow_container *container, struct tree *tree, scow_error **
 		r = dir_make_at(tree->dir_fd, "work", 0755);
 	if (tree->dir_fd < 0 || r < 0)
 		return error_errno(error, tree->dir_fd < 0 ? -tree->dir_fd : -r, "mkdir", "make 'tmp/%s'", tree->name);
-	r = layer_stack(engine, container->top_layer, &spec.lowers, &spec.n_lowers, error);
+	spec.lowers = tree->lowers;
+	spec.n_lowers = tree->n_lowers;
 	spec.container_fd = tree->dir_fd;
-	if (r == 0)
-		r = tree_mount(engine, &spec, &tree->root_fd, &tree->deputy, error);
-	strv_free(spec.lowers);
-	return r;
+	return tree_mount(engine, &spec, &tree->root_fd, &tree->deputy, error);
+}
+
+/* Where no layer has anything of the first part of a path, nothing is there: most volumes are so, and need no mount to know it. */
+static bool may_be_there(scow_engine *engine, const struct tree *tree, const char *target)
+{
+	const int length = (int) strcspn(target + 1, "/");
+
+	for (size_t i = 0; i < tree->n_lowers; i++) {
+		_cleanup_free_ char *path = strf("%s/%.*s", tree->lowers[i], length, target + 1);
+		struct stat st;
+
+		if (!path || fstatat(engine->layers_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+			return true;
+	}
+	return false;
 }
 
 static bool is_empty_dir(int dir_fd)
@@ -168,8 +184,13 @@ static bool is_wanting(const struct seed *seed)
 /* 1: the image has something for it; 0, or a status. */
 static int find_source(scow_container *container, struct tree *tree, struct seed *seed, scow_error **error)
 {
-	int r = tree->root_fd < 0 ? tree_open(container, tree, error) : 0;
+	int r = 0;
 
+	if (!tree->lowers)
+		r = layer_stack(container->engine, container->top_layer, &tree->lowers, &tree->n_lowers, error);
+	if (r < 0 || !may_be_there(container->engine, tree, seed->held->target))
+		return r;
+	r = tree->root_fd < 0 ? tree_open(container, tree, error) : 0;
 	if (r < 0)
 		return r;
 	seed->from = deputy_open(tree->deputy, tree->root_fd, seed->held->target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,

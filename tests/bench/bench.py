@@ -251,6 +251,34 @@ def bench_run(work):
         os.environ.pop("ROUNDS_PAUSE_MS")
 
 
+def bench_mounts(work, count=50):
+    """A run with many mounts: binds of the host beside podman and docker, and volumes."""
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(journaled(work))
+        root, binds, volumes = f"{disk}/scow", [], []
+        store(root, work)
+        for i in range(count):
+            os.makedirs(f"{disk}/m/{i}")
+            binds += ["-v", f"{disk}/m/{i}:/m/{i}"]
+            volumes += ["-v", f"bench{i}:/m/{i}"]
+        ours, end = [SCOW, "--root", root, "run", "--rm", "--network", "none"], ["base", "/bin/true"]
+        named = [["scow run", [*ours, *end]], [f"scow run, {count} binds", [*ours, *binds, *end]], [f"scow run, {count} volumes", [*ours, *volumes, *end]]]
+        if shutil.which("podman"):
+            engine = podman(f"{disk}/podman")
+            sh(*engine, "load", "-q", "-i", f"{work}/base.tar")
+            stack.callback(sh, *engine, "system", "reset", "-f", check=False)
+            named.append([f"podman run, {count} binds", [*engine, "run", "--rm", "--network", "none", *LIMITS, *binds, *end]])
+        if shutil.which("dockerd"):
+            os.mkdir(f"{disk}/docker")
+            try:
+                engine = stack.enter_context(dockerd(f"{disk}/docker"))
+                sh(*engine, "load", "-q", "-i", f"{work}/base.tar")
+                named.append([f"docker run, {count} binds", [*engine, "run", "--rm", "--network", "none", *binds, *end]])
+            except RuntimeError as reason:
+                print(f"docker is left out: {reason}")
+        report(named, [rounds([command], max(ROUNDS // 4, 5))[0] for _, command in named])
+
+
 def report(named, results):
     for (name, _), (value, bad) in zip(named, results):
         print(f"| {name} | {value:.2f} ms | {value / results[0][0]:.2f} |{f' failed: {bad}' if bad else ''}", flush=True)
