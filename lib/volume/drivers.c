@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fault.h"
 #include "base/str.h"
 #include "volume/volume-internal.h"
 
@@ -227,7 +226,6 @@ int volume_driver_mount(scow_engine *engine, const struct volume *volume, const 
 	r = note(engine, container, volume->name, true, error);
 	if (r < 0)
 		return r;
-	FAULT_POINT("volume.mounting");
 	fd = driver->mount(volume->name, volume->options, container, driver->userdata, &failure);
 	r = fd < 0 ? fd : find_place(fd, arena, out, &failure);
 	if (r < 0 && fd < 0)
