@@ -399,7 +399,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	char command[200];
+	char command[2 * sizeof(work) + 64];
 
 	snprintf(command, sizeof(command), "chmod -R u+rwX '%s'; rm -rf '%s'", work, work);
 	return (system(command) != 0) | fixture_teardown(state);
