@@ -216,7 +216,7 @@ class Run(Cli):
         done = self.scow("run", "--rm", "base", "sh", "-c", "echo out; echo err >&2")
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
         for detach_keys in [], ["--detach-keys", "ctrl-x"]:  # by itself, and by a supervisor
-            done = self.scow("run", "--rm", *detach_keys, "-a", "STDERR", "base", "sh", "-c", "echo out; echo err >&2")
+            done = self.scow("run", "--rm", *detach_keys, "-a", "STDERR", "base", "sh", "-c", "echo out; echo err >&2; sleep 0.5")
             self.assertEqual((done.stdout, done.stderr), ("", "err\n"))
         self.assertEqual(self.run_ok("-i", "base", "cat", input="through\n"), "through\n")
         self.assertEqual(self.run_ok("base", "cat", input="not seen\n"), "")
