@@ -326,6 +326,23 @@ struct pidfd_info_exit {
 #define PIDFD_INFO_EXIT_MASK (1ULL << 3)
 #define PIDFD_GET_INFO_CALL _IOWR(0xFF, 11, struct pidfd_info_exit)
 
+#define EXIT_NAPS 500 /* of a millisecond */
+
+/* -1: nobody can tell. One that is reaped by the kernel itself wakes us a moment before its status is there. */
+static int status_after_reaping(int pidfd)
+{
+	for (int i = 0; i < EXIT_NAPS; i++) {
+		struct pidfd_info_exit info = { .mask = PIDFD_INFO_EXIT_MASK };
+
+		if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0)
+			return -1;
+		if (info.mask & PIDFD_INFO_EXIT_MASK)
+			return info.exit_code;
+		poll(NULL, 0, 1);
+	}
+	return -1;
+}
+
 static int status_of(const siginfo_t *info)
 {
 	if (info->si_code == CLD_EXITED)
@@ -335,7 +352,6 @@ static int status_of(const siginfo_t *info)
 
 int spawn_wait(int pidfd, int *status, scow_error **error)
 {
-	struct pidfd_info_exit exit_info = { .mask = PIDFD_INFO_EXIT_MASK };
 	struct pollfd fds = { .fd = pidfd, .events = POLLIN };
 	siginfo_t info = { 0 };
 	int r;
@@ -355,8 +371,6 @@ int spawn_wait(int pidfd, int *status, scow_error **error)
 	if (errno != ECHILD)
 		return error_errno(error, errno, "waitid", "wait for a process");
 	if (status)
-		*status = ioctl(pidfd, PIDFD_GET_INFO_CALL, &exit_info) == 0 && (exit_info.mask & PIDFD_INFO_EXIT_MASK)
-				  ? exit_info.exit_code
-				  : -1;
+		*status = status_after_reaping(pidfd);
 	return 0;
 }
