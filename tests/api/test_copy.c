@@ -369,7 +369,9 @@ static void test_swapped_links(void **state)
 		(void) !scow_container_copy_from_host(container, at("many"), "/w/x", 0, NULL, NULL, NULL);
 		shell("rm -rf got");
 		(void) !scow_container_copy_to_host(container, "/w/x", at("got"), 0, NULL, NULL, NULL);
-		shell("[ \"$(cat victim/secret)\" = secret ] && [ \"$(ls victim)\" = secret ] && ! grep -rqs '^secret' got/");
+		/* A link may be copied, as a link: it is not for us to follow. */
+		shell("[ \"$(cat victim/secret)\" = secret ] && [ \"$(ls victim)\" = secret ] && { [ -L got ] || ! grep -rqs '^secret' "
+		      "got/; }");
 	}
 	finish(container);
 }
