@@ -18,6 +18,14 @@ import cli  # noqa: E402
 from cli import entry  # noqa: E402
 
 
+def setUpModule():
+    Volumes.WORK = cli.make_work("scow-volumes.")
+
+
+def tearDownModule():
+    shutil.rmtree(Volumes.WORK, ignore_errors=True)
+
+
 class Volumes(cli.Cli):
     def tearDown(self):
         for name in self.scow("ps", "-aq").stdout.split():
@@ -317,8 +325,4 @@ class Volumes(cli.Cli):
 
 
 if __name__ == "__main__":
-    Volumes.WORK = cli.make_work("scow-volumes.")
-    try:
-        unittest.main()
-    finally:
-        shutil.rmtree(Volumes.WORK, ignore_errors=True)
+    unittest.main()
