@@ -153,7 +153,7 @@ def suite_install(options):
         run([TOP / "tests/support/make-base-image.sh", f"{prefix}/base.tar", "base:latest"])
         # It uses the default root, /var/lib/scow: here one of a mount namespace.
         script = f"mount -t tmpfs tmpfs /var/lib && {prefix}/usr/local/bin/scow load -q -i {prefix}/base.tar && exec {program} base"
-        done = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=env)
+        done = run(["unshare", "-mn", "--propagation", "private", "sh", "-c", script], env=env)
         good = done.returncode == 0 and "hello from a container\nexit code 0" in done.stdout
         yield "install: run_hello runs as root", "passed" if good else "failed", done.stdout + done.stderr
 
