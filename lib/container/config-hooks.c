@@ -81,7 +81,7 @@ void scow_container_config_set_hook_callback(scow_container_config *config, scow
 /* Seconds; a fraction is ours. */
 static bool read_timeout(const cJSON *item, unsigned int *ms)
 {
-	double value = cJSON_IsNumber(item) ? item->valuedouble * 1000 : 0;
+	double value = item && cJSON_IsNumber(item) ? item->valuedouble * 1000 : 0;
 
 	*ms = 0;
 	if (!item || cJSON_IsNull(item))

@@ -72,7 +72,8 @@ static void attribute(unsigned int type, const void *data, uint32_t size)
 
 	header->nla_len = (uint16_t) (sizeof(*header) + size);
 	header->nla_type = (uint16_t) type;
-	memcpy(header + 1, data, size);
+	if (data)
+		memcpy(header + 1, data, size);
 }
 
 static void text(unsigned int type, const char *value)

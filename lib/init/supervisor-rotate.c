@@ -130,7 +130,7 @@ void rotate_files(void)
 	remove_file(files - 1, true);
 	remove_file(files - 1, false);
 	for (uint32_t i = files; i-- > 1;) {
-		for (int packed = 0; packed <= (packs && i > 1); packed++) {
+		for (int packed = 0; packed <= (packs && i > 1 ? 1 : 0); packed++) {
 			log_name(from, i - 1, packed);
 			log_name(to, i, packed);
 			rename_file(from, to);
