@@ -481,14 +481,22 @@ int scow_container_port(scow_container *container, const char *port, char **out,
 		r = error_set(error, SCOW_E_INVALID, "no place for the document was given");
 	if (r == 0 && port)
 		r = port_parse(port, &protocol, &number, error);
-	if (r == 0)
-		r = container_row_read(container->engine, container->id, &row, error);
 	if (r == 0) {
 		_cleanup_db_ struct db_work work = { 0 };
 
 		db_lock(container->engine->db, &work);
 		r = network_leased(&work, container->id, &attachment, error);
 	}
+	/* Without a network nothing is published: lists ask this of every container. */
+	if (r == 0 && !port && !attachment.n_endpoints) {
+		r = container_row_once(container->engine, container->id, &row, error);
+		if (r < 0)
+			return r;
+		*out = strdup("{}");
+		return *out ? 0 : error_oom(error);
+	}
+	if (r == 0)
+		r = container_row_read(container->engine, container->id, &row, error);
 	if (r < 0)
 		return r;
 	chosen = all = published_json(container, &attachment, container_runs(row.state));
