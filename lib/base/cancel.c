@@ -49,6 +49,13 @@ scow_cancel *scow_cancel_unref(scow_cancel *cancel)
 	return NULL;
 }
 
+void cancel_assign(scow_cancel **to, scow_cancel *cancel)
+{
+	scow_cancel_ref(cancel);
+	scow_cancel_unref(*to);
+	*to = cancel;
+}
+
 void scow_cancel_trigger(scow_cancel *cancel)
 {
 	int saved = errno;

@@ -108,6 +108,13 @@ char *strf(const char *format, ...)
 	return text;
 }
 
+bool str_assign(char **to, const char *text)
+{
+	free(*to);
+	*to = text ? strdup(text) : NULL;
+	return *to || !text;
+}
+
 bool str_eq(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
@@ -148,6 +155,20 @@ bool str_to_i64(const char *s, long long *out)
 	if (!str_to_u64(s + negative, &value) || value > (unsigned long long) INT64_MAX + negative)
 		return false;
 	*out = (long long) (negative ? 0 - value : value);
+	return true;
+}
+
+bool strv_push(char ***strv, size_t *count, char *text)
+{
+	char **grown = text ? realloc(*strv, (*count + 2) * sizeof(*grown)) : NULL;
+
+	if (!grown) {
+		free(text);
+		return false;
+	}
+	*strv = grown;
+	grown[(*count)++] = text;
+	grown[*count] = NULL;
 	return true;
 }
 

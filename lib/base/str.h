@@ -36,7 +36,11 @@ bool str_has_suffix(const char *s, const char *suffix);
 /* Whole-string decimal; false on anything else, overflow included. */
 bool str_to_u64(const char *s, unsigned long long *out);
 bool str_to_i64(const char *s, long long *out);
+/* A copy of @text, or NULL for NULL, in place of what @to has; false without memory. */
+bool str_assign(char **to, const char *text);
 /* A NULL-terminated copy, malloc'ed; NULL without memory, or for NULL. */
 char **strv_copy(const char *const *strv);
+/* Appends @text, whose owner it becomes, and keeps the vector NULL-terminated. False, and @text freed, without memory, or for NULL. */
+bool strv_push(char ***strv, size_t *count, char *text);
 /* Frees a NULL-terminated vector and its strings. */
 void strv_free(char **strv);

@@ -59,24 +59,16 @@ scow_commit_options *scow_commit_options_unref(scow_commit_options *options)
 	return NULL;
 }
 
-static void set_text(scow_commit_options *options, char **to, const char *text)
-{
-	free(*to);
-	*to = text ? strdup(text) : NULL;
-	if (text && !*to)
-		options->failed = true;
-}
-
 void scow_commit_options_set_author(scow_commit_options *options, const char *author)
 {
 	if (options)
-		set_text(options, &options->author, author);
+		options->failed |= !str_assign(&options->author, author);
 }
 
 void scow_commit_options_set_message(scow_commit_options *options, const char *message)
 {
 	if (options)
-		set_text(options, &options->message, message);
+		options->failed |= !str_assign(&options->message, message);
 }
 
 void scow_commit_options_set_pause(scow_commit_options *options, int pause)
@@ -87,29 +79,14 @@ void scow_commit_options_set_pause(scow_commit_options *options, int pause)
 
 void scow_commit_options_add_change(scow_commit_options *options, const char *instruction)
 {
-	char **grown;
-
-	if (!options)
-		return;
-	grown = realloc(options->changes, (options->n_changes + 2) * sizeof(*grown));
-	if (!grown) {
-		options->failed = true;
-		return;
-	}
-	options->changes = grown;
-	grown[options->n_changes] = strdup(instruction ? instruction : "");
-	grown[options->n_changes + 1] = NULL;
-	if (!grown[options->n_changes++])
-		options->failed = true;
+	if (options)
+		options->failed |= !strv_push(&options->changes, &options->n_changes, strdup(instruction ? instruction : ""));
 }
 
 void scow_commit_options_set_cancel(scow_commit_options *options, scow_cancel *cancel)
 {
-	if (!options)
-		return;
-	scow_cancel_ref(cancel);
-	scow_cancel_unref(options->cancel);
-	options->cancel = cancel;
+	if (options)
+		cancel_assign(&options->cancel, cancel);
 }
 
 /* ---- the layer ---- */

@@ -222,17 +222,9 @@ static int add_names(const struct upper *upper, size_t layer, const char *path, 
 		return fd < 0 ? fd : -errno;
 	}
 	while ((entry = readdir(dir))) {
-		char **grown;
-
 		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;
-		grown = realloc(*names, (*count + 2) * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		*names = grown;
-		grown[*count] = strdup(entry->d_name);
-		grown[*count + 1] = NULL;
-		if (!grown[(*count)++])
+		if (!strv_push(names, count, strdup(entry->d_name)))
 			return -ENOMEM;
 	}
 	return 0;

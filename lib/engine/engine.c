@@ -59,11 +59,8 @@ scow_engine_options *scow_engine_options_unref(scow_engine_options *options)
 
 void scow_engine_options_set_root(scow_engine_options *options, const char *path)
 {
-	if (!options)
-		return;
-	free(options->root);
-	options->root = path ? strdup(path) : NULL;
-	options->failed = path && !options->root;
+	if (options)
+		options->failed |= !str_assign(&options->root, path);
 }
 
 void scow_engine_options_set_cdi_dirs(scow_engine_options *options, const char *const *dirs)

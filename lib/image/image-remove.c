@@ -94,17 +94,9 @@ static int read_layers(struct db_work *work, struct removal *removal, scow_error
 			 "id = ?1) UNION ALL SELECT chain_id, parent FROM layers, chain WHERE chain_id = below) SELECT id FROM chain",
 			 "t", removal->id);
 
-	for (; r > 0; r = db_step(work, row, error)) {
-		char **grown = realloc(removal->layers, (removal->n_layers + 2) * sizeof(*grown));
-
-		if (!grown)
+	for (; r > 0; r = db_step(work, row, error))
+		if (!strv_push(&removal->layers, &removal->n_layers, strdup(db_text(row, 0))))
 			return error_oom(error);
-		removal->layers = grown;
-		grown[removal->n_layers] = strdup(db_text(row, 0));
-		grown[removal->n_layers + 1] = NULL;
-		if (!grown[removal->n_layers++])
-			return error_oom(error);
-	}
 	return r;
 }
 

@@ -76,16 +76,7 @@ char *image_short_name(const char *full)
 
 static bool names_add(struct names *names, const char *full)
 {
-	char **grown = realloc(names->items, (names->count + 2) * sizeof(*grown));
-
-	if (!grown)
-		return false;
-	names->items = grown;
-	grown[names->count] = image_short_name(full);
-	if (!grown[names->count])
-		return false;
-	grown[++names->count] = NULL;
-	return true;
+	return strv_push(&names->items, &names->count, image_short_name(full));
 }
 
 static int add_name(scow_image *image, sqlite3_stmt *row, scow_error **error)

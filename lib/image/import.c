@@ -56,57 +56,34 @@ scow_import_options *scow_import_options_unref(scow_import_options *options)
 	return NULL;
 }
 
-static void set_text(scow_import_options *options, char **to, const char *text)
-{
-	free(*to);
-	*to = text ? strdup(text) : NULL;
-	if (text && !*to)
-		options->failed = true;
-}
-
 void scow_import_options_set_reference(scow_import_options *options, const char *reference)
 {
 	if (options)
-		set_text(options, &options->reference, reference);
+		options->failed |= !str_assign(&options->reference, reference);
 }
 
 void scow_import_options_set_message(scow_import_options *options, const char *message)
 {
 	if (options)
-		set_text(options, &options->message, message);
+		options->failed |= !str_assign(&options->message, message);
 }
 
 void scow_import_options_set_platform(scow_import_options *options, const char *platform)
 {
 	if (options)
-		set_text(options, &options->platform, platform);
+		options->failed |= !str_assign(&options->platform, platform);
 }
 
 void scow_import_options_add_change(scow_import_options *options, const char *instruction)
 {
-	char **grown;
-
-	if (!options)
-		return;
-	grown = realloc(options->changes, (options->n_changes + 2) * sizeof(*grown));
-	if (!grown) {
-		options->failed = true;
-		return;
-	}
-	options->changes = grown;
-	grown[options->n_changes] = strdup(instruction ? instruction : "");
-	grown[options->n_changes + 1] = NULL;
-	if (!grown[options->n_changes++])
-		options->failed = true;
+	if (options)
+		options->failed |= !strv_push(&options->changes, &options->n_changes, strdup(instruction ? instruction : ""));
 }
 
 void scow_import_options_set_cancel(scow_import_options *options, scow_cancel *cancel)
 {
-	if (!options)
-		return;
-	scow_cancel_ref(cancel);
-	scow_cancel_unref(options->cancel);
-	options->cancel = cancel;
+	if (options)
+		cancel_assign(&options->cancel, cancel);
 }
 
 /* All that can be wrong without a look at the bytes. */

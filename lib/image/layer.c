@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "image/layer-internal.h"
 #include "store/db.h"
 
@@ -178,14 +179,7 @@ static void name_list_done(struct name_list *list)
 
 static int name_list_add(struct name_list *list, const char *name, scow_error **error)
 {
-	char **grown = realloc(list->names, (list->count + 2) * sizeof(char *));
-
-	if (!grown)
-		return error_oom(error);
-	list->names = grown;
-	grown[list->count + 1] = NULL;
-	grown[list->count] = strdup(name ? name : "");
-	return grown[list->count] ? (list->count++, 0) : error_oom(error);
+	return strv_push(&list->names, &list->count, strdup(name ? name : "")) ? 0 : error_oom(error);
 }
 
 static int read_stack(struct db_work *work, const char *top, struct name_list *list, bool *complete, scow_error **error)

@@ -43,33 +43,22 @@ scow_load_options *scow_load_options_unref(scow_load_options *options)
 	return NULL;
 }
 
-static void set_text(scow_load_options *options, char **to, const char *text)
-{
-	free(*to);
-	*to = text ? strdup(text) : NULL;
-	if (text && !*to)
-		options->failed = true;
-}
-
 void scow_load_options_set_platform(scow_load_options *options, const char *platform)
 {
 	if (options)
-		set_text(options, &options->platform, platform);
+		options->failed |= !str_assign(&options->platform, platform);
 }
 
 void scow_load_options_set_reference(scow_load_options *options, const char *reference)
 {
 	if (options)
-		set_text(options, &options->reference, reference);
+		options->failed |= !str_assign(&options->reference, reference);
 }
 
 void scow_load_options_set_cancel(scow_load_options *options, scow_cancel *cancel)
 {
-	if (!options)
-		return;
-	scow_cancel_ref(cancel);
-	scow_cancel_unref(options->cancel);
-	options->cancel = cancel;
+	if (options)
+		cancel_assign(&options->cancel, cancel);
 }
 
 static int check_options(struct load *load, scow_error **error)
@@ -110,14 +99,7 @@ void candidate_done(struct candidate *candidate)
 
 int candidate_name(struct candidate *candidate, const char *full, scow_error **error)
 {
-	char **grown = realloc(candidate->names, (candidate->n_names + 2) * sizeof(*grown));
-
-	if (!grown)
-		return error_oom(error);
-	candidate->names = grown;
-	grown[candidate->n_names + 1] = NULL;
-	grown[candidate->n_names] = strdup(full);
-	return grown[candidate->n_names] ? (candidate->n_names++, 0) : error_oom(error);
+	return strv_push(&candidate->names, &candidate->n_names, strdup(full)) ? 0 : error_oom(error);
 }
 
 /* ---- one image ---- */

@@ -306,12 +306,6 @@ static int set_hop(struct http_transfer *t, scow_error **error)
 	return 0;
 }
 
-static bool copy_string(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return *to || !from;
-}
-
 int http_start(struct http_client *client, const struct http_request *request, struct http_transfer **out, scow_error **error)
 {
 	_cleanup_(http_transfer_freep) struct http_transfer *t = calloc(1, sizeof *t);
@@ -326,8 +320,8 @@ int http_start(struct http_client *client, const struct http_request *request, s
 	if (r < 0)
 		return r;
 	t->easy = client->curl->easy_init();
-	if (!t->easy || !copy_string(&t->authorization, request->authorization) || !copy_string(&t->accept, request->accept) ||
-	    !copy_string(&t->form, request->form))
+	if (!t->easy || !str_assign(&t->authorization, request->authorization) || !str_assign(&t->accept, request->accept) ||
+	    !str_assign(&t->form, request->form))
 		return error_oom(error);
 	if (!client->home && !request->foreign) {
 		client->home = strdup(t->url.host);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
+#include "base/cancel.h"
+#include "base/str.h"
 
 scow_pull_options *scow_pull_options_new(void)
 {
@@ -36,16 +37,6 @@ scow_pull_options *scow_pull_options_unref(scow_pull_options *options)
 	return NULL;
 }
 
-static void set_string(scow_pull_options *options, char **to, const char *text)
-{
-	char *copy = text ? strdup(text) : NULL;
-
-	if (text && !copy)
-		options->failed = true;
-	free(*to);
-	*to = copy;
-}
-
 void scow_pull_options_set_progress(scow_pull_options *options, scow_pull_progress_fn progress, void *userdata)
 {
 	if (!options)
@@ -63,7 +54,7 @@ void scow_pull_options_set_policy(scow_pull_options *options, scow_pull_policy p
 void scow_pull_options_set_platform(scow_pull_options *options, const char *platform)
 {
 	if (options)
-		set_string(options, &options->platform, platform);
+		options->failed |= !str_assign(&options->platform, platform);
 }
 
 void scow_pull_options_set_credentials(scow_pull_options *options, const char *user, const char *password)
@@ -71,8 +62,8 @@ void scow_pull_options_set_credentials(scow_pull_options *options, const char *u
 	if (!options)
 		return;
 	forget(&options->password);
-	set_string(options, &options->user, user);
-	set_string(options, &options->password, user ? (password ? password : "") : NULL);
+	options->failed |= !str_assign(&options->user, user);
+	options->failed |= !str_assign(&options->password, user ? (password ? password : "") : NULL);
 }
 
 void scow_pull_options_set_insecure(scow_pull_options *options, int insecure)
@@ -89,12 +80,8 @@ void scow_pull_options_set_parallel(scow_pull_options *options, unsigned int lay
 
 void scow_pull_options_set_cancel(scow_pull_options *options, scow_cancel *cancel)
 {
-	if (!options)
-		return;
-	if (cancel)
-		scow_cancel_ref(cancel);
-	scow_cancel_unref(options->cancel);
-	options->cancel = cancel;
+	if (options)
+		cancel_assign(&options->cancel, cancel);
 }
 
 int pull_options_check(const scow_pull_options *options, struct platform *platform, scow_error **error)

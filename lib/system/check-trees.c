@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "system/check.h"
 
 #define DEPTH_MAX 256
@@ -41,7 +42,7 @@ static int read_names(int dir_fd, char ***out, size_t *count)
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	char **names = NULL, **grown;
+	char **names = NULL;
 	size_t n = 0;
 
 	if (!dir) {
@@ -54,14 +55,10 @@ static int read_names(int dir_fd, char ***out, size_t *count)
 	while ((errno = 0, entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		grown = realloc(names, (n + 2) * sizeof(*grown));
-		if (grown)
-			names = grown;
-		if (!grown || !(names[n] = strdup(entry->d_name))) {
+		if (!strv_push(&names, &n, strdup(entry->d_name))) {
 			errno = ENOMEM;
 			break;
 		}
-		names[++n] = NULL;
 	}
 	if (errno) {
 		int saved = errno;

@@ -39,6 +39,30 @@ static void test_numbers(void **state)
 	assert_false(str_to_i64("-", &i));
 }
 
+static void test_assign(void **state)
+{
+	char *text = NULL;
+
+	(void) state;
+	assert_true(str_assign(&text, "one") && str_eq(text, "one"));
+	assert_true(str_assign(&text, "two") && str_eq(text, "two"));
+	assert_true(str_assign(&text, NULL) && !text);
+}
+
+static void test_vector(void **state)
+{
+	char **words = NULL;
+	size_t count = 0;
+
+	(void) state;
+	assert_true(strv_push(&words, &count, strdup("one")));
+	assert_true(strv_push(&words, &count, strdup("two")));
+	assert_false(strv_push(&words, &count, NULL));
+	assert_int_equal(count, 2);
+	assert_true(str_eq(words[0], "one") && str_eq(words[1], "two") && !words[2]);
+	strv_free(words);
+}
+
 static void test_questions(void **state)
 {
 	(void) state;
@@ -50,7 +74,10 @@ static void test_questions(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_builder), cmocka_unit_test(test_numbers), cmocka_unit_test(test_questions) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_builder), cmocka_unit_test(test_numbers),   cmocka_unit_test(test_assign),
+		cmocka_unit_test(test_vector),  cmocka_unit_test(test_questions),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
