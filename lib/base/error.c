@@ -246,6 +246,33 @@ int error_at(scow_error **error, int r, const char *step, const char *object)
 	return r;
 }
 
+void error_keep_va(scow_error **kept, scow_status status, const char *setter, const char *format, va_list args)
+{
+	int saved = errno;
+
+	if (*kept)
+		return;
+	publish(kept, status, 0, NULL, format_message(0, format, args));
+	error_wrap(kept, 0, "%s", setter);
+	errno = saved;
+}
+
+void error_keep(scow_error **kept, scow_status status, const char *setter, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_keep_va(kept, status, setter, format, args);
+	va_end(args);
+}
+
+int error_kept(scow_error *kept, scow_error **error)
+{
+	if (kept && error)
+		*error = scow_error_ref(kept);
+	return scow_error_status(kept);
+}
+
 void error_clear(scow_error **error)
 {
 	if (error && *error)

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdarg.h>
+
 #include <scow/error.h>
 
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
@@ -27,6 +29,14 @@ int error_wrap(scow_error **error, int r, const char *format, ...) _printf_(3, 4
 int error_hint(scow_error **error, int r, const char *format, ...) _printf_(3, 4);
 /* Names the object and/or the step (NULL: leave as is); returns @r. Set once: the innermost stays. */
 int error_at(scow_error **error, int r, const char *step, const char *object);
+/*
+ * For a config, whose setters return nothing: the first bad value is kept as "SETTER: reason" until the call that uses the config.
+ * Later ones change nothing.
+ */
+void error_keep(scow_error **kept, scow_status status, const char *setter, const char *format, ...) _printf_(4, 5);
+void error_keep_va(scow_error **kept, scow_status status, const char *setter, const char *format, va_list args) _printf_(4, 0);
+/* Hands out another reference to what was kept, and returns its status; 0 for NULL. */
+int error_kept(scow_error *kept, scow_error **error);
 /* Drops an error that is not to be reported after all. */
 void error_clear(scow_error **error);
 /* The table that maps errno to a status. */

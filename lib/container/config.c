@@ -52,19 +52,11 @@ static const char *subject(const scow_container_config *config, const char *sett
 
 void config_refuse(scow_container_config *config, scow_status status, const char *setter, const char *format, ...)
 {
-	_cleanup_free_ char *reason = NULL;
 	va_list args;
 
-	if (config->error)
-		return;
 	va_start(args, format);
-	if (vasprintf(&reason, format, args) < 0)
-		reason = NULL;
+	error_keep_va(&config->error, status, subject(config, setter), format, args);
 	va_end(args);
-	if (reason)
-		error_set(&config->error, status, "%s: %s", subject(config, setter), reason);
-	else
-		error_oom(&config->error);
 }
 
 void config_refuse_error(scow_container_config *config, const char *setter, scow_error **error)
@@ -79,13 +71,7 @@ void config_refuse_error(scow_container_config *config, const char *setter, scow
 
 static int kept_error(const scow_container_config *config, scow_error **error)
 {
-	if (arena_failed(&config->arena))
-		return error_oom(error);
-	if (!config->error)
-		return 0;
-	if (error)
-		*error = scow_error_ref(config->error);
-	return scow_error_status(config->error);
+	return arena_failed(&config->arena) ? error_oom(error) : error_kept(config->error, error);
 }
 
 int config_check_stored(const scow_container_config *config, scow_error **error)

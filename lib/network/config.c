@@ -6,8 +6,6 @@
 #include "network/config.h"
 
 #include <linux/if_link.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +13,10 @@
 
 #define MTU_MIN 68
 #define MTU_MAX 65535
+
+/* In a setter: keeps what is wrong under the setter's name. */
+#define REFUSE_AS(config, status, ...) error_keep(&(config)->error, status, __func__ + strlen("scow_network_config_"), __VA_ARGS__)
+#define REFUSE(config, ...) REFUSE_AS(config, SCOW_E_INVALID, __VA_ARGS__)
 
 static const char *const driver_names[] = {
 	[NETWORK_BRIDGE] = "bridge", [NETWORK_MACVLAN] = "macvlan", [NETWORK_IPVLAN] = "ipvlan",
@@ -41,24 +43,6 @@ scow_network_config *scow_network_config_unref(scow_network_config *config)
 	return NULL;
 }
 
-static _printf_(4, 5) void refuse(scow_network_config *config, scow_status status, const char *setter, const char *format, ...)
-{
-	_cleanup_free_ char *reason = NULL;
-	va_list args;
-
-	if (config->error)
-		return;
-	va_start(args, format);
-	if (vasprintf(&reason, format, args) < 0)
-		reason = NULL;
-	va_end(args);
-	if (reason)
-		error_set(&config->error, status, "%s: %s", setter + strlen("scow_network_config_"), reason);
-	else
-		error_oom(&config->error);
-}
-#define REFUSE(config, ...) refuse(config, SCOW_E_INVALID, __func__, __VA_ARGS__)
-
 void scow_network_config_set_driver(scow_network_config *config, const char *driver)
 {
 	if (!config)
@@ -71,7 +55,7 @@ void scow_network_config_set_driver(scow_network_config *config, const char *dri
 			return;
 		}
 	}
-	refuse(config, SCOW_E_UNSUPPORTED, __func__, "there is no driver '%s': bridge, macvlan and ipvlan are", driver);
+	REFUSE_AS(config, SCOW_E_UNSUPPORTED, "there is no driver '%s': bridge, macvlan and ipvlan are", driver);
 }
 
 void scow_network_config_set_internal(scow_network_config *config, int internal)
@@ -323,7 +307,7 @@ void scow_network_config_set_option(scow_network_config *config, const char *nam
 			return REFUSE(config, "%s: '%s' %s", name, value, wrong);
 		return put_pair(config, &config->options, &config->n_options, name, value);
 	}
-	refuse(config, SCOW_E_UNSUPPORTED, __func__, "there is no option '%s'", name ? name : "");
+	REFUSE_AS(config, SCOW_E_UNSUPPORTED, "there is no option '%s'", name ? name : "");
 }
 
 void scow_network_config_add_label(scow_network_config *config, const char *name, const char *value)
@@ -371,11 +355,8 @@ int network_config_check(const scow_network_config *config, scow_error **error)
 {
 	if (arena_failed(&config->arena))
 		return error_oom(error);
-	if (config->error) {
-		if (error)
-			*error = scow_error_ref(config->error);
-		return scow_error_status(config->error);
-	}
+	if (config->error)
+		return error_kept(config->error, error);
 	if (config->no_ipv4 && !config->ipv6)
 		return error_set(error, SCOW_E_INVALID, "set_ipv4: a network without IPv4 needs IPv6");
 	if (config->no_ipv4 && has_pool(config, AF_INET))

@@ -5,7 +5,6 @@
  */
 #include "network/endpoint-config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +12,10 @@
 #include "base/str.h"
 
 #define NAME_BYTES_MAX 253 /* of a name in the DNS */
+
+/* In a setter: keeps what is wrong under the setter's name. */
+#define REFUSE_AS(config, status, ...) error_keep(&(config)->error, status, __func__ + strlen("scow_endpoint_config_"), __VA_ARGS__)
+#define REFUSE(config, ...) REFUSE_AS(config, SCOW_E_INVALID, __VA_ARGS__)
 
 scow_endpoint_config *scow_endpoint_config_new(void)
 {
@@ -29,32 +32,9 @@ scow_endpoint_config *scow_endpoint_config_unref(scow_endpoint_config *config)
 	return NULL;
 }
 
-static _printf_(3, 4) void refuse(scow_endpoint_config *config, const char *setter, const char *format, ...)
-{
-	_cleanup_free_ char *reason = NULL;
-	va_list args;
-
-	if (config->error)
-		return;
-	va_start(args, format);
-	if (vasprintf(&reason, format, args) < 0)
-		reason = NULL;
-	va_end(args);
-	if (reason)
-		error_set(&config->error, SCOW_E_INVALID, "%s: %s", setter + strlen("scow_endpoint_config_"), reason);
-	else
-		error_oom(&config->error);
-}
-
 int endpoint_config_check(const scow_endpoint_config *config, scow_error **error)
 {
-	if (arena_failed(&config->arena))
-		return error_oom(error);
-	if (!config->error)
-		return 0;
-	if (error)
-		*error = scow_error_ref(config->error);
-	return scow_error_status(config->error);
+	return arena_failed(&config->arena) ? error_oom(error) : error_kept(config->error, error);
 }
 
 static bool is_name(const char *name)
@@ -71,7 +51,7 @@ void scow_endpoint_config_add_address(scow_endpoint_config *config, const char *
 	if (!config)
 		return;
 	if (!address_parse(address, &parsed) || address_is_any(&parsed) || address_is_loopback(&parsed))
-		return refuse(config, __func__, "'%s' is not an address that a container can have", address ? address : "");
+		return REFUSE(config, "'%s' is not an address that a container can have", address ? address : "");
 	if (address_is_link_local(&parsed)) {
 		slot = arena_append(&config->arena, &settings->link_local, &settings->n_link_local, sizeof(*slot));
 		if (slot)
@@ -80,7 +60,7 @@ void scow_endpoint_config_add_address(scow_endpoint_config *config, const char *
 	}
 	slot = parsed.family == AF_INET ? &settings->ip4 : &settings->ip6;
 	if (slot->family)
-		return refuse(config, __func__, "a second address of one family: '%s'", address);
+		return REFUSE(config, "a second address of one family: '%s'", address);
 	*slot = parsed;
 }
 
@@ -96,7 +76,7 @@ void scow_endpoint_config_set_mac(scow_endpoint_config *config, const char *mac)
 		return;
 	}
 	if (!mac_parse(mac, bytes) || bytes[0] & 1)
-		return refuse(config, __func__, "'%s' is not a MAC address of one interface", mac);
+		return REFUSE(config, "'%s' is not a MAC address of one interface", mac);
 	config->settings.mac = arena_strdup(&config->arena, mac_format(bytes, text));
 }
 
@@ -107,7 +87,7 @@ void scow_endpoint_config_add_alias(scow_endpoint_config *config, const char *al
 	if (!config)
 		return;
 	if (!is_name(alias))
-		return refuse(config, __func__, "'%s' is not a name", alias ? alias : "");
+		return REFUSE(config, "'%s' is not a name", alias ? alias : "");
 	slot = arena_append(&config->arena, &config->settings.aliases, &config->settings.n_aliases, sizeof(*slot));
 	if (slot)
 		*slot = arena_strdup(&config->arena, alias);
@@ -120,8 +100,7 @@ void scow_endpoint_config_add_link(scow_endpoint_config *config, const char *con
 	if (!config)
 		return;
 	if (!is_name(container) || (alias && !is_name(alias)))
-		return refuse(config, __func__, "'%s' is not a container, or '%s' not a name for it", container ? container : "",
-			      alias ? alias : "");
+		return REFUSE(config, "'%s' is not a container, or '%s' not a name for it", container ? container : "", alias ? alias : "");
 	link = arena_append(&config->arena, &config->settings.links, &config->settings.n_links, sizeof(*link));
 	if (!link)
 		return;
@@ -141,7 +120,7 @@ void scow_endpoint_config_set_interface(scow_endpoint_config *config, const char
 		return;
 	if (name && (!*name || strlen(name) >= LINK_NAME || strpbrk(name, "/ \t\n:%") || str_eq(name, ".") || str_eq(name, "..") ||
 		     str_eq(name, "lo")))
-		return refuse(config, __func__, "'%s' is not a name for an interface of a container", name);
+		return REFUSE(config, "'%s' is not a name for an interface of a container", name);
 	config->settings.interface = arena_strdup(&config->arena, name);
 }
 
@@ -154,14 +133,11 @@ void scow_endpoint_config_set_option(scow_endpoint_config *config, const char *n
 	if (!config)
 		return;
 	if (!name || !*name)
-		return refuse(config, __func__, "an option without a name");
+		return REFUSE(config, "an option without a name");
 	if (str_eq(name, interface))
 		return scow_endpoint_config_set_interface(config, value && *value ? value : NULL);
-	if (!str_eq(name, "com.docker.network.endpoint.sysctls")) {
-		if (!config->error)
-			error_set(&config->error, SCOW_E_UNSUPPORTED, "set_option: there is no option '%s'", name);
-		return;
-	}
+	if (!str_eq(name, "com.docker.network.endpoint.sysctls"))
+		return REFUSE_AS(config, SCOW_E_UNSUPPORTED, "there is no option '%s'", name);
 	option = arena_append(&config->arena, &config->settings.options, &config->settings.n_options, sizeof(*option));
 	if (!option)
 		return;

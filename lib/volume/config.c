@@ -30,11 +30,8 @@ static void put_pair(scow_volume_config *config, const char *setter, struct volu
 {
 	struct volume_pair *pair = NULL;
 
-	if (!name || !*name) {
-		if (!config->error)
-			error_set(&config->error, SCOW_E_INVALID, "%s: no name was given", setter + strlen("scow_volume_config_"));
-		return;
-	}
+	if (!name || !*name)
+		return error_keep(&config->error, SCOW_E_INVALID, setter + strlen("scow_volume_config_"), "no name was given");
 	for (size_t i = 0; i < *n && !pair; i++)
 		if (str_eq((*pairs)[i].name, name))
 			pair = &(*pairs)[i];
@@ -70,12 +67,7 @@ void scow_volume_config_set_ephemeral(scow_volume_config *config, int ephemeral)
 
 int volume_config_check(const scow_volume_config *config, scow_error **error)
 {
-	if (config->error) {
-		if (error)
-			*error = scow_error_ref(config->error);
-		return scow_error_status(config->error);
-	}
-	return arena_failed(&config->arena) ? error_oom(error) : 0;
+	return arena_failed(&config->arena) ? error_oom(error) : error_kept(config->error, error);
 }
 
 char *volume_pairs_json(const struct volume_pair *pairs, size_t n)

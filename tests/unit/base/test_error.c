@@ -73,6 +73,22 @@ static void test_names(void **state)
 	assert_string_equal(scow_status_name(-1000), "SCOW_E_UNKNOWN");
 }
 
+static void test_first_bad_value_is_kept(void **state)
+{
+	scow_error *kept = NULL, *error = NULL;
+
+	(void) state;
+	assert_int_equal(error_kept(kept, &error), 0);
+	assert_null(error);
+	error_keep(&kept, SCOW_E_INVALID, "set_mtu", "'%s' is not a size", "x");
+	error_keep(&kept, SCOW_E_UNSUPPORTED, "set_driver", "there is none");
+	assert_int_equal(error_kept(kept, &error), SCOW_E_INVALID);
+	assert_string_equal(scow_error_message(error), "set_mtu: 'x' is not a size");
+	assert_int_equal(error_kept(kept, NULL), SCOW_E_INVALID);
+	scow_error_unref(error);
+	scow_error_unref(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +96,7 @@ int main(void)
 		cmocka_unit_test(test_null_is_allowed),
 		cmocka_unit_test(test_out_of_memory_is_static),
 		cmocka_unit_test(test_control_characters_are_escaped),
+		cmocka_unit_test(test_first_bad_value_is_kept),
 		cmocka_unit_test(test_names),
 	};
 
