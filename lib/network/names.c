@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Finding and starting the responder, and what it is told.
- *
- * 1. That somebody listens at ROOT/names.sock is all that says that there is one. Nobody removes that file: who finds it dead puts one
- *    of his own, on which he listens, in its place by rename, under a lock between processes. So two cannot both win.
- * 2. The new one listens before its responder is born: nobody has to wait for it.
- */
+/* Starting the responder, and what it is told. It is found by ROOT/names.sock: service.h has the rules. */
 #include "network/names.h"
 
 #include <fcntl.h>
@@ -15,10 +9,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,10 +19,9 @@
 #include "engine/helper.h"
 #include "engine/job.h"
 #include "init/names-wire.h"
-#include "store/lock.h"
+#include "network/service.h"
 
 #define ANSWER_MS 5000
-#define BACKLOG 128
 #define SHORT_ID 12
 
 /* ---- the record ---- */
@@ -245,96 +236,30 @@ bool names_are_kept(int dir_fd)
 
 /* ---- the responder ---- */
 
-static socklen_t address_of(int dir_fd, const char *name, struct sockaddr_un *out)
+static int start_responder(scow_engine *engine, int listener, scow_error **error)
 {
-	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	/* The directory's own path may be longer than an address can be. */
-	snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
-	return sizeof(*out);
-}
-
-/* fd, or -errno: ECONNREFUSED and ENOENT where there is none. */
-static int try_connect(scow_engine *engine)
-{
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address;
-	socklen_t size = address_of(engine->root_fd, WIRE_NAMES_SOCKET_NAME, &address);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	while ((r = connect(fd, (struct sockaddr *) &address, size)) < 0 && errno == EINTR)
-		;
-	return r < 0 ? -errno : take_fd(&fd);
-}
-
-static int listen_as(scow_engine *engine, const char *name, scow_error **error)
-{
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address;
-	socklen_t size = address_of(engine->tmp_fd, name, &address);
-
-	if (fd < 0)
-		return error_errno(error, errno, "socket", "open a socket for the name server");
-	if (bind(fd, (struct sockaddr *) &address, size) < 0)
-		return error_errno(error, errno, "bind", "make '%s/tmp/%s'", engine->root, name);
-	/* Until it listens nobody can connect to it, whatever its mode. */
-	if (fchmodat(engine->tmp_fd, name, 0600, 0) < 0 || listen(fd, BACKLOG) < 0)
-		return error_errno(error, errno, "listen", "listen on '%s/tmp/%s'", engine->root, name);
-	if (renameat(engine->tmp_fd, name, engine->root_fd, WIRE_NAMES_SOCKET_NAME) < 0)
-		return error_errno(error, errno, "rename", "make '%s/" WIRE_NAMES_SOCKET_NAME "'", engine->root);
-	return take_fd(&fd);
-}
-
-static int start_responder(scow_engine *engine, scow_error **error)
-{
-	char program[] = "scow-init", mode[] = WIRE_MODE_NAMES, name[32];
+	char program[] = "scow-init", mode[] = WIRE_MODE_NAMES;
 	char *argv[] = { program, mode, NULL };
 	int r, helper = engine_helper(engine, error);
-	struct spawn_fd fd = { .target = WIRE_FD_SOCKET };
+	struct spawn_fd fd = { listener, WIRE_FD_SOCKET };
 	struct spawn spawn = { .exec_fd = helper, .argv = argv, .fds = &fd, .n_fds = 1, .cgroup_fd = -1 };
-	_cleanup_fd_ int listener = -1, pidfd = -1;
-	uint64_t number = 0;
+	_cleanup_fd_ int pidfd = -1;
 	pid_t pid;
 
 	if (helper < 0)
 		return helper;
-	(void) !getrandom(&number, sizeof(number), 0);
-	snprintf(name, sizeof(name), "names-%016llx", (unsigned long long) number);
-	fd.fd = listener = listen_as(engine, name, error);
-	if (listener < 0) {
-		unlinkat(engine->tmp_fd, name, 0);
-		return listener;
-	}
 	r = spawn_process(&spawn, &pid, &pidfd, error);
 	/* It ends at once: its child, which is nobody's, goes on. */
 	return r < 0 ? r : spawn_wait(pidfd, NULL, error);
 }
 
+static const struct service responder = {
+	.what = "name server", .socket = WIRE_NAMES_SOCKET_NAME, .lock = "names", .start = start_responder
+};
+
 int names_connect(scow_engine *engine, bool *started, scow_error **error)
 {
-	int lock, r, fd = try_connect(engine);
-
-	*started = false;
-	if (fd >= 0)
-		return fd;
-	lock = work_lock(engine, "names", NULL, error);
-	if (lock < 0)
-		return lock;
-	fd = try_connect(engine);
-	if (fd == -ECONNREFUSED || fd == -ENOENT) {
-		r = start_responder(engine, error);
-		if (r < 0) {
-			work_unlock(engine, "names", lock);
-			return error_wrap(error, r, "start the name server of '%s'", engine->root);
-		}
-		*started = true;
-		fd = try_connect(engine);
-	}
-	work_unlock(engine, "names", lock);
-	if (fd < 0)
-		return error_errno(error, -fd, "connect", "reach the name server at '%s/" WIRE_NAMES_SOCKET_NAME "'", engine->root);
-	return fd;
+	return service_connect(engine, &responder, started, error);
 }
 
 int names_confirm(int fd, int timeout_ms, scow_error **error)
@@ -362,7 +287,7 @@ static int tell(scow_engine *engine, enum wire_names_op op, const char *id, cons
 	struct wire_names_request request = { .magic = WIRE_NAMES_MAGIC, .op = (uint32_t) op };
 	struct iovec parts[2] = { { &request, sizeof(request) }, { record ? record->data : NULL, record ? record->size : 0 } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = record ? 2 : 1 };
-	_cleanup_fd_ int fd = try_connect(engine);
+	_cleanup_fd_ int fd = service_try(engine, &responder);
 
 	if (fd < 0)
 		return NAMES_LOST;
