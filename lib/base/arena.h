@@ -27,3 +27,4 @@ char **arena_strv(struct arena *arena, const char *const *strings, size_t count)
 void *arena_append(struct arena *arena, void *array_address, size_t *count, size_t element_size);
 bool arena_failed(const struct arena *arena);
 void arena_done(struct arena *arena);
+#define _cleanup_arena_ __attribute__((cleanup(arena_done)))

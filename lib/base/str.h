@@ -22,11 +22,7 @@ void str_done(struct str *s);
 /* The finished string, owned by the caller (free()), or NULL when memory ran out; "" if nothing was added. */
 char *str_take(struct str *s);
 
-static inline void str_donep(struct str *s)
-{
-	str_done(s);
-}
-#define _cleanup_str_ __attribute__((cleanup(str_donep)))
+#define _cleanup_str_ __attribute__((cleanup(str_done)))
 
 /* asprintf that returns the string, or NULL. */
 char *strf(const char *format, ...) _printf_(1, 2);

@@ -14,11 +14,6 @@
 #include "container/config-json.h"
 #include "container/config-writer.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 static void insert(scow_container_config *config, const struct port_spec *spec)
 {
 	size_t at = config->n_ports;
@@ -35,7 +30,7 @@ static void insert(scow_container_config *config, const struct port_spec *spec)
 
 void scow_container_config_publish(scow_container_config *config, const char *port)
 {
-	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct port_spec *specs = NULL;
 	scow_error *error = NULL;
 	size_t count = 0;

@@ -27,11 +27,6 @@
 
 #define NAME_ATTEMPTS 16
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 static scow_container *handle_new(scow_engine *engine)
 {
 	scow_container *container = calloc(1, sizeof(*container));
@@ -217,7 +212,7 @@ static int print_labels(const struct merged *merged, char **out, scow_error **er
 static int fill_merged(scow_container *container, const struct image_config *image, const scow_container_config *config, char **labels,
 		       scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_json_ cJSON *args = NULL;
 	struct merged merged = { 0 };
 	char hostname[13];

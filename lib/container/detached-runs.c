@@ -10,11 +10,6 @@
 #include "container/detached.h"
 #include "container/event.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* What of its restarts the journal has: when the last run began, and when the one before it ended, as the row says. */
 struct journaled {
 	int64_t started, finished;
@@ -97,7 +92,7 @@ struct noted {
 
 int detached_note_runs(scow_engine *engine, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct noted *rows = NULL;
 	size_t count = 0;
 	int r;

@@ -16,6 +16,7 @@ struct filters {
 /* @text NULL or "": none. @allowed: NULL-terminated names; any other is SCOW_E_INVALID. */
 int filters_parse(const char *text, const char *const *allowed, struct filters *out, scow_error **error) _must_check_;
 void filters_done(struct filters *filters);
+#define _cleanup_filters_ __attribute__((cleanup(filters_done)))
 /* The @index-th value of @name; NULL past the last. */
 const char *filters_value(const struct filters *filters, const char *name, size_t index);
 bool filters_have(const struct filters *filters, const char *name);

@@ -7,11 +7,6 @@
 
 #define SHELL "/bin/sh"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* "CMD" and words, or "CMD-SHELL" and a script. */
 static scow_process_config *command_of(const struct health *health)
 {
@@ -31,7 +26,7 @@ int health_prepare(scow_container *container, const struct image_config *image, 
 		   struct supervisor_start *start, struct spec *spec, scow_error **error)
 {
 	_cleanup_(scow_process_config_unrefp) scow_process_config *command = NULL;
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct merged merged = { 0 };
 	const struct health *health = &merged.health;
 	int r = config_merge(image, config, NULL, &arena, &merged, error);

@@ -16,12 +16,6 @@
 #include "container/sweep.h"
 #include "runtime/caps.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-#define _cleanup_arena_ __attribute__((cleanup(arena_donep)))
-
 /* ---- which ---- */
 
 static bool is_published(const scow_container_config *config, int protocol, uint16_t port)

@@ -13,11 +13,6 @@
 #include "container/sweep.h"
 #include "runtime/supervisor.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* Those of another boot, oldest first. */
 static int list(scow_engine *engine, struct arena *arena, char ***ids, size_t *count, scow_error **error)
 {
@@ -85,7 +80,7 @@ static int start_one(scow_engine *engine, const char *id, scow_error **error)
 
 int scow_engine_start_restarted(scow_engine *engine, unsigned int *count, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	unsigned int started = 0;
 	char **ids = NULL;
 	size_t n = 0;

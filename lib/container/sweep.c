@@ -34,11 +34,6 @@
 
 static const struct process_exit killed = { .code = CODE_KILLED, .signal = SIGKILL };
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 struct names {
 	char **items;
 	size_t count;
@@ -201,7 +196,7 @@ static int sweep_owner(scow_engine *engine, const char *dead, struct arena *aren
 
 int container_sweep(scow_engine *engine, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct names owners = { 0 }, freezing = { 0 };
 	int r = list(engine, NULL, &arena, &owners, error);
 

@@ -49,7 +49,7 @@ static int add(struct db_work *work, const char *action, const char *id, const c
 int image_event(struct db_work *work, const char *action, const char *id, const char *full, const struct image_config *config,
 		scow_error **error)
 {
-	_cleanup_(image_config_donep) struct image_config parsed = { 0 };
+	_cleanup_image_config_ struct image_config parsed = { 0 };
 	const char *text;
 	sqlite3_stmt *row;
 	int r;

@@ -109,7 +109,7 @@ static int insert(struct db_work *work, const struct image_record *record, const
 
 int image_record(scow_engine *engine, const struct image_record *record, scow_image **out, scow_error **error)
 {
-	_cleanup_(image_config_donep) struct image_config config = { 0 };
+	_cleanup_image_config_ struct image_config config = { 0 };
 	_cleanup_db_ struct db_work work = { 0 };
 	_cleanup_free_ char *text = NULL, *given = NULL;
 	const char *name = record->tag ? record->tag : record->digest_reference ? record->digest_reference : record->id;

@@ -38,11 +38,7 @@ struct manifest {
 /* @media_type: from the Content-Type or descriptor, may be NULL (then the document says). SCOW_E_CORRUPT / SCOW_E_UNSUPPORTED (schema 1). */
 int manifest_parse(const char *text, size_t size, const char *media_type, struct manifest *out, scow_error **error) _must_check_;
 void manifest_done(struct manifest *manifest);
-static inline void manifest_donep(struct manifest *m)
-{
-	manifest_done(m);
-}
-#define _cleanup_manifest_ __attribute__((cleanup(manifest_donep)))
+#define _cleanup_manifest_ __attribute__((cleanup(manifest_done)))
 
 /* "linux/arm64/v8" or "arm64"; NULL: the host's. SCOW_E_INVALID. Normalised as containerd/platforms does. */
 int platform_parse(const char *text, struct platform *out, scow_error **error) _must_check_;
@@ -81,9 +77,6 @@ struct image_config {
 };
 int image_config_parse(const char *text, size_t size, struct image_config *out, scow_error **error) _must_check_;
 void image_config_done(struct image_config *config);
+#define _cleanup_image_config_ __attribute__((cleanup(image_config_done)))
 /* RFC 3339 -> seconds since 1970; 0 for NULL, for what does not parse, and for times before 1970. */
 int64_t image_time_parse(const char *text);
-static inline void image_config_donep(struct image_config *c)
-{
-	image_config_done(c);
-}

@@ -19,11 +19,7 @@ int reference_parse(const char *text, struct reference *out, scow_error **error)
 /* Sets ":latest" where there is neither tag nor digest. */
 int reference_default_tag(struct reference *reference, scow_error **error) _must_check_;
 void reference_done(struct reference *reference);
-static inline void reference_donep(struct reference *r)
-{
-	reference_done(r);
-}
-#define _cleanup_reference_ __attribute__((cleanup(reference_donep)))
+#define _cleanup_reference_ __attribute__((cleanup(reference_done)))
 /* malloc'ed; NULL without memory. */
 char *reference_full(const struct reference *r);      /* docker.io/library/ubuntu:latest[@sha256:...] */
 char *reference_tagged(const struct reference *r);    /* ... without the digest */

@@ -351,7 +351,7 @@ static int check_platform(const struct load *load, const struct platform *found,
 
 int load_candidate(struct load *load, const struct candidate *candidate, scow_error **error)
 {
-	_cleanup_(image_config_donep) struct image_config config = { 0 };
+	_cleanup_image_config_ struct image_config config = { 0 };
 	scow_image **grown = realloc(load->images, (load->n_images + 1) * sizeof(*grown));
 	int r;
 

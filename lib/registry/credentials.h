@@ -30,11 +30,7 @@ int credentials_parse(const char *text, size_t size, const char *source, const c
 int credentials_set(struct credentials *credentials, enum credentials_kind kind, const char *user, size_t user_size, const char *secret,
 		    scow_error **error) _must_check_;
 void credentials_done(struct credentials *credentials);
-static inline void credentials_donep(struct credentials *c)
-{
-	credentials_done(c);
-}
-#define _cleanup_credentials_ __attribute__((cleanup(credentials_donep)))
+#define _cleanup_credentials_ __attribute__((cleanup(credentials_done)))
 
 /* "Basic <base64>", malloc'ed, or NULL without memory. */
 char *credentials_basic(const char *user, const char *secret);

@@ -17,11 +17,7 @@ struct url {
 /* @base (NULL: none) and a possibly relative @text. SCOW_E_INVALID: neither http nor https, or with a user in it. */
 int url_parse(const char *base, const char *text, struct url *out, scow_error **error) _must_check_;
 void url_done(struct url *url);
-static inline void url_donep(struct url *url)
-{
-	url_done(url);
-}
-#define _cleanup_url_ __attribute__((cleanup(url_donep)))
+#define _cleanup_url_ __attribute__((cleanup(url_done)))
 /* Same scheme, host and port: credentials may go along. */
 bool url_same_origin(const struct url *a, const struct url *b);
 

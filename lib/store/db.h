@@ -23,7 +23,7 @@ void db_close(struct db *db);
 /*
  * Work under the connection's lock: db_begin (IMMEDIATE: takes the write lock, waits up to 30 s for other
  * processes) or db_lock (reading: a consistent view needs one statement only), then statements, then
- * db_commit / db_rollback / db_unlock. _cleanup_(db_endp) rolls back and unlocks whatever is still open.
+ * db_commit / db_rollback / db_unlock. _cleanup_db_ rolls back and unlocks whatever is still open.
  */
 struct db_work {
 	struct db *db;
@@ -34,11 +34,7 @@ int db_begin(struct db *db, struct db_work *work, scow_error **error) _must_chec
 void db_lock(struct db *db, struct db_work *work);
 int db_commit(struct db_work *work, scow_error **error) _must_check_;
 void db_end(struct db_work *work);
-static inline void db_endp(struct db_work *work)
-{
-	db_end(work);
-}
-#define _cleanup_db_ __attribute__((cleanup(db_endp)))
+#define _cleanup_db_ __attribute__((cleanup(db_end)))
 
 /*
  * Runs one statement. @types gives one letter per bound argument: 't' const char * (NULL binds NULL), 'i' int64_t,

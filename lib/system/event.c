@@ -41,11 +41,6 @@ struct scow_events {
 	uint64_t looked_us; /* when containers were looked at; 0: not yet */
 };
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 static int64_t wall_ns(void)
 {
 	struct timespec now;
@@ -216,7 +211,7 @@ static int hand_over(scow_events *events, const struct journal_entry *entry, sco
 /* Up to one batch. 1: there may be more at once; 0: all up to @last was handed over. */
 static int hand_over_batch(scow_events *events, int64_t last, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct journal_entry entries[BATCH];
 	int count = journal_read(events->engine->db, events->cursor, last, events->since, &arena, entries, BATCH, error);
 

@@ -20,16 +20,6 @@
 #include "network/network-internal.h"
 #include "store/journal.h"
 
-static void filters_donep(struct filters *filters)
-{
-	filters_done(filters);
-}
-
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* ---- list ---- */
 
 static bool contains(const struct filters *filters, const char *name, const char *text)
@@ -120,8 +110,8 @@ static int collect(scow_engine *engine, const struct filters *filters, struct ar
 int scow_network_list(scow_engine *engine, const char *text, scow_iter **out, scow_error **error)
 {
 	static const char *const known[] = { "name", "id", "driver", "label", "type", "scope", "dangling", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_filters_ struct filters filters = { NULL };
+	_cleanup_arena_ struct arena arena = { 0 };
 	void **items = NULL;
 	size_t n = 0;
 	int r = engine_check(engine, error);
@@ -208,6 +198,18 @@ static int prune_one(scow_engine *engine, const struct network *network, const s
 	return r < 0 ? r : cJSON_AddItemToArray(deleted, cJSON_CreateString(network->name)) ? 0 : error_oom(error);
 }
 
+/* Those of stores whose directories somebody has deleted. */
+static int clear_orphans(scow_engine *engine, scow_error **error)
+{
+	_cleanup_netns_ struct netns ns = { 0 };
+	int r;
+
+	if (engine->facts.rootless)
+		return 0;
+	r = netns_open(engine, &ns, error);
+	return r < 0 ? r : network_clear_orphans(&ns, error);
+}
+
 static int note_prune(scow_engine *engine, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
@@ -228,7 +230,7 @@ static int read_all(scow_engine *engine, struct arena *arena, struct network ***
 
 static int prune(scow_engine *engine, const struct filters *filters, int64_t until, cJSON *deleted, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct network **all = NULL;
 	int first, r;
 
@@ -246,13 +248,15 @@ static int prune(scow_engine *engine, const struct filters *filters, int64_t unt
 		}
 		scow_error_unref(failure);
 	}
+	if (first == 0 && !filters->document)
+		first = clear_orphans(engine, error);
 	return first < 0 ? first : note_prune(engine, error);
 }
 
 int scow_network_prune(scow_engine *engine, const char *text, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_filters_ struct filters filters = { NULL };
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
 	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "NetworksDeleted") : NULL;
 	int64_t until;
@@ -274,7 +278,7 @@ int scow_network_prune(scow_engine *engine, const char *text, char **report, sco
 /* Those that are in use now. */
 static int reload_networks(scow_engine *engine, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_netns_ struct netns ns = { 0 };
 	struct network **all = NULL;
 	int first = 0, r = read_all(engine, &arena, &all, error);

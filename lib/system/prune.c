@@ -16,11 +16,6 @@
 
 #include <scow/system.h>
 
-static void filters_donep(struct filters *filters)
-{
-	filters_done(filters);
-}
-
 /* Keeps the first failure; those that mean "it is used", or "it is gone", are none. */
 static void note(int r, scow_error **failure, int *first, scow_error **error)
 {
@@ -106,7 +101,7 @@ static int prune_containers(scow_engine *engine, const struct filters *filters, 
 int scow_engine_prune_containers(scow_engine *engine, const char *text, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_filters_ struct filters filters = { NULL };
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
 	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "ContainersDeleted") : NULL;
 	uint64_t bytes = 0;
@@ -224,7 +219,7 @@ static int read_dangling(const struct filters *filters, bool *all, scow_error **
 int scow_image_prune(scow_engine *engine, int all, const char *text, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", "dangling", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_filters_ struct filters filters = { NULL };
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
 	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "ImagesDeleted") : NULL;
 	bool every = all != 0;

@@ -18,16 +18,6 @@
 #include "system/volumes.h"
 #include "volume/volume-internal.h"
 
-static void filters_donep(struct filters *filters)
-{
-	filters_done(filters);
-}
-
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 static bool labels_fit(const struct filters *filters, const struct volume *volume)
 {
 	_cleanup_json_ cJSON *labels = cJSON_Parse(volume->labels);
@@ -107,8 +97,8 @@ static int collect(scow_engine *engine, const struct filters *filters, struct ar
 int scow_volume_list(scow_engine *engine, const char *text, scow_iter **out, scow_error **error)
 {
 	static const char *const known[] = { "name", "driver", "label", "dangling", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_filters_ struct filters filters = { NULL };
+	_cleanup_arena_ struct arena arena = { 0 };
 	void **items = NULL;
 	size_t n = 0;
 	int r = engine_check(engine, error);
@@ -156,7 +146,7 @@ int scow_volume_remove(scow_volume *volume, unsigned int flags, scow_error **err
 /* What is on the disk; -1 where nobody can tell, or may not look. */
 static int64_t measure(scow_engine *engine, const struct volume *volume)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume_source source;
 	_cleanup_fd_ int fd = -1;
 	uint64_t bytes = 0;
@@ -206,7 +196,7 @@ static int read_all(scow_engine *engine, struct arena *arena, struct volume ***o
 
 int volumes_usage(scow_engine *engine, cJSON *list, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume **all = NULL;
 	int r = read_all(engine, &arena, &all, error);
 
@@ -255,7 +245,7 @@ static int note_prune(scow_engine *engine, int64_t bytes, scow_error **error)
 
 static int prune(scow_engine *engine, const struct filters *filters, bool all, cJSON *deleted, int64_t *bytes, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume **volumes = NULL;
 	int first = container_sweep(engine, error);
 
@@ -278,7 +268,7 @@ static int prune(scow_engine *engine, const struct filters *filters, bool all, c
 int scow_volume_prune(scow_engine *engine, int all, const char *text, char **report, scow_error **error)
 {
 	static const char *const known[] = { "label", "label!", "all", NULL };
-	_cleanup_(filters_donep) struct filters filters = { NULL };
+	_cleanup_filters_ struct filters filters = { NULL };
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
 	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "VolumesDeleted") : NULL;
 	const char *wanted;

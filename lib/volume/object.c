@@ -13,11 +13,6 @@
 #include "store/lock.h"
 #include "volume/volume-internal.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 int volume_check(scow_volume *volume, scow_error **error)
 {
 	if (!volume)
@@ -36,7 +31,7 @@ static void handle_free(scow_volume *volume)
 
 int volume_handle(scow_engine *engine, const struct volume *volume, scow_volume **out, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	scow_volume *handle = calloc(1, sizeof(*handle));
 	struct volume_source source = { .path = NULL };
 
@@ -62,7 +57,7 @@ int volume_handle(scow_engine *engine, const struct volume *volume, scow_volume 
 
 static int make(scow_engine *engine, const struct volume_wish *wish, scow_volume **out, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_db_ struct db_work work = { 0 };
 	struct volume *volume;
 	int held = VOLUME_REMOVING, r = 0;
@@ -91,7 +86,7 @@ static int make(scow_engine *engine, const struct volume_wish *wish, scow_volume
 static int check_new(scow_engine *engine, const struct volume_wish *wish, scow_error **error)
 {
 	const struct volume draft = { .name = wish->name, .driver = wish->driver ? wish->driver : VOLUME_LOCAL, .options = wish->options };
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_json_ cJSON *options = cJSON_Parse(wish->options);
 	struct volume_source source;
 	const cJSON *item;
@@ -185,7 +180,7 @@ scow_volume *scow_volume_unref(scow_volume *volume)
 
 int scow_volume_get(scow_engine *engine, const char *name, scow_volume **out, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_db_ struct db_work work = { 0 };
 	struct volume *volume;
 	int r = engine_check(engine, error);
@@ -245,7 +240,7 @@ static bool put_map(cJSON *object, const char *name, const char *json)
 int volume_json(scow_engine *engine, const struct volume *volume, char **out, scow_error **error)
 {
 	_cleanup_json_ cJSON *root = cJSON_CreateObject();
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	const time_t seconds = (time_t) (volume->created / 1000000000);
 	struct volume_source source = { .path = NULL };
 	char created[32];
@@ -265,7 +260,7 @@ int volume_json(scow_engine *engine, const struct volume *volume, char **out, sc
 
 int scow_volume_inspect_json(scow_volume *volume, char **out, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_db_ struct db_work work = { 0 };
 	struct volume *read;
 	int r = volume_check(volume, error);

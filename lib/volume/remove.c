@@ -16,11 +16,6 @@
 #define AWAIT_STEPS 3000
 #define AWAIT_STEP_MS 5
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 static int check_unused(struct db_work *work, const char *name, scow_error **error)
 {
 	sqlite3_stmt *row;
@@ -108,7 +103,7 @@ static int finish(scow_engine *engine, const struct volume *volume, bool force, 
 
 int volume_remove(scow_engine *engine, const char *name, bool force, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume *volume;
 	int r = mark(engine, name, &arena, &volume, error);
 
@@ -175,7 +170,7 @@ static void clear_one(scow_engine *engine, const struct volume *volume)
 
 static int clear(scow_engine *engine, bool own, scow_error **error)
 {
-	_cleanup_(arena_donep) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume volume = { .name = "" };
 	int r;
 

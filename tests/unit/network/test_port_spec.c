@@ -8,11 +8,6 @@
 #include "base/str.h"
 #include "network/port-spec.h"
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* All that one argument comes to, in its one form, parted by blanks. */
 static const struct {
 	const char *text, *specs;
@@ -117,7 +112,7 @@ static const struct {
 
 static void expect(const char *text, const char *specs)
 {
-	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct port_spec *found = NULL;
 	size_t count = 0;
 	_cleanup_str_ struct str joined = { 0 };
@@ -148,7 +143,7 @@ static void test_good(void **state)
 
 static void test_bad(void **state)
 {
-	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct port_spec *found = NULL;
 	size_t count = 0;
 
@@ -167,7 +162,7 @@ static void test_bad(void **state)
 
 static void test_all_ports(void **state)
 {
-	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	struct port_spec *found = NULL;
 	size_t count = 0;
 
