@@ -2,7 +2,7 @@
 /*
  * Bridges: there when a container starts, whoever made, deleted or forgot them.
  *
- * 1. A bridge is ours if its alias says so ("scow:<network id>"): two stores on one host, or somebody's own bridge, never mix.
+ * 1. A bridge is ours if its alias says so (orphan.c): two stores on one host, or somebody's own bridge, never mix.
  * 2. The usual start finds it up, by one question. What is missing is made under a lock between processes, so that nobody sees it half
  *    made; it is up only when all of it is there.
  * 3. No spanning tree, a MAC that does not change with its ports, no router advertisements.
@@ -18,19 +18,6 @@
 
 #include "network/firewall.h"
 #include "store/lock.h"
-
-static void alias_of(const struct network *network, char out[80])
-{
-	snprintf(out, 80, "scow:%s", network->id);
-}
-
-bool network_link_is_ours(const struct network *network, const struct link *link)
-{
-	char alias[80];
-
-	alias_of(network, alias);
-	return strcmp(link->kind, "bridge") == 0 && strcmp(link->alias, alias) == 0;
-}
 
 /* By the network's id, so that it is the same after a boot. */
 static void mac_of(const struct network *network, unsigned char out[MAC_BYTES])
@@ -97,28 +84,24 @@ static void add_gateway(struct batch *batch, const struct network *network, cons
 static int set_up(struct netns *ns, const struct network *network, scow_error **error)
 {
 	_cleanup_batch_ struct batch batch = { 0 };
-	char alias[80], sysctl[64];
+	char alias[LINK_ALIAS], sysctl[64];
 	int r = 0;
 
-	if (network->flags & NETWORK_IPV4)
-		r = netns_sysctl(ns, "net/ipv4/ip_forward", "1", error);
 	/* The host's own programs reach published ports by 127.0.0.1, too; firewall-rules.c keeps containers from using that. */
 	snprintf(sysctl, sizeof(sysctl), "net/ipv4/conf/%s/route_localnet", network->link);
-	if (r == 0 && (network->flags & NETWORK_IPV4))
+	if (network->flags & NETWORK_IPV4)
 		r = netns_sysctl(ns, sysctl, "1", error);
 	snprintf(sysctl, sizeof(sysctl), "net/ipv6/conf/%s/%s", network->link,
 		 network->flags & NETWORK_IPV6 ? "accept_ra" : "disable_ipv6");
 	if (r == 0 && (network->flags & NETWORK_IPV6)) {
-		r = netns_sysctl(ns, "net/ipv6/conf/all/forwarding", "1", error);
-		if (r == 0)
-			r = netns_sysctl(ns, sysctl, "0", error);
+		r = netns_sysctl(ns, sysctl, "0", error);
 	} else if (r == 0) {
 		/* Without it the host would be reached by its link-local address. A kernel without IPv6 has no such file. */
 		(void) netns_sysctl(ns, sysctl, "1", NULL);
 	}
 	if (r < 0)
 		return r;
-	alias_of(network, alias);
+	network_alias(ns, network, alias);
 	set_link(&batch, network, 0);
 	batch_text(&batch, IFLA_IFALIAS, alias);
 	for (size_t i = 0; i < network->n_pools; i++)
@@ -131,18 +114,16 @@ static int set_up(struct netns *ns, const struct network *network, scow_error **
 /* 1 there and up, 0 to be made or finished, or why it cannot be. */
 static int look(struct netns *ns, const struct network *network, struct link *link, scow_error **error)
 {
-	char alias[80];
 	int r = netns_link(ns, network->link, link, error);
 
 	if (r <= 0)
 		return r;
-	alias_of(network, alias);
-	if (strcmp(link->kind, "bridge") != 0 || strcmp(link->alias, alias) != 0)
+	if (!network_link_is_ours(network, link))
 		return error_hint(error,
 				  error_set(error, SCOW_E_BUSY,
 					    "the bridge '%s' of network '%s' cannot be made: a link of that name is there, %s",
 					    network->link, network->name,
-					    str_has_prefix(link->alias, "scow:") ? "of another store's network" : "which is not ours"),
+					    network_alias_is_of_a_store(link->alias) ? "of another store's network" : "which is not ours"),
 				  "choose another name with the option com.docker.network.bridge.name");
 	return link->flags & IFF_UP ? 1 : 0;
 }
@@ -220,7 +201,10 @@ int network_prepare_one(struct netns *ns, const struct network *network, scow_er
 		r = prepare_bridge(ns, network, error);
 		if (r == 0)
 			r = firewall_prepare(ns, network, error);
-		return r < 0 || !ns->added ? r : note_flushed(ns, network, error);
+		if (r < 0 || !ns->added)
+			return r;
+		r = firewall_forward(ns, network, error);
+		return r < 0 ? r : note_flushed(ns, network, error);
 	case NETWORK_MACVLAN:
 		return check_parent(ns, network, error);
 	case NETWORK_IPVLAN:
@@ -245,7 +229,9 @@ int network_reload(struct netns *ns, const struct network *network, scow_error *
 	if (r <= 0)
 		return r;
 	r = prepare_bridge(ns, network, error);
-	return r < 0 ? r : firewall_repair(ns, network, error);
+	if (r == 0)
+		r = firewall_repair(ns, network, error);
+	return r < 0 ? r : firewall_forward(ns, network, error);
 }
 
 int network_prepare(struct netns *ns, const struct attachment *attachment, scow_error **error)
@@ -260,7 +246,6 @@ int network_prepare(struct netns *ns, const struct attachment *attachment, scow_
 int network_unmake(struct netns *ns, const struct network *network, scow_error **error)
 {
 	struct link link;
-	char alias[80];
 	int r;
 
 	if (network->driver != NETWORK_BRIDGE)
@@ -270,6 +255,5 @@ int network_unmake(struct netns *ns, const struct network *network, scow_error *
 		r = netns_link(ns, network->link, &link, error);
 	if (r <= 0)
 		return r;
-	alias_of(network, alias);
-	return strcmp(link.alias, alias) == 0 ? netns_link_delete(ns, network->link, error) : 0;
+	return network_link_is_ours(network, &link) ? netns_link_delete(ns, network->link, error) : 0;
 }

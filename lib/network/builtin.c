@@ -58,9 +58,11 @@ static int make(struct netns *ns, scow_error **error)
 	_cleanup_db_ struct db_work work = { 0 };
 	struct network bridge = { .n_pools = 1 }, others = { .n_pools = 0 };
 	struct pool pool;
-	int r = subnet_uses_host(ns, &uses, error);
+	int r = network_clear_orphans(ns, error);
 
 	bridge.pools = &pool;
+	if (r == 0)
+		r = subnet_uses_host(ns, &uses, error);
 	if (r == 0)
 		r = db_begin(ns->engine->db, &work, error);
 	if (r == 0)
@@ -119,8 +121,10 @@ static int choose_again(struct netns *ns, struct arena *arena, scow_error **erro
 	bool link_is_taken;
 	struct link link;
 	struct pool pool;
-	int r = subnet_uses_host(ns, &host, error);
+	int r = network_clear_orphans(ns, error);
 
+	if (r == 0)
+		r = subnet_uses_host(ns, &host, error);
 	if (r == 0)
 		r = db_begin(ns->engine->db, &work, error);
 	if (r == 0)

@@ -242,6 +242,8 @@ static int create(scow_engine *engine, struct arena *arena, const char *name, co
 	for (size_t i = 0; i < config->n_pools && r == 0; i++)
 		r = add_chosen(arena, &network, &config->pools[i], error);
 	if (r == 0)
+		r = network_clear_orphans(&ns, error);
+	if (r == 0)
 		r = check_link(&ns, &network, error);
 	if (r == 0)
 		r = subnet_uses_host(&ns, &uses, error);

@@ -201,7 +201,36 @@ void firewall_endpoint_elements(struct netns *ns, const struct endpoint *endpoin
 		write_all(writer_of(ns, end, true), endpoint, 1, NULL, 0);
 }
 
-/* ---- addresses of a network that goes ---- */
+/* ---- what leads to a network that goes ---- */
+
+static const struct {
+	const char *set;
+	int family;
+	size_t at; /* of the container's address in the key; 0: it is what the key is mapped to */
+} ports_of[] = {
+	{ "ports4", AF_INET, 0 },  { "any4", AF_INET, 0 },  { "open4", AF_INET, 4 },
+	{ "ports6", AF_INET6, 0 }, { "any6", AF_INET6, 0 }, { "open6", AF_INET6, 4 },
+};
+
+struct leading {
+	const struct network *network;
+	struct writer *writer;
+	unsigned int which; /* of ports_of */
+};
+
+static void take_port(void *data, const struct nft_found *found)
+{
+	const struct leading *leading = data;
+	struct address address = { .family = ports_of[leading->which].family };
+	const size_t at = ports_of[leading->which].at, size = address_size(&address);
+	const char *from = at ? found->key : found->data;
+
+	if (!from || (at ? found->size : found->data_size) < at + size)
+		return;
+	memcpy(address.bytes, from + at, size);
+	if (network_pool_of(leading->network, &address))
+		put(leading->writer, NFPROTO_INET, ports_of[leading->which].set, found->key, found->size, NULL, 0);
+}
 
 struct own {
 	unsigned char key[4 + 8 + 16];
@@ -246,13 +275,17 @@ int firewall_addresses(struct netns *ns, const struct network *network, struct s
 {
 	struct owns owns = { .network = network };
 	struct writer writer = writer_of(ns, end, true);
+	struct leading leading = { .network = network, .writer = &writer };
 	int r = nft_list(ns, NFPROTO_BRIDGE, "own4", take_own, &owns, error);
 
 	if (r == 0)
 		r = nft_list(ns, NFPROTO_BRIDGE, "own6", take_own, &owns, error);
 	for (size_t i = 0; r == 0 && i < owns.n; i++)
 		if (goes(&owns, &owns.items[i]))
-			put(&writer, NFPROTO_BRIDGE, owns.items[i].size == 12 + 4 ? "own4" : "own6", owns.items[i].key, owns.items[i].size, NULL, 0);
+			put(&writer, NFPROTO_BRIDGE, owns.items[i].size == 12 + 4 ? "own4" : "own6", owns.items[i].key, owns.items[i].size,
+			    NULL, 0);
+	for (; r == 0 && leading.which < ARRAY_SIZE(ports_of); leading.which++)
+		r = nft_list(ns, NFPROTO_INET, ports_of[leading.which].set, take_port, &leading, error);
 	flush(&writer);
 	nft_done(&writer.nft);
 	if (r == 0 && arena_failed(&owns.arena))

@@ -10,6 +10,7 @@
  *	  subnets4/6          all that containers may have as an address
  *	  ports4/6, any4/6    published ports, on one address of the host or on any: to whom they go
  *	  open4/6             published ports of containers on routed networks
+ *	  forwarded           families that the host did not forward before us (firewall-forward.c)
  *	table bridge scow
  *	  own4/6              port group, MAC and address of each container that is held to them
  *
@@ -73,7 +74,7 @@ static void sets(struct nft *nft)
 {
 	static const unsigned char name[] = { NFT_TYPE_IFNAME, 0 }, pair[] = { NFT_TYPE_IFNAME, NFT_TYPE_IFNAME, 0 },
 				   of_family[] = { NFT_TYPE_NFPROTO, NFT_TYPE_IFNAME, 0 },
-				   any[] = { NFT_TYPE_PROTOCOL, NFT_TYPE_SERVICE, 0 };
+				   any[] = { NFT_TYPE_PROTOCOL, NFT_TYPE_SERVICE, 0 }, family_alone[] = { NFT_TYPE_NFPROTO, 0 };
 
 	nft_set(nft, "bridges", 0, name, NULL);
 	nft_set(nft, "internal", 0, name, NULL);
@@ -81,6 +82,7 @@ static void sets(struct nft *nft)
 	nft_set(nft, "direct", 0, of_family, NULL);
 	nft_set(nft, "routed", 0, of_family, NULL);
 	nft_set(nft, "outward", 0, of_family, NULL);
+	nft_set(nft, "forwarded", 0, family_alone, NULL);
 	for (size_t i = 0; i < N_FAMILIES; i++) {
 		const struct family *family = &families[i];
 		const unsigned char type = family->number == NFPROTO_IPV4 ? NFT_TYPE_IPV4 : NFT_TYPE_IPV6;

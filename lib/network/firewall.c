@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -21,17 +22,12 @@
 #define OPTION_MODE6 "com.docker.network.bridge.gateway_mode_ipv6"
 #define TRIES 20
 
-static void arena_donep(struct arena *arena)
-{
-	arena_done(arena);
-}
-
 /* ---- networks ---- */
 
 int firewall_mode(const struct network *network, int family, enum gateway_mode *out, scow_error **error)
 {
 	static const char *const names[] = { "nat", "nat-unprotected", "routed", "isolated" };
-	__attribute__((cleanup(arena_donep))) struct arena arena = { 0 };
+	_cleanup_arena_ struct arena arena = { 0 };
 	const char *option = family == AF_INET ? OPTION_MODE4 : OPTION_MODE6, *text = network_option(network, &arena, option);
 
 	*out = GATEWAY_NAT;
@@ -75,21 +71,21 @@ struct of_family {
 	char link[LINK_NAME];
 };
 
-static void put_mode(struct nft *nft, unsigned int type, const struct network *network, unsigned char family, enum gateway_mode mode)
+static void put_mode(struct nft *nft, const struct network *network, unsigned char family, enum gateway_mode mode)
 {
 	struct of_family key = { .number = family };
 
 	memcpy(key.link, network->link, sizeof(key.link));
 	if (mode == GATEWAY_NAT_UNPROTECTED)
-		put(nft, type, "direct", &key, sizeof(key));
+		put(nft, NFT_MSG_NEWSETELEM, "direct", &key, sizeof(key));
 	if (mode == GATEWAY_ROUTED)
-		put(nft, type, "routed", &key, sizeof(key));
+		put(nft, NFT_MSG_NEWSETELEM, "routed", &key, sizeof(key));
 	if (mode <= GATEWAY_NAT_UNPROTECTED && network->flags & NETWORK_MASQUERADE && !(network->flags & NETWORK_INTERNAL))
-		put(nft, type, "outward", &key, sizeof(key));
+		put(nft, NFT_MSG_NEWSETELEM, "outward", &key, sizeof(key));
 }
 
 /* All that the rules know of a network. */
-static int put_network(struct nft *nft, unsigned int type, const struct network *network, scow_error **error)
+static int put_network(struct nft *nft, const struct network *network, scow_error **error)
 {
 	char pair[2 * LINK_NAME];
 	enum gateway_mode mode4, mode6;
@@ -102,16 +98,16 @@ static int put_network(struct nft *nft, unsigned int type, const struct network 
 	nft->family = NFPROTO_INET;
 	memcpy(pair, network->link, LINK_NAME);
 	memcpy(pair + LINK_NAME, network->link, LINK_NAME);
-	put(nft, type, "bridges", network->link, LINK_NAME);
+	put(nft, NFT_MSG_NEWSETELEM, "bridges", network->link, LINK_NAME);
 	if (network->flags & NETWORK_INTERNAL)
-		put(nft, type, "internal", network->link, LINK_NAME);
+		put(nft, NFT_MSG_NEWSETELEM, "internal", network->link, LINK_NAME);
 	if (network->flags & NETWORK_ICC)
-		put(nft, type, "same", pair, sizeof(pair));
+		put(nft, NFT_MSG_NEWSETELEM, "same", pair, sizeof(pair));
 	if (network->flags & NETWORK_IPV4)
-		put_mode(nft, type, network, NFPROTO_IPV4, mode4);
+		put_mode(nft, network, NFPROTO_IPV4, mode4);
 	if (network->flags & NETWORK_IPV6)
-		put_mode(nft, type, network, NFPROTO_IPV6, mode6);
-	put_subnets(nft, type, network);
+		put_mode(nft, network, NFPROTO_IPV6, mode6);
+	put_subnets(nft, NFT_MSG_NEWSETELEM, network);
 	return 0;
 }
 
@@ -141,8 +137,8 @@ static void take_bound(void *data, const struct nft_found *found)
 	bound->is_stale = found->comment && (strcmp(found->comment, stale->link) == 0 || netns_link_index(stale->ns, found->comment) < 0);
 }
 
-/* The interval that begins at @first, of a list in no certain order. */
-static void put_stale(struct nft *nft, const struct stale *stale, const struct bound *first)
+/* Where the interval ends that begins at @first, in a list of no certain order; NULL: nowhere. */
+static const struct bound *end_of(const struct stale *stale, const struct bound *first)
 {
 	const struct bound *end = NULL;
 
@@ -153,7 +149,7 @@ static void put_stale(struct nft *nft, const struct stale *stale, const struct b
 		    (!end || address_compare(&at->address, &end->address) < 0))
 			end = at;
 	}
-	nft_bounds(nft, &first->address, end ? &end->address : NULL);
+	return end;
 }
 
 /* Takes away subnets of bridges that are not there, which overlap with those of one that is to be. 1: there were some. */
@@ -167,9 +163,12 @@ static int drop_stale(struct netns *ns, const struct network *network, const cha
 	nft_begin(&nft, 0);
 	nft_elements(&nft, NFT_MSG_DELSETELEM, set);
 	for (size_t i = 0; r == 0 && i < stale.n_bounds; i++) {
+		const struct bound *end;
+
 		if (!stale.bounds[i].is_stale || stale.bounds[i].is_end)
 			continue;
-		put_stale(&nft, &stale, &stale.bounds[i]);
+		end = end_of(&stale, &stale.bounds[i]);
+		nft_bounds(&nft, &stale.bounds[i].address, end ? &end->address : NULL);
 		any = 1;
 	}
 	nft_elements_end(&nft);
@@ -190,7 +189,7 @@ int firewall_repair(struct netns *ns, const struct network *network, scow_error 
 
 		nft_begin(&nft, 0);
 		firewall_rules(&nft);
-		r = put_network(&nft, NFT_MSG_NEWSETELEM, network, error);
+		r = put_network(&nft, network, error);
 		nft_finish(&nft);
 		if (r == 0)
 			r = nft_send(ns, &nft, &refused, error);
@@ -245,11 +244,25 @@ static void count_bridge(void *data, const struct nft_found *found)
 		census->others = true;
 }
 
-static int drop_tables(struct netns *ns, scow_error **error)
+/* -errno of the kernel in @refused: -ERESTART where somebody has changed something since @generation. */
+static int delete_tables(struct netns *ns, uint32_t generation, int *refused, scow_error **error)
+{
+	_cleanup_nft_ struct nft nft = { 0 };
+
+	nft_begin(&nft, generation);
+	nft.family = NFPROTO_INET;
+	nft_table(&nft, NFT_MSG_DELTABLE);
+	nft.family = NFPROTO_BRIDGE;
+	nft_table(&nft, NFT_MSG_DELTABLE);
+	nft_finish(&nft);
+	return nft_send(ns, &nft, refused, error);
+}
+
+static int drop_tables(struct netns *ns, const char *bridge, scow_error **error)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
-		_cleanup_nft_ struct nft nft = { 0 };
 		struct census census = { .ns = ns };
+		unsigned int stopped = 0;
 		uint32_t generation;
 		int refused, r;
 
@@ -258,20 +271,42 @@ static int drop_tables(struct netns *ns, scow_error **error)
 			r = nft_list(ns, NFPROTO_INET, "bridges", count_bridge, &census, error);
 		if (r < 0 || census.others)
 			return r;
-		nft_begin(&nft, generation);
-		nft.family = NFPROTO_INET;
-		nft_table(&nft, NFT_MSG_DELTABLE);
-		nft.family = NFPROTO_BRIDGE;
-		nft_table(&nft, NFT_MSG_DELTABLE);
-		nft_finish(&nft);
-		r = nft_send(ns, &nft, &refused, error);
+		r = firewall_stop_forwarding(ns, bridge, &stopped, error);
+		if (r == 0)
+			r = delete_tables(ns, generation, &refused, error);
 		if (r < 0 || !refused || refused == -ENOENT)
 			return r;
-		if (refused != -ERESTART)
-			return error_errno(error, -refused, "netlink", "take the firewall away");
+		r = firewall_forward_again(ns, stopped, error);
+		if (r == 0 && refused != -ERESTART)
+			r = error_errno(error, -refused, "netlink", "take the firewall away");
+		if (r < 0)
+			return r;
 	}
 	/* Somebody is busy with it: he will be the last. */
 	return 0;
+}
+
+/* All that put_network() may have put for it, whatever its settings were. */
+static void put_all(struct nft *nft, unsigned int type, const struct network *network)
+{
+	static const char *const names[] = { "bridges", "internal" }, *const of_families[] = { "direct", "routed", "outward" };
+	char pair[2 * LINK_NAME];
+
+	nft->family = NFPROTO_INET;
+	memcpy(pair, network->link, LINK_NAME);
+	memcpy(pair + LINK_NAME, network->link, LINK_NAME);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put(nft, type, names[i], network->link, LINK_NAME);
+	put(nft, type, "same", pair, sizeof(pair));
+	for (size_t i = 0; i < ARRAY_SIZE(of_families); i++) {
+		struct of_family key4 = { .number = NFPROTO_IPV4 }, key6 = { .number = NFPROTO_IPV6 };
+
+		memcpy(key4.link, network->link, LINK_NAME);
+		memcpy(key6.link, network->link, LINK_NAME);
+		put(nft, type, of_families[i], &key4, sizeof(key4));
+		put(nft, type, of_families[i], &key6, sizeof(key6));
+	}
+	put_subnets(nft, type, network);
 }
 
 int firewall_remove(struct netns *ns, const struct network *network, scow_error **error)
@@ -284,8 +319,10 @@ int firewall_remove(struct netns *ns, const struct network *network, scow_error 
 		r = firewall_end(ns, &addresses, error);
 	if (r < 0)
 		return r;
+	put_all(&all, NFT_MSG_DELSETELEM, network);
+	if (all.batch.bytes.failed)
+		return error_oom(error);
 	/* Each by itself, for what is not there makes the whole of a batch fail. */
-	r = put_network(&all, NFT_MSG_DELSETELEM, network, error);
 	for (size_t at = 0; r == 0 && at < all.batch.bytes.size;) {
 		const struct nlmsghdr *message = (const void *) (all.batch.bytes.data + at);
 		_cleanup_nft_ struct nft one = { 0 };
@@ -296,5 +333,59 @@ int firewall_remove(struct netns *ns, const struct network *network, scow_error 
 		r = nft_send(ns, &one, &refused, error);
 		at += NLMSG_ALIGN(message->nlmsg_len);
 	}
-	return r < 0 ? r : drop_tables(ns, error);
+	return r < 0 ? r : drop_tables(ns, network->link, error);
+}
+
+/* ---- one of which only the name is known ---- */
+
+/* Of the subnet that has all from @first to before @end; NULL: to the last of all. */
+static unsigned int subnet_bits(const struct address *first, const struct address *end)
+{
+	struct prefix subnet = { .address = *first };
+
+	for (subnet.bits = address_bits(first); subnet.bits > 0; subnet.bits--) {
+		struct address after;
+		bool more;
+
+		prefix_last(&subnet, &after);
+		more = address_next(&after);
+		if (end ? more && address_equal(&after, end) : !more)
+			break;
+	}
+	return subnet.bits;
+}
+
+/* The subnets that have its name, and those of bridges that are not there: as pools of @network. */
+static int find_pools(struct netns *ns, const char *set, struct network *network, struct arena *arena, scow_error **error)
+{
+	struct stale stale = { .ns = ns, .link = network->link };
+	int r = nft_list(ns, NFPROTO_INET, set, take_bound, &stale, error);
+
+	for (size_t i = 0; r == 0 && i < stale.n_bounds; i++) {
+		const struct bound *first = &stale.bounds[i], *end = end_of(&stale, first);
+		struct pool *pool;
+
+		if (first->is_end || !first->is_stale)
+			continue;
+		pool = arena_append(arena, &network->pools, &network->n_pools, sizeof(*pool));
+		if (pool)
+			*pool = (struct pool){ .subnet = { first->address, subnet_bits(&first->address, end ? &end->address : NULL) } };
+	}
+	if (r == 0 && (arena_failed(&stale.arena) || arena_failed(arena)))
+		r = error_oom(error);
+	arena_done(&stale.arena);
+	return r;
+}
+
+int firewall_forget(struct netns *ns, const char *link, scow_error **error)
+{
+	_cleanup_arena_ struct arena arena = { 0 };
+	struct network network = { .name = link, .driver = NETWORK_BRIDGE };
+	int r;
+
+	snprintf(network.link, sizeof(network.link), "%s", link);
+	r = find_pools(ns, "subnets4", &network, &arena, error);
+	if (r == 0)
+		r = find_pools(ns, "subnets6", &network, &arena, error);
+	return r < 0 ? r : firewall_remove(ns, &network, error);
 }

@@ -25,6 +25,16 @@ int firewall_mode(const struct network *network, int family, enum gateway_mode *
 int firewall_prepare(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 /* They do not know it any more; the tables go where they know no other that has a link. Missing is success. */
 int firewall_remove(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/* The same of a network of which nothing is known but its bridge's name. */
+int firewall_forget(struct netns *ns, const char *link, scow_error **error) _must_check_;
+/* The host forwards for @network, which the rules know. */
+int firewall_forward(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
+/*
+ * Before the tables go, with the last bridge: it forwards no more for whom only we have made it so. @stopped: enum network_flag of the
+ * families; to be given to the second where the tables stay after all.
+ */
+int firewall_stop_forwarding(struct netns *ns, const char *bridge, unsigned int *stopped, scow_error **error) _must_check_;
+int firewall_forward_again(struct netns *ns, unsigned int stopped, scow_error **error) _must_check_;
 /* As firewall_prepare(), with all rules written again: somebody may have changed them. */
 int firewall_repair(struct netns *ns, const struct network *network, scow_error **error) _must_check_;
 
@@ -54,7 +64,7 @@ void firewall_elements(struct netns *ns, const struct attachment *attachment, co
 		       struct str *begin, struct str *end);
 /* The same of one endpoint alone, without ports. */
 void firewall_endpoint_elements(struct netns *ns, const struct endpoint *endpoint, struct str *begin, struct str *end);
-/* Adds to @end the addresses of @network's containers. */
+/* Adds to @end the addresses of @network's containers, and what ports are left that lead to them. */
 int firewall_addresses(struct netns *ns, const struct network *network, struct str *end, scow_error **error) _must_check_;
 /* Sends them. Elements of the same keys, left by somebody's crash, are replaced. After a failure nothing stays. */
 int firewall_begin(struct netns *ns, const struct str *begin, const struct str *end, scow_error **error) _must_check_;

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "network/holder.h"
 #include "network/nft.h"
 
 #define ANSWER_BYTES (32 * 1024)
@@ -140,18 +141,52 @@ void batch_write(const struct batch *batch, struct str *out)
 
 /* ---- a namespace ---- */
 
-int netns_open(scow_engine *engine, struct netns *out, scow_error **error)
+static int set_up(struct netns *ns, scow_error **error)
 {
 	const int yes = 1;
 
-	*out = (struct netns){ .engine = engine, .filter_fd = -1, .fd = -1 };
-	out->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (out->route_fd < 0)
+	if (ns->route_fd < 0)
 		return error_errno(error, errno, "socket", "open a netlink socket");
-	(void) setsockopt(out->route_fd, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof(yes));
+	(void) setsockopt(ns->route_fd, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof(yes));
 	/* An acknowledgement need not carry the message that it is about. */
-	(void) setsockopt(out->route_fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
+	(void) setsockopt(ns->route_fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
 	return 0;
+}
+
+int netns_open_here(scow_engine *engine, struct netns *out, scow_error **error)
+{
+	*out = (struct netns){ .engine = engine, .filter_fd = -1, .fd = -1, .user_fd = -1, .hold_fd = -1, .pidfd = -1 };
+	out->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	return set_up(out, error);
+}
+
+static int open_held(scow_engine *engine, bool start, struct netns *out, scow_error **error)
+{
+	int r;
+
+	*out = (struct netns){ .filter_fd = -1, .fd = -1, .user_fd = -1, .hold_fd = -1, .pidfd = -1, .route_fd = -1 };
+	r = holder_open(engine, start, out, error);
+	return r <= 0 ? r : set_up(out, error) < 0 ? SCOW_E_FAILED : 1;
+}
+
+int netns_open(scow_engine *engine, struct netns *out, scow_error **error)
+{
+	int r;
+
+	if (!engine->facts.rootless)
+		return netns_open_here(engine, out, error);
+	r = open_held(engine, true, out, error);
+	return r < 0 ? r : 0;
+}
+
+int netns_find(scow_engine *engine, struct netns *out, scow_error **error)
+{
+	int r;
+
+	if (engine->facts.rootless)
+		return open_held(engine, false, out, error);
+	r = netns_open_here(engine, out, error);
+	return r < 0 ? r : 1;
 }
 
 void netns_close(struct netns *ns)
@@ -161,7 +196,10 @@ void netns_close(struct netns *ns)
 	cleanup_fd(&ns->route_fd);
 	nft_release(ns);
 	cleanup_fd(&ns->fd);
-	*ns = (struct netns){ .route_fd = -1, .filter_fd = -1, .fd = -1 };
+	cleanup_fd(&ns->user_fd);
+	cleanup_fd(&ns->pidfd);
+	cleanup_fd(&ns->hold_fd);
+	*ns = (struct netns){ .route_fd = -1, .filter_fd = -1, .fd = -1, .user_fd = -1, .hold_fd = -1, .pidfd = -1 };
 }
 
 int netns_link_index(struct netns *ns, const char *name)
@@ -434,6 +472,9 @@ static int read_link(void *data, const struct nlmsghdr *message, scow_error **er
 		case IFLA_IFALIAS:
 			copy_text(link->alias, sizeof(link->alias), at);
 			break;
+		case IFLA_MASTER:
+			memcpy(&link->master, RTA_DATA(at), sizeof(link->master));
+			break;
 		case IFLA_MTU:
 			memcpy(&link->mtu, RTA_DATA(at), sizeof(link->mtu));
 			break;
@@ -473,6 +514,39 @@ int netns_link(struct netns *ns, const char *name, struct link *out, scow_error 
 	return r;
 }
 
+struct links {
+	netns_each_link_fn *each;
+	void *data;
+};
+
+static int each_link(void *data, const struct nlmsghdr *message, scow_error **error)
+{
+	const struct links *links = data;
+	struct link link = { 0 };
+	int r = read_link(&link, message, error);
+
+	return r < 0 || !link.index ? r : links->each(links->data, &link, error);
+}
+
+int netns_each_link(struct netns *ns, const char *kind, int master, netns_each_link_fn *each, void *data, scow_error **error)
+{
+	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
+	_cleanup_batch_ struct batch request = { 0 };
+	struct links links = { each, data };
+	size_t info;
+
+	batch_message(&request, RTM_GETLINK, NLM_F_DUMP, &header, sizeof(header));
+	batch_u32(&request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (master)
+		batch_u32(&request, IFLA_MASTER, (uint32_t) master);
+	if (kind) {
+		info = batch_nest(&request, IFLA_LINKINFO);
+		batch_text(&request, IFLA_INFO_KIND, kind);
+		batch_nest_end(&request, info);
+	}
+	return netns_ask(ns, &request, each_link, &links, error);
+}
+
 int netns_link_delete(struct netns *ns, const char *name, scow_error **error)
 {
 	_cleanup_batch_ struct batch batch = { 0 };
@@ -492,9 +566,22 @@ int netns_sysctl(struct netns *ns, const char *name, const char *value, scow_err
 	char path[128];
 	int r;
 
-	if (ns->fd >= 0)
-		return error_set(error, SCOW_E_UNSUPPORTED, "'%s' cannot be set in another network namespace", name);
 	snprintf(path, sizeof(path), "/proc/sys/%s", name);
-	r = file_write_at(AT_FDCWD, path, value);
+	r = ns->hold_fd >= 0 ? holder_sysctl(ns, name, value) : file_write_at(AT_FDCWD, path, value);
 	return r < 0 ? error_errno(error, -r, "write", "set '%s' to %s", path, value) : 0;
+}
+
+bool netns_sysctl_is(struct netns *ns, const char *name, const char *value)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[128];
+	size_t size;
+
+	if (ns->hold_fd >= 0)
+		return holder_sysctl_is(ns, name, value);
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	if (file_read_at(AT_FDCWD, path, sizeof(path), &text, &size) < 0)
+		return false;
+	text[strcspn(text, "\n")] = 0;
+	return strcmp(text, value) == 0;
 }

@@ -15,6 +15,7 @@
 #include "init/wire.h"
 
 #define LINK_NAME 16
+#define LINK_ALIAS 256 /* IFALIASZ, with its NUL */
 
 /*
  * A network namespace that we work on. Never assume that it is the process's own: a plain user's networks live in another.
@@ -29,7 +30,7 @@ struct netns {
 	bool added;        /* the last network was not in the firewall, and is (firewall_prepare()) */
 	bool rebuilt;      /* the firewall was not there at all, and is again: without what it knew of others (firewall_prepare()) */
 };
-/* The one that has the bridges of this engine. */
+/* The one that has the bridges of this engine. A plain user's is made where there is none. */
 int netns_open(scow_engine *engine, struct netns *out, scow_error **error) _must_check_;
 void netns_close(struct netns *ns);
 #define _cleanup_netns_ __attribute__((cleanup(netns_close)))
@@ -77,14 +78,20 @@ struct link {
 	unsigned int flags; /* IFF_* */
 	char name[LINK_NAME];
 	char kind[16];      /* "bridge", "veth", ""... */
-	char alias[128];
+	char alias[LINK_ALIAS];
 	unsigned int mtu;
 };
 /* 1 found, 0 no such link. */
 int netns_link(struct netns *ns, const char *name, struct link *out, scow_error **error) _must_check_;
+	int master;         /* the bridge that it is a port of, or 0 */
 int netns_link_index(struct netns *ns, const char *name); /* or -errno */
 int netns_link_name(struct netns *ns, int index, char out[LINK_NAME]); /* 0 or -errno */
 /* Deletes it; missing is success. */
 int netns_link_delete(struct netns *ns, const char *name, scow_error **error) _must_check_;
 /* "net/ipv4/ip_forward": written in the namespace. */
 int netns_sysctl(struct netns *ns, const char *name, const char *value, scow_error **error);
+/* All of a kind (NULL: any), that are ports of the link @master (0: or not). What @each returns below 0 is returned in the end. */
+typedef int netns_each_link_fn(void *data, const struct link *link, scow_error **error);
+int netns_each_link(struct netns *ns, const char *kind, int master, netns_each_link_fn *each, void *data, scow_error **error) _must_check_;
+/* Whether it says so now; false also where there is no such file, or no way to it. */
+bool netns_sysctl_is(struct netns *ns, const char *name, const char *value);

@@ -64,6 +64,11 @@ int network_ensure_builtin(scow_engine *engine, scow_error **error) _must_check_
  */
 int network_settle_builtin(struct netns *ns, scow_error **error) _must_check_;
 bool network_link_is_ours(const struct network *network, const struct link *link);
+/* What marks its bridge as that of this store's network; and that a link has such a mark, of whichever store. */
+void network_alias(const struct netns *ns, const struct network *network, char out[LINK_ALIAS]);
+bool network_alias_is_of_a_store(const char *alias);
+/* Bridges, and what the firewall has, of stores that are gone (orphan.c). Before links and subnets are chosen, and at a prune. */
+int network_clear_orphans(struct netns *ns, scow_error **error) _must_check_;
 /* A text option ("com.docker.network.bridge.host_binding_ipv4") out of its settings, in @arena; NULL where nobody said. */
 const char *network_option(const struct network *network, struct arena *arena, const char *name);
 
@@ -108,6 +113,14 @@ static inline bool attachment_has_names(const struct attachment *attachment)
 {
 	for (size_t i = 0; i < attachment->n_endpoints; i++)
 		if (network_has_names(attachment->endpoints[i].network))
+			return true;
+	return false;
+}
+/* Somebody on them may reach the outside. */
+static inline bool attachment_leads_out(const struct attachment *attachment)
+{
+	for (size_t i = 0; i < attachment->n_endpoints; i++)
+		if (!(attachment->endpoints[i].network->flags & NETWORK_INTERNAL))
 			return true;
 	return false;
 }

@@ -81,10 +81,10 @@ static ssize_t receive(int fd, void *buffer)
 {
 	ssize_t n;
 
-	while ((n = recv(fd, buffer, ANSWER_BYTES, MSG_DONTWAIT)) < 0 && errno == EINTR)
+	/* ENOBUFS: answers to some of many messages were lost, which are as those that are there; that comes before them. */
+	while ((n = recv(fd, buffer, ANSWER_BYTES, MSG_DONTWAIT)) < 0 && (errno == EINTR || errno == ENOBUFS))
 		;
-	/* ENOBUFS: answers to some of many messages were lost, which are as those that are there. */
-	return n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? 0 : n < 0 ? -errno : n;
+	return n < 0 && errno == EAGAIN ? 0 : n < 0 ? -errno : n;
 }
 
 int nft_send_bytes(struct netns *ns, const void *bytes, size_t size, int *refused, scow_error **error)
@@ -197,6 +197,7 @@ struct listing {
 static void list_one(const struct listing *listing, const struct nlattr *one)
 {
 	const struct nlattr *key = nft_inside(nft_inside(one, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	const struct nlattr *value = nft_inside(nft_inside(one, NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE);
 	const struct nlattr *flags = nft_inside(one, NFTA_SET_ELEM_FLAGS), *said = nft_inside(one, NFTA_SET_ELEM_USERDATA);
 	struct nft_found found = { 0 };
 	uint32_t bits;
@@ -205,6 +206,10 @@ static void list_one(const struct listing *listing, const struct nlattr *one)
 		return;
 	found.key = key + 1;
 	found.size = key->nla_len - sizeof(*key);
+	if (value) {
+		found.data = value + 1;
+		found.data_size = value->nla_len - sizeof(*value);
+	}
 	if (flags) {
 		memcpy(&bits, flags + 1, sizeof(bits));
 		found.is_end = bits & htonl(NFT_SET_ELEM_INTERVAL_END);

@@ -104,6 +104,8 @@ int nft_has(struct netns *ns, uint8_t family, const char *set, const void *key, 
 struct nft_found {
 	const void *key;
 	size_t size;
+	const void *data; /* of a map; NULL */
+	size_t data_size;
 	bool is_end; /* the first that an interval does not have */
 	const char *comment;
 };

@@ -85,6 +85,7 @@ class Objects(Network):
         self.assertIn("mtu 1400", self.inside("inside", "ip", "link", "show", "eth0"))
         self.sleeper("second", "--network", "uno")
         self.assertEqual(self.networks("second")["uno"]["IPAddress"], "10.70.5.2")
+        self.fails("is reserved for 'router'", "run", "--rm", "--network", "uno", "--ip", "10.70.5.1", "base", "true")
         self.fails("in use by container", "network", "rm", "uno")
         self.assertEqual(self.ok("ps", "--format", "{{.Names}}", "--filter", "network=uno").split(), ["second", "inside"])
         self.assertEqual(self.ok("ps", "--format", "{{.Networks}}", "--filter", "name=second"), "uno")
@@ -250,6 +251,59 @@ class Lives(Network):
         for env in first, second:
             self.scow("network", "prune", "-f", env=env)
             shutil.rmtree(env["SCOW_ROOT"])
+
+    def test_deleted_store(self):
+        """What a store whose directory was deleted has left is taken away by a prune of another's, or by one in the same place."""
+        self.ok("network", "prune", "-f")
+        root = f"{self.WORK}/deleted"
+        env = {**self.env, "SCOW_ROOT": root}
+
+        def fill():
+            for words in (["load", "-q", "-i", f"{self.WORK}/base.tar"], ["network", "create", "--subnet", "10.82.0.0/24", "mine"],
+                          ["run", "--rm", "base", "true"], ["run", "--rm", "--network", "mine", "base", "true"]):
+                self.assertEqual(self.scow(*words, env=env).returncode, 0)
+            return [link["ifname"] for link in json.loads(ip("-j", "link", "show", "type", "bridge").stdout)]
+
+        bridges = fill()
+        self.assertEqual(len(bridges), 2)
+        self.ok("network", "prune", "-f")
+        self.assertEqual([ip("link", "show", name).returncode for name in bridges], [0, 0]) # the store is there
+        shutil.rmtree(root)
+        # One that has ports is somebody's.
+        ip("link", "add", "someones", "type", "veth")
+        self.addCleanup(ip, "link", "del", "someones")
+        ip("link", "set", "someones", "master", bridges[0])
+        self.ok("network", "prune", "-f")
+        self.assertEqual([ip("link", "show", name).returncode for name in bridges], [0, 1])
+        ip("link", "set", "someones", "nomaster")
+        self.ok("system", "prune", "-f")
+        self.assertNotEqual(ip("link", "show", bridges[0]).returncode, 0)
+        if shutil.which("nft"):
+            self.assertNotIn("scow", subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout)
+        bridges = fill()
+        shutil.rmtree(root)
+        self.assertEqual(sorted(fill())[1], "scow0") # and not beside the old one
+        for name in set(bridges) - {"scow0"}:
+            self.assertNotEqual(ip("link", "show", name).returncode, 0)
+        self.scow("network", "prune", "-f", env=env)
+        shutil.rmtree(root)
+
+    def test_forwarding_is_given_back(self):
+        forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
+        before = forward.read_text()
+        self.addCleanup(forward.write_text, before)
+        for own, others, after in ("0", 0, "0"), ("0", 1, "0"), ("0", 2, "1"), ("1", 0, "1"):
+            self.ok("network", "prune", "-f")
+            forward.write_text(own)
+            for i in range(others):
+                ip("link", "add", f"other{i}", "type", "bridge")
+                ip("link", "set", f"other{i}", "up")
+            self.run_ok("base", "true")
+            self.assertEqual(forward.read_text().strip(), "1")
+            self.ok("network", "prune", "-f")
+            self.assertEqual(forward.read_text().strip(), after, (own, others))
+            for i in range(others):
+                ip("link", "del", f"other{i}")
 
     def test_removed_network(self):
         self.make("gone")
