@@ -25,7 +25,7 @@ struct netns {
 	scow_engine *engine;
 	int route_fd;      /* a NETLINK_ROUTE socket inside */
 	int filter_fd;     /* a NETLINK_NETFILTER socket inside, or -1: made when it is needed, where the namespace is ours */
-	int fd;            /* the namespace itself, or -1: the process's own */
+	int fd;            /* the namespace itself, or -1: the process's own. */
 	uint32_t sequence;
 	bool added;        /* the last network was not in the firewall, and is (firewall_prepare()) */
 	bool rebuilt;      /* the firewall was not there at all, and is again: without what it knew of others (firewall_prepare()) */
@@ -75,6 +75,7 @@ int netns_ask(struct netns *ns, const struct batch *request, netns_each_fn *each
 
 struct link {
 	int index;
+	int master;         /* the bridge that it is a port of, or 0 */
 	unsigned int flags; /* IFF_* */
 	char name[LINK_NAME];
 	char kind[16];      /* "bridge", "veth", ""... */
@@ -83,15 +84,14 @@ struct link {
 };
 /* 1 found, 0 no such link. */
 int netns_link(struct netns *ns, const char *name, struct link *out, scow_error **error) _must_check_;
-	int master;         /* the bridge that it is a port of, or 0 */
 int netns_link_index(struct netns *ns, const char *name); /* or -errno */
+/* All of a kind (NULL: any), that are ports of the link @master (0: or not). What @each returns below 0 is returned in the end. */
+typedef int netns_each_link_fn(void *data, const struct link *link, scow_error **error);
+int netns_each_link(struct netns *ns, const char *kind, int master, netns_each_link_fn *each, void *data, scow_error **error) _must_check_;
 int netns_link_name(struct netns *ns, int index, char out[LINK_NAME]); /* 0 or -errno */
 /* Deletes it; missing is success. */
 int netns_link_delete(struct netns *ns, const char *name, scow_error **error) _must_check_;
 /* "net/ipv4/ip_forward": written in the namespace. */
 int netns_sysctl(struct netns *ns, const char *name, const char *value, scow_error **error);
-/* All of a kind (NULL: any), that are ports of the link @master (0: or not). What @each returns below 0 is returned in the end. */
-typedef int netns_each_link_fn(void *data, const struct link *link, scow_error **error);
-int netns_each_link(struct netns *ns, const char *kind, int master, netns_each_link_fn *each, void *data, scow_error **error) _must_check_;
 /* Whether it says so now; false also where there is no such file, or no way to it. */
 bool netns_sysctl_is(struct netns *ns, const char *name, const char *value);
