@@ -8,6 +8,7 @@
 #include "container/build.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -123,10 +124,82 @@ int build_idmap(struct build *b, const struct bind_options *options, struct spec
 				 options->own ? "U" : "idmap");
 	if (options->own)
 		return give_to_user(b, mount, error);
+	if (b->still) /* its ids are those of the tree */
+		return 0;
 	if (!b->user_ns)
 		return error_hint(error,
 				  error_set(error, SCOW_E_INVALID, "mount on '%s': option 'idmap' needs a user namespace", mount->target),
 				  "set the user namespace to 'private'");
 	mount->idmapped = true;
 	return 0;
+}
+
+/* ---- in a tree that is still ---- */
+
+static int by_inside(const void *a, const void *b)
+{
+	const struct id_range *x = a, *y = b;
+
+	return x->inside < y->inside ? -1 : x->inside > y->inside;
+}
+
+/* What @map leaves out, of its ids outside or inside, in order: as ranges whose inside they are. */
+static unsigned int rest_of(const struct id_range *map, unsigned int n, bool outside, struct id_range *out)
+{
+	uint64_t next = 0;
+	unsigned int used = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		out[i] = (struct id_range){ .inside = outside ? map[i].outside : map[i].inside, .count = map[i].count };
+	qsort(out, n, sizeof(*out), by_inside);
+	/* The gaps before each; those after them are read before they are written over. */
+	for (unsigned int i = 0; i <= n; i++) {
+		const uint64_t start = i < n ? out[i].inside : ALL_IDS, end = i < n ? start + out[i].count : ALL_IDS;
+
+		if (start > next)
+			out[used++] = (struct id_range){ .inside = (uint32_t) next, .count = (uint32_t) (start - next) };
+		next = end;
+	}
+	return used;
+}
+
+/*
+ * The host's ids, which are in the file system, as the container's. All others get ids, too, that it has not: the kernel does not let
+ * anybody write where the owner has none.
+ */
+static struct id_range *turn(struct arena *arena, const struct id_range *map, unsigned int n, unsigned int *count)
+{
+	struct id_range *out = arena_alloc(arena, (3 * n + 2) * sizeof(*out));
+	struct id_range *from = arena_alloc(arena, (n + 1) * sizeof(*from)), *to = arena_alloc(arena, (n + 1) * sizeof(*to));
+	unsigned int used = 0, n_from, n_to;
+
+	*count = 0;
+	if (!out || !from || !to)
+		return NULL;
+	for (; used < n; used++)
+		out[used] = (struct id_range){ .inside = map[used].outside, .outside = map[used].inside, .count = map[used].count };
+	n_from = rest_of(map, n, true, from);
+	n_to = rest_of(map, n, false, to);
+	for (unsigned int i = 0, k = 0; i < n_from && k < n_to;) {
+		const uint32_t part = from[i].count < to[k].count ? from[i].count : to[k].count;
+
+		out[used++] = (struct id_range){ .inside = from[i].inside, .outside = to[k].inside, .count = part };
+		from[i].inside += part;
+		to[k].inside += part;
+		i += !(from[i].count -= part);
+		k += !(to[k].count -= part);
+	}
+	*count = used;
+	return out;
+}
+
+int build_idmap_still(struct build *b, struct spec_mount *mount, scow_error **error)
+{
+	struct spec *spec = b->spec;
+
+	if (!b->still || !spec->n_uid_map)
+		return 0;
+	mount->uid_map = turn(&spec->arena, spec->uid_map, spec->n_uid_map, &mount->n_uid_map);
+	mount->gid_map = turn(&spec->arena, spec->gid_map, spec->n_gid_map, &mount->n_gid_map);
+	return mount->uid_map && mount->gid_map ? 0 : error_oom(error);
 }

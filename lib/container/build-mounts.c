@@ -134,7 +134,7 @@ static int fill_user_mount(struct build *b, const struct config_mount *wish, str
 	out->create_source = options.create;
 	out->propagation = options.propagation;
 	note_propagation(b->spec, options.propagation);
-	return options.idmap || options.own ? build_idmap(b, &options, out, error) : 0;
+	return options.idmap || options.own ? build_idmap(b, &options, out, error) : build_idmap_still(b, out, error);
 }
 
 /* A file system of the container's own. */
@@ -165,7 +165,9 @@ static int fill_volume(struct build *b, const struct held *held, const struct bi
 	out->ino = held->place.ino;
 	/* Ours have the ids of containers on the disk. */
 	out->idmapped = held->from.kind == VOLUME_DIRECTORY && b->user_ns && !b->rootless;
-	return options->idmap || options->own ? build_idmap(b, options, out, error) : 0;
+	if (options->idmap || options->own)
+		return build_idmap(b, options, out, error);
+	return held->from.kind == VOLUME_DIRECTORY ? 0 : build_idmap_still(b, out, error);
 }
 
 static int fill_held(struct build *b, const struct held *held, struct spec_mount *out, scow_error **error)

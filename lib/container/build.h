@@ -24,6 +24,7 @@ struct build {
 	const struct attachment *attachment; /* its networks; NULL: on none */
 	const struct volumes *held;          /* its volumes and images; NULL: none */
 	bool checks; /* only: nothing is to come of it */
+	bool still;  /* mounts of a tree in which nothing runs, with the ids that its files have on the disk: root-mounts.h */
 	bool user_ns; /* it is root, if at all, in a user namespace only */
 	struct build_node *nodes; size_t n_nodes;                   /* of devices by name, build-cdi.c */
 	struct config_mount *device_mounts; size_t n_device_mounts; /* the same */
@@ -36,6 +37,8 @@ int build_mount(struct build *b, const struct config_mount *wish, const struct h
 	_must_check_;
 /* The options "idmap" and "U" of a bind, whose source is in @mount. */
 int build_idmap(struct build *b, const struct bind_options *options, struct spec_mount *mount, scow_error **error) _must_check_;
+/* Where they are neither, in a tree that is still: as the container would see them. */
+int build_idmap_still(struct build *b, struct spec_mount *mount, scow_error **error) _must_check_;
 /* First of these three: finds devices by name. */
 int build_cdi(struct build *b, scow_error **error) _must_check_;
 int build_devices(struct build *b, scow_error **error) _must_check_;

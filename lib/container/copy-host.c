@@ -120,14 +120,14 @@ static int container_aim(const struct root *root, const char *path, struct place
 	return 0;
 }
 
-static int expect_directory(const struct root *root, const char *below, scow_error **error)
+static int expect_target(const struct root *root, const char *below, scow_error **error)
 {
 	_cleanup_place_ struct place place = PLACE_INIT;
 	int r = place_find(root, below, true, &place, error);
 
 	if (r == 0 && !S_ISDIR(place.st.st_mode))
 		return error_set(error, SCOW_E_INVALID, "'%.200s' in the container is not a directory", below);
-	return r;
+	return r < 0 ? r : copy_check_writable(root, below, error);
 }
 
 /* ---- both ---- */
@@ -169,9 +169,7 @@ static int put_at(scow_container *container, const struct root *root, const char
 	if (r == 0)
 		r = aim_take(&aim, from.name, S_ISDIR(from.st.st_mode), &below, &top, error);
 	if (r == 0)
-		r = expect_directory(root, below, error);
-	if (r == 0)
-		r = copy_check_writable(container, root, error);
+		r = expect_target(root, below, error);
 	if (r < 0)
 		return r;
 	source.top = top;
@@ -221,7 +219,7 @@ static int copy(scow_container *container, bool in, const char *from, const char
 		return r;
 	if (flags & ~(unsigned int) (SCOW_COPY_OWNERS | SCOW_COPY_FOLLOW))
 		return error_set(error, SCOW_E_INVALID, "unknown flags 0x%x", flags);
-	r = root_open(container, &root, error);
+	r = root_open(container, ROOT_WITH_MOUNTS, &root, error);
 	if (r == 0)
 		r = in ? put_at(container, &root, from, to, flags, told, error) : get_at(container, &root, from, to, flags, told, error);
 	if (r < 0)

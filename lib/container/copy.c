@@ -12,6 +12,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <scow/files.h>
@@ -173,16 +174,15 @@ int aim_take(const struct aim *aim, const char *source_name, bool source_is_dire
 	return *below && *top ? 0 : error_oom(error);
 }
 
-int copy_check_writable(scow_container *container, const struct root *root, scow_error **error)
+int copy_check_writable(const struct root *root, const char *path, scow_error **error)
 {
-	const scow_container_config *config;
-	int r = root->live ? 0 : container_config_of(container, &config, error);
+	_cleanup_fd_ int fd = deputy_open(root->deputy, root->fd, path, O_PATH | O_DIRECTORY, 0, IN_ROOT);
+	struct statvfs fs;
 
-	/* Of one that runs the kernel knows better: a volume or a tmpfs in it may be written to. */
-	if (r < 0 || root->live || !config->read_only)
-		return r;
-	return error_hint(error, error_set(error, SCOW_E_DENIED, "the root of container '%s' is marked read-only", container->name),
-			  "start it: what is mounted in it may be writable");
+	if (fd < 0 || fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_RDONLY))
+		return 0;
+	return error_set(error, SCOW_E_DENIED, "'%.200s' in container '%s' is on a file system that is marked read-only", path,
+			 root->container->name);
 }
 
 /* ---- in ---- */
@@ -245,13 +245,13 @@ int scow_container_copy_in(scow_container *container, const char *path, int fd, 
 		return r;
 	if (flags & ~(unsigned int) SCOW_COPY_OWNERS)
 		return error_set(error, SCOW_E_INVALID, "unknown flags 0x%x", flags);
-	r = root_open(container, &root, error);
+	r = root_open(container, ROOT_WITH_MOUNTS, &root, error);
 	if (r == 0)
 		r = place_find(&root, path, true, &place, error);
 	if (r == 0 && !S_ISDIR(place.st.st_mode))
 		r = error_set(error, SCOW_E_INVALID, "'%.200s' is not a directory", path);
 	if (r == 0)
-		r = copy_check_writable(container, &root, error);
+		r = copy_check_writable(&root, place.path, error);
 	if (r == 0)
 		r = unpack_at(container, &root, place.path, fd, flags, error);
 	if (r < 0)
@@ -273,7 +273,7 @@ int scow_container_copy_out(scow_container *container, const char *path, int fd,
 		return r;
 	if (flags & ~(unsigned int) SCOW_COPY_FOLLOW)
 		return error_set(error, SCOW_E_INVALID, "unknown flags 0x%x", flags);
-	r = root_open(container, &root, error);
+	r = root_open(container, ROOT_WITH_MOUNTS, &root, error);
 	if (r == 0)
 		r = place_find(&root, path, flags & SCOW_COPY_FOLLOW, &place, error);
 	if (r == 0) {
@@ -348,7 +348,7 @@ int scow_container_path_json(scow_container *container, const char *path, char *
 	if (r == 0 && !out)
 		r = error_set(error, SCOW_E_INVALID, "no place for the document was given");
 	if (r == 0)
-		r = root_open(container, &root, error);
+		r = root_open(container, ROOT_WITH_MOUNTS, &root, error);
 	if (r == 0)
 		r = place_find(&root, path, false, &place, error);
 	return r < 0 ? r : describe(&root, &place, out, error);

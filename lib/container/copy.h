@@ -7,10 +7,10 @@
 
 /* Something found in a tree. */
 struct place {
-	int dir_fd;  /* its directory */
-	char *base;  /* its name there; of the root and of a directory that was entered: "." */
-	char *path;  /* clean and absolute, as it was asked for or a link has led */
-	char *name;  /* what a copy of it is called: the last part as it was asked for; "." for the contents of a directory */
+	int dir_fd; /* its directory */
+	char *base; /* its name there; of the root and of a directory that was entered: "." */
+	char *path; /* clean and absolute, as it was asked for or a link has led */
+	char *name; /* what a copy of it is called: the last part as it was asked for; "." for the contents of a directory */
 	struct stat st;
 };
 #define PLACE_INIT                                                                                                                         \
@@ -28,17 +28,17 @@ int place_find(const struct root *root, const char *path, bool follow, struct pl
 
 /* How docker cp names what it copies. */
 struct aim {
-	bool exists, directory;  /* what is at the target */
-	const char *path;        /* of the target; a slash at its end wants a directory */
+	bool exists, directory; /* what is at the target */
+	const char *path;       /* of the target; a slash at its end wants a directory */
 };
 /*
  * @below: the directory to copy into, malloc'ed; @top: what the source is called there, malloc'ed, "" for contents. SCOW_E_INVALID: a
  * directory onto a file, or a file where a directory is wanted.
  */
-int aim_take(const struct aim *aim, const char *source_name, bool source_is_directory, char **below, char **top, scow_error **error)
-	_must_check_;
+int aim_take(const struct aim *aim, const char *source_name, bool source_is_directory, char **below, char **top,
+	     scow_error **error) _must_check_;
 /* A slash, or "/.", at the end. */
 bool path_wants_directory(const char *path);
 
-/* SCOW_E_DENIED where nothing may be written to its root, and nobody sees to it. */
-int copy_check_writable(scow_container *container, const struct root *root, scow_error **error) _must_check_;
+/* SCOW_E_DENIED: the directory @path is on a read-only mount; said before anything is unpacked. */
+int copy_check_writable(const struct root *root, const char *path, scow_error **error) _must_check_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A container's file system as a tar stream: the bare root, without what is mounted in it. Of one that runs it is cloned in its own
- * mount namespace; of another it is what root_open() mounts, which has nothing mounted in it.
+ * mount namespace; of another it is what root_open() mounts, ROOT_ALONE.
  */
 #include <scow/files.h>
 
@@ -78,7 +78,7 @@ int scow_container_export(scow_container *container, int fd, scow_error **error)
 	if (r == 0 && fd < 0)
 		r = error_set(error, SCOW_E_INVALID, "no descriptor for the archive was given");
 	if (r == 0)
-		r = root_open(container, &root, error);
+		r = root_open(container, ROOT_ALONE, &root, error);
 	if (r == 0)
 		r = export_root(&root, fd, error);
 	if (r == 0)

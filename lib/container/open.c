@@ -19,7 +19,7 @@ int scow_container_open(scow_container *container, const char *path, int flags, 
 		return r;
 	if (!path || path[0] != '/')
 		return error_set(error, SCOW_E_INVALID, "'%s' is no absolute path", path ? path : "");
-	r = root_open(container, &root, error);
+	r = root_open(container, ROOT_WITH_MOUNTS, &root, error);
 	if (r < 0)
 		return r;
 	/* openat2 takes no mode where nothing is made. */

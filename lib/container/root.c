@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/live.h"
+#include "container/root-mounts.h"
 #include "container/storage.h"
 #include "image/layer.h"
 #include "runtime/tree.h"
@@ -116,30 +117,50 @@ static void lock_name(const scow_container *container, char out[LOCK_NAME])
 	snprintf(out, LOCK_NAME, "tree-%.24s", container->id);
 }
 
+static bool has_driven(const struct volumes *held)
+{
+	for (size_t i = 0; i < held->n; i++)
+		if (held->items[i].from.kind == VOLUME_DRIVEN)
+			return true;
+	return false;
+}
+
 /* With the ids that the files have on the disk: the container's own for root, the user's for a plain one. */
-static int mount_it(struct root *root, scow_error **error)
+static int mount_layers(struct root *root, enum root_view view, struct spec *spec, scow_error **error)
 {
 	scow_engine *engine = root->container->engine;
-	struct spec spec = { .layers_fd = engine->layers_fd, .container_fd = -1 };
+	_cleanup_volumes_ struct volumes held = { .n = 0 };
 	struct root_layers layers;
 	int r = root_layers_open(root->container, &layers, error);
 
 	/* Its first use is ours. */
 	if (r == 0 && layers.made_dir)
 		r = storage_prepare(root->container, layers.dir_fd, error);
-	spec.container_fd = layers.dir_fd;
-	spec.lowers = layers.lowers;
-	spec.n_lowers = layers.n_lowers;
+	spec->container_fd = layers.dir_fd;
+	spec->lowers = layers.lowers;
+	spec->n_lowers = layers.n_lowers;
+	if (r == 0 && view == ROOT_WITH_MOUNTS)
+		r = root_mounts_add(root->container, spec, &held, error);
+	root->driven = has_driven(&held);
 	if (r == 0)
-		r = tree_mount(engine, &spec, &root->fd, &root->deputy, error);
+		r = tree_mount(engine, spec, &root->fd, &root->deputy, error);
 	root_layers_done(&layers);
-	if (r == 0 && engine->facts.rootless)
-		root->maps =
-			(struct id_maps){ engine->facts.uid_map, engine->facts.gid_map, engine->facts.n_uid_map, engine->facts.n_gid_map };
 	return r;
 }
 
-static int open_still(struct root *root, scow_error **error)
+static int mount_it(struct root *root, enum root_view view, scow_error **error)
+{
+	struct facts *facts = &root->container->engine->facts;
+	struct spec spec = { .layers_fd = root->container->engine->layers_fd, .container_fd = -1 };
+	int r = mount_layers(root, view, &spec, error);
+
+	arena_done(&spec.arena);
+	if (r == 0 && facts->rootless)
+		root->maps = (struct id_maps){ facts->uid_map, facts->gid_map, facts->n_uid_map, facts->n_gid_map };
+	return r;
+}
+
+static int open_still(struct root *root, enum root_view view, scow_error **error)
 {
 	scow_container *container = root->container;
 	struct container_row row;
@@ -163,12 +184,12 @@ static int open_still(struct root *root, scow_error **error)
 	if (container_runs(row.state) || row.state == SCOW_CONTAINER_REMOVING)
 		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' is between two states", container->name),
 				  "try again, or stop it first");
-	r = mount_it(root, error);
+	r = mount_it(root, view, error);
 	return r < 0 ? r : 1;
 }
 
 /* One or the other; it may begin or end to run between two looks. */
-static int find_root(struct root *root, scow_error **error)
+static int find_root(struct root *root, enum root_view view, scow_error **error)
 {
 	struct container_row row;
 	int r = container_row_settled(root->container, &row, error);
@@ -179,7 +200,7 @@ static int find_root(struct root *root, scow_error **error)
 		if (r != 0)
 			break;
 		root_forget(root);
-		r = open_still(root, error);
+		r = open_still(root, view, error);
 		if (r == 0)
 			r = container_row_settled(root->container, &row, error);
 		else
@@ -188,13 +209,13 @@ static int find_root(struct root *root, scow_error **error)
 	return r < 0 ? r : 0;
 }
 
-int root_open(scow_container *container, struct root *out, scow_error **error)
+int root_open(scow_container *container, enum root_view view, struct root *out, scow_error **error)
 {
 	int r;
 
 	*out = (struct root) ROOT_INIT;
 	out->container = scow_container_ref(container);
-	r = find_root(out, error);
+	r = find_root(out, view, error);
 	if (r < 0)
 		root_close(out);
 	return r;
@@ -205,6 +226,8 @@ void root_close(struct root *root)
 	char name[LOCK_NAME];
 
 	root_forget(root);
+	if (root->driven)
+		volume_drivers_unmount(root->container->engine, root->container->id);
 	if (root->lock_fd >= 0) {
 		lock_name(root->container, name);
 		work_unlock(root->container->engine, name, take_fd(&root->lock_fd));

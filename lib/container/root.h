@@ -3,7 +3,7 @@
  * The file tree of a container, running or not, by a descriptor.
  *
  * 1. Of one that runs it is what its PID 1 sees, with all that is mounted in it.
- * 2. Else it is its layers and what it wrote, mounted for us alone; volumes and binds are not in it.
+ * 2. Else it is its layers and what it wrote, mounted for us alone, with its volumes and binds (root-mounts.h).
  * 3. Whoever wrote the tree is hostile: paths in it are walked by path_open_in() or deputy_open(..., RESOLVE_IN_ROOT) only, and what is
  *    found is used by descriptor.
  */
@@ -19,12 +19,15 @@ struct root {
 	bool live;             /* of one that runs */
 	struct arena arena;
 	struct id_maps maps; /* between the ids of stat and the container's: root_uid(), root_gid() */
+	bool driven;         /* drivers of volumes have mounted some for us */
 	int lock_fd;         /* of one that does not run: it is not started meanwhile, by nobody */
 	scow_container *container;
 };
 
+/* What one that does not run has mounted in it; one that runs is as it is. */
+enum root_view { ROOT_WITH_MOUNTS, ROOT_ALONE };
 /* SCOW_E_NOT_FOUND; SCOW_E_STATE: it is being removed, or between two runs. */
-int root_open(scow_container *container, struct root *out, scow_error **error) _must_check_;
+int root_open(scow_container *container, enum root_view view, struct root *out, scow_error **error) _must_check_;
 void root_close(struct root *root);
 #define _cleanup_root_ _cleanup_(root_close)
 #define ROOT_INIT                                                                                                                          \

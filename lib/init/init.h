@@ -96,7 +96,7 @@ typedef void step_fn(const struct wire_step *step);
 step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domainname, step_loopback;   /* namespaces.c */
 step_fn step_cgroup_join;
 step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
-step_fn step_root_attach;
+step_fn step_root_attach, step_root_clone;
 step_fn step_mount, step_bind, step_tree, step_unmount, step_cgroup, step_read_only, step_mask;                        /* mounts.c */
 step_fn step_userns;                                                                                     /* userns.c */
 step_fn step_file;                                                                                       /* files.c */
@@ -114,13 +114,14 @@ step_fn step_chown, step_remove;                                                
 step_fn step_tether;                                                                                     /* tether.c */
 step_fn step_socket;                                                                                     /* sockets.c */
 step_fn step_deputy;                                                                                     /* deputy.c */
+step_fn step_holder;                                                                                     /* holder.c */
 
 /*
- * netlink.c: fills in and sends a struct wire_batch, which it changes, in this process's network namespace: 0, or -errno and @what was
- * being done.
+ * netlink.c: fills in and sends a struct wire_batch, which it changes, by a socket of NETLINK_ROUTE and in its namespace: 0, or -errno
+ * and @what was being done.
  */
 struct wire_patch_values;
-long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what);
+long netlink_send(void *bytes, size_t size, int socket, const struct wire_patch_values *values, const char **what);
 
 /* names-sockets.c */
 step_fn step_names;
@@ -128,6 +129,14 @@ void names_load(void);   /* for the run to come, by the supervisor */
 void names_unload(void); /* it has begun */
 void names_pass(void);   /* in the run: to where its descriptor stays */
 
+/* shed.c: from now on it has no capability, and only those @n calls (64 at most); another one kills it. */
+void shed_all_but(const uint16_t *calls, unsigned int n);
+
+/*
+ * usernet.c: the way out of the network namespace @netns, which belongs to the user namespace @user_fd (or that of the process of which it
+ * is a pidfd), until the process @pidfd ends. @ports: as WIRE_TETHER_USERNET says.
+ */
+noreturn void usernet_main(char **ports, int user_fd, int pidfd, int netns);
 noreturn void names_main(void); /* names.c */
 noreturn void guard_main(void); /* supervise.c */
 void keep_main(bool orphan);    /* keep.c: returns in the process that carries out the plan */

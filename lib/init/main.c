@@ -78,6 +78,8 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_TETHER] = step_tether,
 	[WIRE_DEPUTY] = step_deputy,
 	[WIRE_UNMOUNT] = step_unmount,
+	[WIRE_HOLDER] = step_holder,
+	[WIRE_ROOT_CLONE] = step_root_clone,
 };
 
 void finish(int code)

@@ -378,6 +378,15 @@ void step_root_attach(const struct wire_step *step)
 	attach_root(init.root);
 }
 
+void step_root_clone(const struct wire_step *step)
+{
+	(void) step;
+	doing("part the tree from this mount namespace", NULL, NULL, NULL);
+	root_parent_forget();
+	init.root = (int) must(sys(SYS_open_tree, init.root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
+			       "open_tree");
+}
+
 void step_root_read_only(const struct wire_step *step)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };

@@ -104,9 +104,12 @@ enum wire_kind {
 	WIRE_NAMES,       /* blob: record (names-wire.h), or none: the supervisor has it (names_load); numbers: fd connected to the responder,
 			   * pidfd of PID 1 or UINT64_MAX for our own */
 	WIRE_SOCKET,      /* numbers: as socket(2); enum wire_socket, and above 32 bits the backlog; blob: address. It is reported */
-	WIRE_TETHER,      /* vectors: arguments; numbers: pidfd, network namespace: that program runs until this process has ended */
+	WIRE_TETHER,      /* vectors: arguments; numbers: pidfd, network namespace (USERNET: and its user namespace): that program runs until
+			   * this process has ended */
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_UNMOUNT,     /* texts: path */
+	WIRE_HOLDER,      /* numbers: fd that listens (holder-wire.h). A child of nobody's stays, in our user and network namespaces */
+	WIRE_ROOT_CLONE,  /* the root with all that is mounted in it becomes one that is mounted nowhere */
 	WIRE_KINDS
 };
 
@@ -198,11 +201,19 @@ struct wire_network {
 	uint32_t magic, size; /* of all */
 	uint32_t host_size, inside_size, end_size;
 	uint32_t run;         /* where its numbers begin */
+	uint32_t held_fd;     /* a plain user's, whose networks the holder has (holder-wire.h): where each run gets its user namespace; or 0 */
 };
 
 /* ROOT/containers/ID/tether, of a detached container: the arguments for WIRE_TETHER of each run, each with its NUL. */
 #define WIRE_TETHER_NAME "tether"
+#define WIRE_TETHER_OPTIONAL "?"   /* before them: the container runs without it where it cannot be had */
 #define WIRE_TETHER_NETNS "@netns" /* stands for its network namespace */
+/*
+ * In the place of a program: scow-init itself is the way out (usernet.h). The arguments are ports: "t" or "u", 32 hexadecimal digits of
+ * the host's address (as IPv6; all 0: any of both families), 4 of its port, 4 of the container's.
+ */
+#define WIRE_TETHER_USERNET "@usernet"
+#define WIRE_TETHER_READY "--ready-fd=3" /* stays in the foreground, and writes there when it is ready */
 /* A port that the program of the last run still has is waited for. */
 #define WIRE_TETHER_BIND "Failed to bind"
 #define WIRE_TETHER_TRIES 40

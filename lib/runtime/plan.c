@@ -45,7 +45,7 @@ int plan_namespaces_open(const struct spec *spec, const struct plan_facts *facts
 	*out = (struct plan_namespaces){ .clone_flags = CLONE_NEWNS };
 	for (int i = 0; i < SPEC_NS_COUNT; i++)
 		out->join_fds[i] = -1;
-	if (facts->user_ns && spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_JOIN)
+	if (facts->user_ns && spec->namespaces[SPEC_NS_USER].mode != SPEC_NS_JOIN && !spec->namespaces[SPEC_NS_USER].path)
 		out->clone_flags |= CLONE_NEWUSER;
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
 		const struct spec_namespace *namespace = &spec->namespaces[i];
@@ -54,7 +54,7 @@ int plan_namespaces_open(const struct spec *spec, const struct plan_facts *facts
 			out->enters = true; /* scow-init makes it, and then all others in it */
 		else if (namespace->mode == SPEC_NS_NEW)
 			out->clone_flags |= clone_flag[i];
-		if (namespace->mode != SPEC_NS_JOIN)
+		if (namespace->mode != SPEC_NS_JOIN && !(i == SPEC_NS_USER && namespace->path))
 			continue;
 		out->join_fds[i] = namespace->path ? open(namespace->path, O_RDONLY | O_CLOEXEC) : -1;
 		if (out->join_fds[i] < 0) {
@@ -453,11 +453,21 @@ int plan_compile_tree(const struct spec *spec, const struct plan_facts *facts, s
 	size_t before;
 	int r;
 
+	plan_add_bind_maps(job, spec);
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	before = job->steps.size;
 	r = add_root(job, spec, facts, error);
-	if (r == 0 && !job->steps.failed)
+	if (r < 0 || job->steps.failed)
+		return r;
+	/* Older kernels mount nothing in a tree that is not mounted itself. */
+	if (!spec->n_mounts)
 		((struct wire_step *) (void *) (job->steps.data + before))->flags |= WIRE_KEPT;
+	else
+		r = plan_add_mounts(job, spec, facts, false, error);
+	if (spec->read_only_root)
+		job_step(job, WIRE_ROOT_READ_ONLY, 0);
+	if (spec->n_mounts)
+		job_step(job, WIRE_ROOT_CLONE, 0);
 	return r;
 }
 

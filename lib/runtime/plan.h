@@ -30,7 +30,7 @@ void plan_namespaces_close(struct plan_namespaces *namespaces);
 int plan_compile(const struct spec *spec, const struct plan_facts *facts, const struct plan_namespaces *namespaces, struct job *job,
 		 scow_error **error) _must_check_;
 
-/* Only the root of @spec, by the ids that its files have on the disk: mounted, and attached to nothing. The steps that use it follow. */
+/* Only the root of @spec with its mounts, by the ids that its files have on the disk, and attached to nothing. The steps that use it follow. */
 int plan_compile_tree(const struct spec *spec, const struct plan_facts *facts, struct job *job, scow_error **error) _must_check_;
 
 /* A program in a container that runs: what it joins instead of making it. */

@@ -9,7 +9,7 @@
 #include "runtime/spec.h"
 
 /*
- * Mounts the root of @spec (its layers, container_fd). Ids are those on the disk. @deputy: for a plain user, root of his user
+ * Mounts the root of @spec (its layers, container_fd) with its mounts. Ids are those on the disk. @deputy: for a plain user, root of his user
  * namespace; else DEPUTY_SELF.
  */
 int tree_mount(scow_engine *engine, const struct spec *spec, int *root_fd, struct deputy **deputy, scow_error **error) _must_check_;

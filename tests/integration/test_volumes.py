@@ -151,6 +151,45 @@ class Volumes(cli.Cli):
         self.assertEqual([p.communicate(timeout=60)[0] for p in started], ["300\n"] * 16)
         self.assertEqual(self.names(), ["shared"])
 
+    def test_copies_with_one_that_is_stopped(self):
+        """As Docker: cp goes to volumes and binds, also while nothing runs (row 52)."""
+        host, here = pathlib.Path(self.directory()), pathlib.Path(self.directory())
+        (host / "kept").write_text("of the host")
+        image = self.make_image("cp", {"seed/a": b"of the image"})
+        self.ok("create", "--name", "cc", "--tmpfs", "/t", "-v", "vol:/seed", "-v", f"{host}:/b", "-v", f"{host}:/ro:ro", "--mount",
+                f"type=image,src={image},dst=/i,image-subpath=seed", image, "true")
+        (here / "new").write_text("new")
+        self.ok("cp", "-q", f"{here}/new", "cc:/seed/")
+        self.ok("cp", "-q", f"{here}/new", "cc:/b/")
+        self.assertEqual((host / "new").read_text(), "new")
+        self.assertEqual(self.run_ok("-v", "vol:/v", "base", "cat", "/v/a", "/v/new"), "of the imagenew")
+        for path, text in (("b/kept", "of the host"), ("ro/kept", "of the host"), ("i/a", "of the image"), ("seed/new", "new")):
+            self.ok("cp", "-q", f"cc:/{path}", f"{here}/out")
+            self.assertEqual((here / "out").read_text(), text)
+        self.fails("read-only", "cp", f"{here}/new", "cc:/ro/x")
+        self.fails("read-only", "cp", f"{here}/new", "cc:/i/")
+        # Links of a volume lead nowhere but to the container's own files.
+        (host / "out").symlink_to(here)
+        self.fails("", "cp", f"{here}/new", "cc:/b/out/")
+        self.assertEqual(sorted(os.listdir(here)), ["new", "out"])
+        # Of one with a read-only root, a volume takes what the root does not.
+        self.ok("create", "--name", "dd", "--read-only", "-v", "vol:/v", "base", "true")
+        self.ok("cp", "-q", f"{here}/new", "dd:/v/more")
+        self.fails("read-only", "cp", f"{here}/new", "dd:/x")
+        self.ok("export", "-o", f"{here}/out", "cc")
+        with tarfile.open(here / "out") as tar:
+            self.assertFalse([name for name in tar.getnames() if name.endswith(("kept", "new"))])
+
+    def test_copies_with_one_that_is_stopped_in_a_user_namespace(self):
+        host, here = pathlib.Path(self.directory()), pathlib.Path(self.directory())
+        (here / "new").write_text("new")
+        self.ok("create", "--name", "cc", "--userns", "auto", "-v", "vol:/v", "-v", f"{host}:/b", "base", "sh", "-c", "stat -c %u /v/new /b/new")
+        os.chmod(host, 0o777)
+        self.ok("cp", "-q", f"{here}/new", "cc:/v/")
+        self.ok("cp", "-q", f"{here}/new", "cc:/b/")
+        self.assertEqual(self.scow("start", "-a", "cc").stdout, "0\n0\n")
+        self.assertGreater(os.stat(host / "new").st_uid, 0)
+
     def test_subpath(self):
         self.run_ok("-v", "vol:/v", "base", "sh", "-c", "mkdir -p /v/a/b; echo in >/v/a/b/f; ln -s /a/b /v/link; ln -s ../../../etc /v/out")
         self.assertEqual(self.run_ok("--mount", "src=vol,dst=/x,volume-subpath=a/b", "base", "cat", "/x/f"), "in\n")
