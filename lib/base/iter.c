@@ -7,23 +7,54 @@
 struct scow_iter {
 	enum iter_kind kind;
 	void **items;
-	size_t count, at;
+	size_t count, room, at;
 	void (*unref)(void *item);
 };
 
-int iter_new(enum iter_kind kind, void **items, size_t count, void (*unref)(void *item), scow_iter **out, scow_error **error)
+int iter_new(enum iter_kind kind, void (*unref)(void *item), scow_iter **out, scow_error **error)
 {
 	scow_iter *iter = calloc(1, sizeof(*iter));
 
-	if (!iter) {
-		for (size_t i = 0; i < count; i++)
-			unref(items[i]);
-		free(items);
+	if (!iter)
 		return error_oom(error);
-	}
-	*iter = (scow_iter){ .kind = kind, .items = items, .count = count, .unref = unref };
+	*iter = (scow_iter){ .kind = kind, .unref = unref };
 	*out = iter;
 	return 0;
+}
+
+int iter_add(scow_iter *iter, void *item, scow_error **error)
+{
+	if (iter->count == iter->room) {
+		const size_t room = iter->room ? iter->room * 2 : 16;
+		void **grown = realloc(iter->items, room * sizeof(*grown));
+
+		if (!grown) {
+			iter->unref(item);
+			return error_oom(error);
+		}
+		iter->items = grown;
+		iter->room = room;
+	}
+	iter->items[iter->count++] = item;
+	return 0;
+}
+
+int iter_sift(scow_iter *iter, int (*fits)(void *item, const void *data, scow_error **error), const void *data, scow_error **error)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < iter->count; i++) {
+		const int fit = r < 0 ? 1 : fits(iter->items[i], data, error);
+
+		r = fit < 0 ? fit : r;
+		if (fit)
+			iter->items[kept++] = iter->items[i];
+		else
+			iter->unref(iter->items[i]);
+	}
+	iter->count = kept;
+	return r;
 }
 
 static void *next(scow_iter *iter, enum iter_kind kind)

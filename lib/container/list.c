@@ -279,10 +279,9 @@ static void unref_item(void *item)
 	scow_container_unref(item);
 }
 
-static int collect(scow_engine *engine, const struct selection *selection, void ***items, size_t *count, scow_error **error)
+static int collect(scow_engine *engine, const struct selection *selection, scow_iter *list, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
-	size_t room = 0;
 	sqlite3_stmt *s;
 	int r;
 
@@ -300,46 +299,24 @@ static int collect(scow_engine *engine, const struct selection *selection, void 
 			continue;
 		if (r > 0)
 			r = container_from_row(engine, s, &container, error);
+		if (r == 0)
+			r = iter_add(list, container, error);
 		if (r < 0)
 			return r;
-		if (*count == room) {
-			void **grown = realloc(*items, (room = room ? room * 2 : 16) * sizeof(**items));
-
-			if (!grown) {
-				scow_container_unref(container);
-				return error_oom(error);
-			}
-			*items = grown;
-		}
-		(*items)[(*count)++] = container;
 	}
 	return r;
 }
 
 /* Ports are not in a container's row. */
-static int sift_ports(const struct selection *selection, void **items, size_t *count, scow_error **error)
+static int ports_fit(void *container, const void *filters, scow_error **error)
 {
-	size_t kept = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < *count; i++) {
-		int fits = r < 0 ? 1 : published_fits(items[i], &selection->filters, error);
-
-		r = fits < 0 ? fits : r;
-		if (fits)
-			items[kept++] = items[i];
-		else
-			scow_container_unref(items[i]);
-	}
-	*count = kept;
-	return r;
+	return published_fits(container, filters, error);
 }
 
 int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const char *filters, scow_iter **out, scow_error **error)
 {
 	_cleanup_(selection_done) struct selection selection = { .all = false };
-	void **items = NULL;
-	size_t count = 0;
+	_cleanup_(scow_iter_unrefp) scow_iter *list = NULL;
 	int r = engine_check(engine, error);
 
 	if (r < 0)
@@ -350,14 +327,13 @@ int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const 
 	if (r == 0)
 		r = selection_read(engine, flags, filters, &selection, error);
 	if (r == 0)
-		r = collect(engine, &selection, &items, &count, error);
-	if (r == 0 && (filters_have(&selection.filters, "publish") || filters_have(&selection.filters, "expose")))
-		r = sift_ports(&selection, items, &count, error);
+		r = iter_new(ITER_CONTAINERS, unref_item, &list, error);
 	if (r == 0)
-		return iter_new(ITER_CONTAINERS, items, count, unref_item, out, error);
-	while (count)
-		scow_container_unref(items[--count]);
-	free(items);
+		r = collect(engine, &selection, list, error);
+	if (r == 0 && (filters_have(&selection.filters, "publish") || filters_have(&selection.filters, "expose")))
+		r = iter_sift(list, ports_fit, &selection.filters, error);
+	if (r == 0)
+		*out = take_ptr(&list);
 	return r;
 }
 

@@ -327,21 +327,10 @@ static int check_pattern(const char *pattern, scow_error **error)
 	return 0;
 }
 
-struct images {
-	scow_image **items;
-	size_t count;
-};
-
-static void images_done(struct images *images)
-{
-	for (size_t i = 0; i < images->count; i++)
-		scow_image_unref(images->items[i]);
-	free(images->items);
-}
-
-static int read_all(scow_engine *engine, struct images *images, scow_error **error)
+static int read_all(scow_engine *engine, scow_iter *images, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	scow_image *last = NULL;
 	sqlite3_stmt *row;
 	int r;
 
@@ -349,18 +338,12 @@ static int read_all(scow_engine *engine, struct images *images, scow_error **err
 	r = db_query(&work, &row, error,
 		     "SELECT " COLUMNS " FROM images i LEFT JOIN tags t ON t.image = i.id ORDER BY i.created DESC, i.id, t.reference", "");
 	for (; r > 0; r = db_step(&work, row, error)) {
-		scow_image *last = images->count ? images->items[images->count - 1] : NULL;
-
 		if (!last || !str_eq(last->id, db_text(row, 0))) {
-			scow_image **grown = realloc(images->items, (images->count + 1) * sizeof(*grown));
-
-			if (!grown)
-				return error_oom(error);
-			images->items = grown;
 			r = from_row(engine, row, &last, error);
+			if (r == 0)
+				r = iter_add(images, last, error);
 			if (r < 0)
 				return r;
-			images->items[images->count++] = last;
 			last->given = strdup(last->id);
 			if (!last->given)
 				return error_oom(error);
@@ -372,15 +355,20 @@ static int read_all(scow_engine *engine, struct images *images, scow_error **err
 	return r;
 }
 
-static void unref_item(void *item)
+static int fits(void *image, const void *pattern, scow_error **error)
+{
+	(void) error;
+	return image_matches(image, pattern);
+}
+
+void image_unref_item(void *item)
 {
 	scow_image_unref(item);
 }
 
 int scow_image_list(scow_engine *engine, const char *filter, scow_iter **out, scow_error **error)
 {
-	_cleanup_(images_done) struct images images = { 0 };
-	size_t kept = 0;
+	_cleanup_(scow_iter_unrefp) scow_iter *images = NULL;
 	int r = engine_check(engine, error);
 
 	if (r == 0 && !out)
@@ -388,17 +376,14 @@ int scow_image_list(scow_engine *engine, const char *filter, scow_iter **out, sc
 	if (r == 0 && filter)
 		r = check_pattern(filter, error);
 	if (r == 0)
-		r = read_all(engine, &images, error);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < images.count; i++) {
-		if (!filter || image_matches(images.items[i], filter))
-			images.items[kept++] = images.items[i];
-		else
-			scow_image_unref(images.items[i]);
-	}
-	images.count = 0;
-	return iter_new(ITER_IMAGES, (void **) take_ptr(&images.items), kept, unref_item, out, error);
+		r = iter_new(ITER_IMAGES, image_unref_item, &images, error);
+	if (r == 0)
+		r = read_all(engine, images, error);
+	if (r == 0 && filter)
+		r = iter_sift(images, fits, filter, error);
+	if (r == 0)
+		*out = take_ptr(&images);
+	return r;
 }
 
 /* ---- names ---- */

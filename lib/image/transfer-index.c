@@ -185,7 +185,7 @@ int load_layout(struct load *load, scow_error **error)
 		if (r < 0)
 			return r;
 	}
-	if (!load->n_images) {
+	if (!scow_iter_count(load->images)) {
 		const struct descriptor *none;
 
 		return manifest_choose(&index, &load->platform, &none, error); /* says what there is */

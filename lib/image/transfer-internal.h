@@ -4,6 +4,7 @@
 
 #include <scow/cancel.h>
 
+#include "base/iter.h"
 #include "image/image.h"
 #include "image/source.h"
 
@@ -19,8 +20,7 @@ struct load {
 	struct platform platform;
 	char *fallback_name; /* full reference from the options, until an image takes it */
 	struct source source;
-	scow_image **images;
-	size_t n_images;
+	scow_iter *images;
 };
 
 /* One image of the archive, before anything of it was verified but the documents' digests. */

@@ -352,12 +352,9 @@ static int check_platform(const struct load *load, const struct platform *found,
 int load_candidate(struct load *load, const struct candidate *candidate, scow_error **error)
 {
 	_cleanup_image_config_ struct image_config config = { 0 };
-	scow_image **grown = realloc(load->images, (load->n_images + 1) * sizeof(*grown));
+	scow_image *image = NULL;
 	int r;
 
-	if (!grown)
-		return error_oom(error);
-	load->images = grown;
 	r = image_config_parse(candidate->config, candidate->config_size, &config, error);
 	if (r == 0)
 		r = check_platform(load, &config.platform, error);
@@ -368,30 +365,21 @@ int load_candidate(struct load *load, const struct candidate *candidate, scow_er
 				 candidate->n_layers);
 	/* BUSY: a layer that the store had, or that we had published, was collected before the image stood on it. */
 	for (unsigned int n = 0;; n++) {
-		r = try_load(load, candidate, &config, &grown[load->n_images], error);
+		r = try_load(load, candidate, &config, &image, error);
 		if (r != SCOW_E_BUSY || n == MAX_RESTARTS)
 			break;
 		error_clear(error);
 	}
-	if (r == 0)
-		load->n_images++;
-	return r;
+	return r < 0 ? r : iter_add(load->images, image, error);
 }
 
 /* ---- public ---- */
 
 static void load_done(struct load *load)
 {
-	for (size_t i = 0; i < load->n_images; i++)
-		scow_image_unref(load->images[i]);
-	free(load->images);
+	scow_iter_unref(load->images);
 	free(load->fallback_name);
 	source_done(&load->source);
-}
-
-static void unref_item(void *item)
-{
-	scow_image_unref(item);
 }
 
 static int load_all(struct load *load, int fd, scow_error **error)
@@ -414,7 +402,6 @@ int scow_image_load(scow_engine *engine, int fd, const scow_load_options *option
 {
 	static const scow_load_options defaults = { 0 };
 	_cleanup_(load_done) struct load load = { .engine = engine, .options = options ? options : &defaults, .source.dir_fd = -1 };
-	size_t count;
 	int r = engine_check(engine, error);
 
 	if (r == 0 && fd < 0)
@@ -422,12 +409,12 @@ int scow_image_load(scow_engine *engine, int fd, const scow_load_options *option
 	if (r == 0)
 		r = check_options(&load, error);
 	if (r == 0)
+		r = iter_new(ITER_IMAGES, image_unref_item, &load.images, error);
+	if (r == 0)
 		r = load_all(&load, fd, error);
 	if (r < 0)
 		return error_wrap(error, r, "load");
-	if (!out)
-		return 0;
-	count = load.n_images;
-	load.n_images = 0;
-	return iter_new(ITER_IMAGES, (void **) take_ptr(&load.images), count, unref_item, out, error);
+	if (out)
+		*out = take_ptr(&load.images);
+	return 0;
 }

@@ -67,28 +67,23 @@ static void unref(void *item)
 	scow_volume_unref(item);
 }
 
-static int collect(scow_engine *engine, const struct filters *filters, struct arena *arena, void ***items, size_t *n, scow_error **error)
+static int collect(scow_engine *engine, const struct filters *filters, scow_iter *list, scow_error **error)
 {
+	_cleanup_arena_ struct arena arena = { 0 };
 	_cleanup_db_ struct db_work work = { 0 };
-	struct volume **all;
-	size_t count = 0;
+	struct volume **all = NULL;
 	int r;
 
 	db_lock(engine->db, &work);
-	r = volume_read_all(&work, arena, &all, error);
-	while (r == 0 && all[count])
-		count++;
-	*items = r == 0 ? calloc(count + 1, sizeof(**items)) : NULL;
-	if (r == 0 && !*items)
-		return error_oom(error);
-	for (size_t i = 0; i < count && r == 0; i++) {
+	r = volume_read_all(&work, &arena, &all, error);
+	for (size_t i = 0; r == 0 && all[i]; i++) {
 		scow_volume *volume;
 		const int chosen = is_chosen(&work, filters, all[i], error);
 
 		if (chosen > 0)
 			r = volume_handle(engine, all[i], &volume, error);
 		if (chosen > 0 && r == 0)
-			(*items)[(*n)++] = volume;
+			r = iter_add(list, volume, error);
 		r = chosen < 0 ? chosen : r;
 	}
 	return r;
@@ -98,9 +93,7 @@ int scow_volume_list(scow_engine *engine, const char *text, scow_iter **out, sco
 {
 	static const char *const known[] = { "name", "driver", "label", "dangling", NULL };
 	_cleanup_filters_ struct filters filters = { NULL };
-	_cleanup_arena_ struct arena arena = { 0 };
-	void **items = NULL;
-	size_t n = 0;
+	_cleanup_(scow_iter_unrefp) scow_iter *list = NULL;
 	int r = engine_check(engine, error);
 
 	if (r == 0 && !out)
@@ -108,12 +101,11 @@ int scow_volume_list(scow_engine *engine, const char *text, scow_iter **out, sco
 	if (r == 0)
 		r = filters_parse(text, known, &filters, error);
 	if (r == 0)
-		r = collect(engine, &filters, &arena, &items, &n, error);
+		r = iter_new(ITER_VOLUMES, unref, &list, error);
 	if (r == 0)
-		return iter_new(ITER_VOLUMES, items, n, unref, out, error);
-	for (size_t i = 0; i < n; i++)
-		unref(items[i]);
-	free(items);
+		r = collect(engine, &filters, list, error);
+	if (r == 0)
+		*out = take_ptr(&list);
 	return r;
 }
 
