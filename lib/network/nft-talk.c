@@ -3,8 +3,8 @@
  * nftables by raw bytes: sending, asking, hearing.
  *
  * 1. The kernel works while we send: all of its answers are there when sendto() returns, so we read what there is and never wait.
- * 2. A socket that has deleted something is not closed, but kept by the engine: closing it would wait until the kernel is done, which
- *    takes some milliseconds.
+ * 2. A socket that has deleted something is not closed, but kept by the engine: closing it waits until the kernel is done, which takes
+ *    some milliseconds. At the engine's end nobody is left to keep it, and the kernel's collector is made to close it.
  */
 #include "network/nft.h"
 
@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -38,6 +39,47 @@ void nft_release(struct netns *ns)
 	if (ns->filter_fd < 0 || ns->fd >= 0 || !atomic_compare_exchange_strong(&ns->engine->filter_fd, &none, ns->filter_fd))
 		cleanup_fd(&ns->filter_fd);
 	ns->filter_fd = -1;
+}
+
+/*
+ * Puts @fd, and the socket in whose queue it then is, into that queue: nobody can reach either any more, which the kernel notices as soon
+ * as some Unix socket is closed, and closes them from a thread of its own.
+ */
+static void leave_to_collector(int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	struct iovec byte = { .iov_base = (char[]){ 0 }, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
+	struct cmsghdr *part = &control.align;
+	int pair[2], both[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		close(fd);
+		return;
+	}
+	both[0] = pair[1];
+	both[1] = fd;
+	part->cmsg_level = SOL_SOCKET;
+	part->cmsg_type = SCM_RIGHTS;
+	part->cmsg_len = CMSG_LEN(sizeof(both));
+	memcpy(CMSG_DATA(part), both, sizeof(both));
+	(void) !sendmsg(pair[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+	close(pair[1]);
+	close(pair[0]);
+}
+
+void nft_leave(scow_engine *engine)
+{
+	int fd = atomic_exchange(&engine->filter_fd, -1);
+
+	if (fd >= 0)
+		leave_to_collector(fd);
 }
 
 static int filter_socket(struct netns *ns, scow_error **error)

@@ -85,6 +85,8 @@ void nft_elements_all(struct nft *nft, const char *set);
 
 /* What netns_close() does with its filter_fd: it is kept for the next who needs one, or closed. */
 void nft_release(struct netns *ns);
+/* Gives up what was kept, at the engine's end, without waiting for the kernel. */
+void nft_leave(scow_engine *engine);
 
 /* @refused: -errno of the first message that the kernel refused, and then nothing of the batch has happened; NULL: an error. */
 int nft_send(struct netns *ns, const struct nft *nft, int *refused, scow_error **error) _must_check_;

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "container/sweep.h"
 #include "network/network.h"
+#include "network/nft.h"
 #include "engine/engine.h"
 #include "engine/guard.h"
 #include "engine/options.h"
@@ -172,6 +173,8 @@ static void engine_close(scow_engine *engine)
 	close_fd(engine->tmp_fd);
 	close_fd(engine->blobs_fd);
 	close_fd(engine->helper_fd);
+	if (engine->pid == getpid())
+		nft_leave(engine);
 	close_fd(engine->filter_fd);
 	close_fd(engine->root_fd);
 	strays_done(engine);

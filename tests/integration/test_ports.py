@@ -553,6 +553,18 @@ class Firewall(Networked):
         self.scow("network", "prune", "-f")
         self.assertEqual(ruleset(), before)
 
+    def test_nothing_is_kept_open(self):
+        """Programs that have ended leave the closing of their netfilter socket to the kernel, which does it soon."""
+        def ours():
+            lines = [line.split() for line in pathlib.Path("/proc/net/netlink").read_text().splitlines()[1:]]
+            return [words for words in lines if words[1] == "12" and words[2] != "0"]
+        for _ in range(3):
+            self.run_ok("-p", "8413:80", "base", "true")
+        end = time.monotonic() + wire.TIMEOUT
+        while ours() and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual(ours(), [])
+
     @unittest.skipUnless(NFT, "needs nft")
     def test_other_firewall(self):
         """A table of somebody else's that drops what is forwarded is told of: no rule of ours can help."""
