@@ -68,6 +68,13 @@ bool config_is_networked(const scow_container_config *config)
 	       (choice.mode == NAMESPACE_DEFAULT || choice.mode == NAMESPACE_NETWORK);
 }
 
+bool config_network_is_unsaid(const scow_container_config *config)
+{
+	const char *mode = config->namespaces[SCOW_NAMESPACE_NETWORK];
+
+	return !config->n_endpoints && (!mode || str_eq(mode, "default"));
+}
+
 /* The first one, where it is not the first of the endpoints anyway. */
 static const char *named_first(const scow_container_config *config)
 {

@@ -3,12 +3,15 @@
 #pragma once
 
 #define CONFIG_PASTA "pasta" /* a network of a plain user's: "pasta", or "pasta:" and options for it, apart by commas */
+#define CONFIG_USERNET "usernet" /* the same without any program */
 
 #include "container/config.h"
 #include "network/endpoint-config.h"
 
 /* It is on networks; false: "none", "host", or another's. */
 bool config_is_networked(const scow_container_config *config);
+/* Nothing is said of networks. */
+bool config_network_is_unsaid(const scow_container_config *config);
 /* The network of number @index, from 0: its name and what is asked for there; NULL: there is none. The first is the default way out. */
 const char *config_network_at(const scow_container_config *config, size_t index, const struct endpoint_settings **settings);
 /* HostConfig.NetworkMode; NULL for the default. */

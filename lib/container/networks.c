@@ -16,6 +16,7 @@
 #include "container/config-network.h"
 #include "container/published.h"
 #include "container/sweep.h"
+#include "network/holder.h"
 
 void networks_done(struct networks *networks)
 {
@@ -32,7 +33,7 @@ void networks_done(struct networks *networks)
 
 bool networks_are_wanted(scow_engine *engine, const scow_container_config *config)
 {
-	return !engine->facts.rootless && config_is_networked(config);
+	return config_is_networked(config) && !(engine->facts.rootless && pasta_is_meant(config));
 }
 
 int networks_ensure(scow_engine *engine, const scow_container_config *config, scow_error **error)
@@ -59,7 +60,7 @@ int networks_insert(struct db_work *work, scow_engine *engine, const char *id, c
 	int r = 0;
 
 	if (!networks_are_wanted(engine, config))
-		return pasta_check(engine, config, error);
+		return engine->facts.rootless ? pasta_check(config, error) : 0;
 	for (unsigned int i = 0; r >= 0 && (name = config_network_at(config, i, &settings)); i++) {
 		struct network *network;
 
@@ -122,6 +123,60 @@ int networks_lease(scow_container *container, const scow_container_config *confi
 	return r;
 }
 
+/* ---- a plain user's ---- */
+
+/* All ids that are there, as they are. */
+static struct id_range *same_ids(struct arena *arena, const struct id_range *map, unsigned int n)
+{
+	struct id_range *copy = arena_alloc(arena, n * sizeof(*copy));
+
+	for (unsigned int i = 0; copy && i < n; i++)
+		copy[i] = (struct id_range){ map[i].inside, map[i].inside, map[i].count };
+	return copy;
+}
+
+static int map_all(scow_engine *engine, struct spec *spec, scow_error **error)
+{
+	struct facts *facts = &engine->facts;
+	int r;
+
+	if (spec->n_uid_map)
+		return 0;
+	pthread_mutex_lock(&engine->lock);
+	r = facts_probe_ids(facts, error);
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0)
+		return r;
+	spec->uid_map = same_ids(&spec->arena, facts->uid_map, facts->n_uid_map);
+	spec->gid_map = same_ids(&spec->arena, facts->gid_map, facts->n_gid_map);
+	spec->n_uid_map = facts->n_uid_map;
+	spec->n_gid_map = facts->n_gid_map;
+	return spec->uid_map && spec->gid_map ? 0 : error_oom(error);
+}
+
+/*
+ * Its user namespace is made inside of the one that has the bridges, which so may put links into its network namespace; but not the
+ * other way round: whatever rights a container has in its own, it has none over the bridges, nor over another container.
+ */
+static int settle_plain(scow_container *container, struct networks *networks, struct spec *spec, scow_error **error)
+{
+	struct spec_namespace *user = &spec->namespaces[SPEC_NS_USER];
+	scow_error *failure = NULL;
+	int r = 0;
+
+	if (user->mode == SPEC_NS_NEW) {
+		user->path = arena_printf(&spec->arena, "/proc/self/fd/%d", networks->ns.user_fd);
+		r = user->path ? map_all(container->engine, spec, error) : error_oom(error);
+	}
+	if (r < 0)
+		return r;
+	if (attachment_leads_out(&networks->attachment) && holder_uplink(&networks->ns, &failure) < 0)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its networks have no way out: %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+	return 0;
+}
+
 int networks_prepare(scow_container *container, const scow_container_config *config, struct networks *networks, struct spec *spec,
 		     scow_error **error)
 {
@@ -150,14 +205,20 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	spec->network = networks->inside.data;
 	spec->network_size = networks->inside.size;
 	r = networks_add_sysctls(&networks->attachment, spec, error);
+	if (r == 0 && container->engine->facts.rootless)
+		r = settle_plain(container, networks, spec, error);
 	return r < 0 ? r : naming_prepare(container, config, &networks->attachment, &networks->naming, spec, error);
 }
 
-int networks_write(const struct attachment *attachment, const struct str *end, int dir_fd, scow_error **error)
+int networks_write(const struct attachment *attachment, const struct str *end, bool held, int dir_fd, scow_error **error)
 {
 	_cleanup_batch_ struct batch host = { 0 }, inside = { 0 };
 	_cleanup_str_ struct str text = { 0 }, host_part = { 0 }, inside_part = { 0 };
-	struct wire_network header = { .magic = WIRE_NETWORK_MAGIC, .run = attachment->run };
+	struct wire_network header = {
+		.magic = WIRE_NETWORK_MAGIC,
+		.run = attachment->run,
+		.held_fd = held ? WIRE_FD_NS + SPEC_NS_USER : 0,
+	};
 	int r;
 
 	network_batches(attachment, &host, &inside);
@@ -188,7 +249,7 @@ int networks_rewrite(scow_container *container, const struct attachment *attachm
 		r = netns_open(container->engine, &ns, error);
 	if (r == 0)
 		r = published_follow(container, &ns, attachment, &end, error);
-	return r < 0 ? r : networks_write(attachment, &end, dir_fd, error);
+	return r < 0 ? r : networks_write(attachment, &end, container->engine->facts.rootless, dir_fd, error);
 }
 
 int networks_hand_over(const struct networks *networks, int dir_fd, struct spec *spec, scow_error **error)
@@ -202,7 +263,7 @@ int networks_hand_over(const struct networks *networks, int dir_fd, struct spec 
 	spec->network = NULL;
 	spec->network_size = 0;
 	r = naming_hand_over(&networks->naming, dir_fd, spec, error);
-	return r < 0 ? r : networks_write(&networks->attachment, &networks->end, dir_fd, error);
+	return r < 0 ? r : networks_write(&networks->attachment, &networks->end, networks->ns.hold_fd >= 0, dir_fd, error);
 }
 
 int networks_born(void *data, pid_t pid, scow_error **error)

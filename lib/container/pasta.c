@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pasta(1) for a container: its arguments, and how it is started.
- *
- * It is tied to the container's first process by scow-init (init/tether.c). It lives in the container's user namespace, where it has the
- * rights to configure the container's interface, and else on the host, where it makes the user's connections. What is published is
- * bound by it. The host's loopback is out of the container's reach (--no-map-gw), and ports go one way only (-T none, -U none).
+ * A plain user's container with a way out of its own (network/uplink.h), by pasta(1): its ports and options, and what becomes of a
+ * container that has not asked for it where it cannot be had. What is published is bound by the program.
  */
 #include "container/pasta.h"
 
@@ -23,9 +20,7 @@
 #include "base/fd.h"
 #include "container/config-network.h"
 #include "engine/job.h"
-
-#define TUN "/dev/net/tun"
-#define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
+#include "network/usernet.h"
 
 static const char *first_network(const scow_container_config *config)
 {
@@ -34,59 +29,45 @@ static const char *first_network(const scow_container_config *config)
 	return config_network_at(config, 0, &settings);
 }
 
-bool pasta_is_wanted(scow_engine *engine, const scow_container_config *config)
+static bool is_named(const scow_container_config *config)
 {
-	const char *name = engine->facts.rootless ? first_network(config) : NULL;
+	const char *name = first_network(config);
 
-	return name && (str_eq(name, CONFIG_PASTA) || str_has_prefix(name, CONFIG_PASTA ":"));
+	return name && (str_eq(name, CONFIG_PASTA) || str_has_prefix(name, CONFIG_PASTA ":") || str_eq(name, CONFIG_USERNET));
 }
 
-int pasta_check(scow_engine *engine, const scow_container_config *config, scow_error **error)
+bool pasta_is_usernet(const scow_container_config *config)
+{
+	const char *name = first_network(config);
+
+	return name && str_eq(name, CONFIG_USERNET);
+}
+
+bool pasta_is_meant(const scow_container_config *config)
+{
+	return is_named(config) || config_network_is_unsaid(config);
+}
+
+bool pasta_is_wanted(scow_engine *engine, const scow_container_config *config)
+{
+	return engine->facts.rootless && (is_named(config) || (config_network_is_unsaid(config) && uplink_is_possible(true, NULL) == 0));
+}
+
+int pasta_check(const scow_container_config *config, scow_error **error)
 {
 	const struct endpoint_settings *settings;
 	const char *name;
 
-	for (size_t i = 0; engine->facts.rootless && (name = config_network_at(config, i, &settings)); i++) {
-		if (i == 0 && pasta_is_wanted(engine, config) && endpoint_settings_are_default(settings))
-			continue;
-		if (pasta_is_wanted(engine, config))
+	for (size_t i = 0; (name = config_network_at(config, i, &settings)); i++)
+		if (i > 0 || !endpoint_settings_are_default(settings))
 			return error_set(error, SCOW_E_INVALID,
-					 "network '%s': with '" CONFIG_PASTA "' there is no other, and no address to ask for", name);
-		if (!str_eq(name, NETWORK_DEFAULT) || !endpoint_settings_are_default(settings))
-			return error_hint(error,
-					  error_set(error, SCOW_E_UNSUPPORTED,
-						    "network '%s': a plain user has no networks of his own in this version", name),
-					  "use '" CONFIG_PASTA "' for a way out and published ports, or 'none'");
-	}
+					 "network '%s': with '%s' there is no other, and no address to ask for", name, first_network(config));
 	return 0;
 }
 
 void pasta_done(struct pasta *pasta)
 {
-	str_done(&pasta->arguments);
-}
-
-static void add(struct str *arguments, const char *text)
-{
-	str_add_bytes(arguments, text, strlen(text) + 1);
-}
-
-static bool find_program(struct str *arguments)
-{
-	const char *path = getenv("PATH");
-	char file[4096];
-
-	for (const char *at = path && *path ? path : PATH_DEFAULT; *at; at += *at == ':') {
-		size_t n = strcspn(at, ":");
-
-		snprintf(file, sizeof(file), "%.*s/pasta", (int) n, at);
-		if (*at == '/' && n + sizeof("/pasta") < sizeof(file) && access(file, X_OK) == 0) {
-			add(arguments, file);
-			return true;
-		}
-		at += n;
-	}
-	return false;
+	uplink_done(&pasta->uplink);
 }
 
 /* A port of the host that nobody has now: pasta itself binds it, and fails if somebody is quicker. 0: there is none. */
@@ -111,7 +92,7 @@ static unsigned int free_port(const struct port_spec *port)
 	return 0;
 }
 
-static int add_ports(const scow_container_config *config, struct str *arguments, scow_error **error)
+static int add_ports(const scow_container_config *config, struct uplink *uplink, scow_error **error)
 {
 	bool has[2] = { false, false };
 
@@ -129,21 +110,25 @@ static int add_ports(const scow_container_config *config, struct str *arguments,
 			return error_set(error, SCOW_E_BUSY, "publish '%s': no port of the host is free", port_spec_format(port, text));
 		snprintf(text, sizeof(text), "%s%s%u:%u", port->host.family ? address_format(&port->host, host) : "",
 			 port->host.family ? "/" : "", number, port->port);
-		add(arguments, udp ? "-u" : "-t");
-		add(arguments, text);
 		has[udp] = true;
+		if (uplink->kind == UPLINK_USERNET) {
+			usernet_add_port(uplink, port, number);
+			continue;
+		}
+		uplink_add(uplink, udp ? "-u" : "-t");
+		uplink_add(uplink, text);
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2 && uplink->kind == UPLINK_PASTA; i++) {
 		if (has[i])
 			continue;
-		add(arguments, i ? "-u" : "-t");
-		add(arguments, "none");
+		uplink_add(uplink, i ? "-u" : "-t");
+		uplink_add(uplink, "none");
 	}
 	return 0;
 }
 
 /* "pasta:--mtu,1400": as podman has it. */
-static void add_options(const char *network, struct str *arguments)
+static void add_options(const char *network, struct uplink *uplink)
 {
 	const char *at = strchr(network, ':');
 
@@ -151,103 +136,100 @@ static void add_options(const char *network, struct str *arguments)
 		size_t n = strcspn(at, ",");
 
 		if (n) {
-			str_add_bytes(arguments, at, n);
-			str_add_char(arguments, 0);
+			str_add_bytes(&uplink->arguments, at, n);
+			str_add_char(&uplink->arguments, 0);
 		}
 		at = at[n] ? at + n : NULL;
 	}
 }
 
-int pasta_prepare(scow_container *container, const scow_container_config *config, struct pasta *out, scow_error **error)
+static int choose(const scow_container_config *config, struct pasta *out, scow_error **error)
 {
-	_cleanup_fd_ int tun = -1;
 	int r;
 
-	if (!pasta_is_wanted(container->engine, config))
+	if (pasta_is_usernet(config)) {
+		usernet_choose(&out->uplink);
 		return 0;
+	}
 	if (str_eq(config->namespaces[SCOW_NAMESPACE_PID], "host"))
-		return error_set(error, SCOW_E_INVALID,
+		return error_set(error, SCOW_E_UNSUPPORTED,
 				 "conflicting options: the network '" CONFIG_PASTA
 				 "', whose program would be seen, and the host's processes");
-	if (!find_program(&out->arguments))
-		return error_hint(error,
-				  error_set(error, SCOW_E_UNSUPPORTED,
-					    "the network '" CONFIG_PASTA "' needs the program pasta, which is not in PATH"),
-				  "install passt, or use --network none");
-	tun = open(TUN, O_RDWR | O_CLOEXEC);
-	if (tun < 0)
-		return error_hint(error,
-				  error_errno_status(error, SCOW_E_UNSUPPORTED, errno, "open", "the network '" CONFIG_PASTA "' needs " TUN),
-				  "let the user open it (usually its mode is 0666), or use --network none");
-	add(&out->arguments, "--quiet");
-	add(&out->arguments, "--config-net");
-	add(&out->arguments, "--no-map-gw");
-	add(&out->arguments, "-T");
-	add(&out->arguments, "none");
-	add(&out->arguments, "-U");
-	add(&out->arguments, "none");
-	r = add_ports(config, &out->arguments, error);
-	if (r < 0)
+	r = uplink_choose(&out->uplink, out->optional, error);
+	if (r == 0 && out->uplink.kind == UPLINK_SLIRP && config->n_ports)
+		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "ports cannot be published by slirp4netns"), "install passt");
+	return r;
+}
+
+int pasta_prepare(scow_container *container, const scow_container_config *config, struct pasta *out, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r;
+
+	if (!container->engine->facts.rootless || !pasta_is_meant(config))
+		return 0;
+	out->optional = !is_named(config);
+	r = choose(config, out, &failure);
+	if (r < 0 && out->optional) {
+		engine_log(container->engine, SCOW_LOG_INFO, "container %.12s has no network: %s", container->id,
+			   scow_error_message(failure));
+		scow_error_unref(failure);
+		return 0;
+	}
+	if (r < 0) {
+		if (error)
+			*error = take_ptr(&failure);
+		scow_error_unref(failure);
 		return r;
-	add_options(first_network(config), &out->arguments);
-	add(&out->arguments, "--netns-only");
-	add(&out->arguments, "--netns");
-	add(&out->arguments, WIRE_TETHER_NETNS);
-	out->engine = container->engine;
+	}
+	if (out->uplink.kind != UPLINK_SLIRP) {
+		r = add_ports(config, &out->uplink, error);
+		if (r < 0)
+			return r;
+		if (!out->optional)
+			add_options(first_network(config), &out->uplink);
+	}
+	out->container = container;
 	out->on = true;
-	return out->arguments.failed ? error_oom(error) : 0;
+	return uplink_finish(&out->uplink, error);
 }
 
 int pasta_hand_over(const struct pasta *pasta, int dir_fd, scow_error **error)
 {
+	_cleanup_str_ struct str text = { 0 };
 	int r;
 
 	(void) unlinkat(dir_fd, WIRE_TETHER_NAME, 0);
 	if (!pasta->on)
 		return 0;
-	r = file_publish_at(dir_fd, WIRE_TETHER_NAME, pasta->arguments.data, pasta->arguments.size, 0600);
+	if (pasta->optional)
+		str_add_bytes(&text, WIRE_TETHER_OPTIONAL, sizeof(WIRE_TETHER_OPTIONAL));
+	str_add_bytes(&text, pasta->uplink.arguments.data, pasta->uplink.arguments.size);
+	if (text.failed)
+		return error_oom(error);
+	r = file_publish_at(dir_fd, WIRE_TETHER_NAME, text.data, text.size, 0600);
 	return r < 0 ? error_errno(error, -r, "rename", "write down how the container's network is made") : 0;
 }
 
 static int try_to_start(const struct pasta *pasta, pid_t pid, scow_error **error)
 {
-	struct job_process process = { .cgroup_fd = -1, .n_fds = 5, .enters = true, .keep = JOB_ORPHAN };
-	_cleanup_fd_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_job_ struct job job = { 0 };
-	_cleanup_fd_ int netns = -1;
-	char path[40], *args[128];
-	struct wire_step *step;
-	size_t n = 0;
+	_cleanup_fd_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0), netns = -1;
+	char path[40];
 	int r;
 
-	if (pidfd < 0 || null < 0)
-		return error_errno(error, errno, pidfd < 0 ? "pidfd_open" : "open", "start pasta");
+	if (pidfd < 0)
+		return error_errno(error, errno, "pidfd_open", "find the container's process");
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	netns = open(path, O_RDONLY | O_CLOEXEC);
 	if (netns < 0)
 		return error_errno(error, errno, "open", "open the container's network namespace");
-	for (char *at = pasta->arguments.data, *end = at + pasta->arguments.size; at < end && n < ARRAY_SIZE(args); at += strlen(at) + 1)
-		args[n++] = at;
-	if (n == ARRAY_SIZE(args))
-		return error_set(error, SCOW_E_LIMIT, "too many ports and options for pasta");
-	process.fds[0] = (struct spawn_fd){ pidfd, WIRE_FD_NS };
-	process.fds[1] = (struct spawn_fd){ pidfd, WIRE_FD_NS + 1 };
-	process.fds[2] = (struct spawn_fd){ null, 0 };
-	process.fds[3] = (struct spawn_fd){ null, 1 };
-	process.fds[4] = (struct spawn_fd){ netns, WIRE_FD_NS + 2 };
-	step = job_step(&job, WIRE_JOIN, 0);
-	step->number[0] = WIRE_FD_NS;
-	step->number[1] = CLONE_NEWUSER;
-	job_step(&job, WIRE_ENTER, 0)->number[0] = CLONE_NEWPID;
-	step = job_step(&job, WIRE_TETHER, 0);
-	step->number[0] = WIRE_FD_NS + 1;
-	step->number[1] = WIRE_FD_NS + 2;
-	job_vector(&job, step, 0, args, n, 0);
-	r = job_run(pasta->engine, &job, &process, error);
-	if (r < 0)
-		return error_wrap(error, r, "connect the container to its network");
-	close(process.pidfd);
-	return 0;
+	r = uplink_start(pasta->container->engine, &pasta->uplink, &(struct uplink_place){ pidfd, netns, pidfd }, NULL, error);
+	return r < 0 ? error_wrap(error, r, "connect the container to its network") : 0;
+}
+
+static bool is_about_a_port(const scow_error *failure)
+{
+	return strstr(scow_error_message(failure), WIRE_TETHER_BIND) != NULL;
 }
 
 int pasta_start(const struct pasta *pasta, pid_t pid, scow_error **error)
@@ -256,10 +238,16 @@ int pasta_start(const struct pasta *pasta, pid_t pid, scow_error **error)
 	int r = try_to_start(pasta, pid, &failure);
 
 	/* That of a container which has just ended may have the ports for a moment. */
-	for (unsigned int i = 0; i < WIRE_TETHER_TRIES && r < 0 && strstr(scow_error_message(failure), WIRE_TETHER_BIND); i++) {
+	for (unsigned int i = 0; i < WIRE_TETHER_TRIES && r < 0 && is_about_a_port(failure); i++) {
 		error_clear(&failure);
 		poll(NULL, 0, WIRE_TETHER_NAP_MS);
 		r = try_to_start(pasta, pid, &failure);
+	}
+	/* Nobody has asked for it; a host may have no way out itself. */
+	if (r < 0 && pasta->optional && scow_error_errno(failure) != ESRCH && !is_about_a_port(failure)) {
+		engine_log(pasta->container->engine, SCOW_LOG_INFO, "container %.12s has no network: %s", pasta->container->id,
+			   scow_error_message(failure));
+		r = 0;
 	}
 	if (r < 0 && error)
 		*error = take_ptr(&failure);

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The network "pasta" of a plain user's container: his own connections for what it sends, by the program of that name (passt). */
+/*
+ * The network "pasta" of a plain user's container: his own connections for what it sends, by the program of that name (passt). He who
+ * says nothing of networks has it where it can be had, and none elsewhere.
+ */
 #pragma once
 
 #include "container/container.h"
-#include "base/str.h"
+#include "network/uplink.h"
 
-/* Whether a container of this config is to have it. */
+/* A plain user's container of this config has it if it can be had, and is on no network. */
+bool pasta_is_meant(const scow_container_config *config);
+/* It has asked for scow-init's own (network/usernet.h): its resolv.conf leads there. */
+bool pasta_is_usernet(const scow_container_config *config);
+/* And it seems that it can, or it was asked for. */
 bool pasta_is_wanted(scow_engine *engine, const scow_container_config *config);
-/* SCOW_E_UNSUPPORTED: a network that a plain user's container cannot have. */
-int pasta_check(scow_engine *engine, const scow_container_config *config, scow_error **error) _must_check_;
+/* SCOW_E_INVALID: it is wanted, and something else with it. */
+int pasta_check(const scow_container_config *config, scow_error **error) _must_check_;
 
 /* What one start needs of it. Starts as all zeros. */
 struct pasta {
 	bool on;
-	scow_engine *engine;
-	struct str arguments; /* each with its NUL; one is WIRE_TETHER_NETNS */
+	bool optional; /* nobody has asked for it */
+	scow_container *container;
+	struct uplink uplink;
 };
 void pasta_done(struct pasta *pasta);
 /* SCOW_E_UNSUPPORTED: the program is not installed, or /dev/net/tun cannot be opened. */

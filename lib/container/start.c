@@ -52,6 +52,7 @@ struct running {
 	bool poststop;         /* it has hooks for its end */
 	int ports_fd;          /* keeps its published ports, or -1 */
 };
+	int hold_fd;           /* ...the networks of a plain user, or -1 */
 
 struct start {
 	scow_container *container;
@@ -152,6 +153,8 @@ static void process_ended(void *data, const struct process_exit *exit)
 	cleanup_fd(&running->ports_fd);
 	running->ports_fd = -1;
 	if (container->ephemeral)
+	cleanup_fd(&running->hold_fd);
+	running->hold_fd = -1;
 		r = container_erase(container->engine, container->id, exit, &failure);
 	else
 		r = container_record_exit(container->engine, container->id, exit, &failure);
@@ -180,6 +183,7 @@ static void process_freed(void *data)
 	running_take(running);
 	cleanup_fd(&running->ports_fd);
 	scow_container_unref(running->container);
+	cleanup_fd(&running->hold_fd);
 	free(running);
 }
 
@@ -283,7 +287,7 @@ static int prepare(struct start *start, const scow_io *io, scow_error **error)
 	if (!spec->cgroup_name || !start->running)
 		return error_oom(error);
 	start->running->container = scow_container_ref(container);
-	start->running->ports_fd = -1;
+	start->running->ports_fd = start->running->hold_fd = -1;
 	start->running->poststop = hooks_have(&spec->hooks, WIRE_STAGE_POSTSTOP);
 	return cgroup_create(engine, spec->cgroup_parent, spec->cgroup_name, &spec->resources, &start->cgroup, error);
 }
@@ -357,6 +361,8 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 	running_put(take_ptr(&start->running));
 	return 0;
 }
+	if (start->networks.on)
+		start->running->hold_fd = take_fd(&start->networks.ns.hold_fd);
 
 /* The supervisor takes over all that belongs to the process. */
 static int supervise(struct start *start, scow_error **error)

@@ -107,7 +107,7 @@ static long hear(long socket, uint32_t count, uint32_t *refused)
 	return result;
 }
 
-long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patch_values *values, const char **what)
+long netlink_send(void *bytes, size_t size, int socket, const struct wire_patch_values *values, const char **what)
 {
 	static const int yes = 1;
 	struct wire_batch *batch = bytes;
@@ -115,15 +115,12 @@ long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patc
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	uint32_t refused = 0, at = 0;
 	char *messages;
-	long socket, r = 0;
+	long r = 0;
 
 	*what = "change the network";
 	if (!is_whole(batch, size))
 		return -EBADMSG;
 	messages = (char *) (patches + batch->n_patches);
-	socket = sys(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-	if (socket < 0)
-		return socket;
 	sys(SYS_setsockopt, socket, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
 	for (uint32_t i = 0; i < batch->n_patches && r >= 0; i++)
 		r = fill(socket, &patches[i], messages, values);
@@ -137,7 +134,6 @@ long netlink_send(void *bytes, size_t size, int protocol, const struct wire_patc
 		r = sys(SYS_sendto, socket, messages, batch->size, 0, &kernel, sizeof(kernel));
 	if (r >= 0)
 		r = hear(socket, batch->n_messages, &refused);
-	sys(SYS_close, socket);
 	at = 0;
 	for (uint32_t i = 0; r < 0 && i <= refused && i < batch->n_messages; i++) {
 		*what = what_of(((struct nlmsghdr *) (void *) (messages + at))->nlmsg_type);
@@ -152,6 +148,7 @@ void step_netlink(const struct wire_step *step)
 	void *batch = (void *) (uintptr_t) plan_blob(&init.plan, step);
 	size_t size = step->blob_size;
 	const char *what = NULL;
+	int socket;
 	long r;
 
 	/* A supervised one's is not part of the plan. */
@@ -159,7 +156,10 @@ void step_netlink(const struct wire_step *step)
 		batch = network_inside(&size);
 	if (!batch)
 		return;
-	r = netlink_send(batch, size, NETLINK_ROUTE, &none, &what);
+	doing("change the network", NULL, NULL, NULL);
+	socket = (int) must(sys(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "socket");
+	r = netlink_send(batch, size, socket, &none, &what);
+	sys(SYS_close, socket);
 	doing(what, plan_text(&init.plan, step, 0), NULL, NULL);
 	must(r, "netlink");
 }

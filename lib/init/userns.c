@@ -63,6 +63,8 @@ static int make_namespace(const char *uid_map, const char *gid_map)
 	int pipe[2], fd, pidfd, pid;
 
 	must(sys(SYS_pipe2, pipe, O_CLOEXEC), "pipe2");
+	/* Who has come into a user namespace is seen by nobody, its children included, and their maps could not be written. */
+	sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
 	pidfd = bear_child(pipe[0], pipe[1]);
 	pid = run_pid_of(pidfd);
 	if (!pid)

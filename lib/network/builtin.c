@@ -184,6 +184,6 @@ int network_ensure_builtin(scow_engine *engine, scow_error **error)
 	db_end(&work);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = netns_open(engine, &ns, error);
+	r = netns_open_here(engine, &ns, error);
 	return r < 0 ? r : make(&ns, error);
 }

@@ -172,23 +172,24 @@ static int check_link(struct netns *ns, const struct network *network, scow_erro
 		r = netns_link(ns, network->link, &link, error);
 	if (r < 0)
 		return r;
-	if (network->driver == NETWORK_BRIDGE && r > 0)
+	/* A plain user's bridges are elsewhere. */
+	if (network->driver == NETWORK_BRIDGE && r > 0 && !ns->engine->facts.rootless)
 		return error_set(error, SCOW_E_BUSY, "com.docker.network.bridge.name: there is a link '%s' already", network->link);
 	if (network->driver != NETWORK_BRIDGE && r == 0)
 		return error_set(error, SCOW_E_NOT_FOUND, "parent: there is no link '%s'", network->link);
 	return 0;
 }
 
-static int insert(scow_engine *engine, const struct subnet_uses *host, struct arena *arena, struct network *network,
+/* @uses has the host's, and gets the store's. */
+static int insert(scow_engine *engine, struct subnet_uses *uses, struct arena *arena, struct network *network,
 		  const scow_network_config *config, scow_error **error)
 {
-	struct subnet_uses uses = *host;
 	_cleanup_db_ struct db_work work = { 0 };
 	sqlite3_stmt *row;
 	int r = db_begin(engine->db, &work, error);
 
 	if (r == 0)
-		r = fill_pools(&work, arena, &uses, network, error);
+		r = fill_pools(&work, arena, uses, network, error);
 	if (r == 0)
 		r = db_query(&work, &row, error, "SELECT name FROM networks WHERE link = ? AND driver = 0", "t", network->link);
 	if (r > 0 && network->driver == NETWORK_BRIDGE)
@@ -235,7 +236,7 @@ static int create(scow_engine *engine, struct arena *arena, const char *name, co
 	if (r == 0 && config->ephemeral)
 		r = owner_register(engine, error);
 	if (r == 0)
-		r = netns_open(engine, &ns, error);
+		r = netns_open_here(engine, &ns, error);
 	if (r < 0)
 		return r;
 	describe(&network, name, config, settings);
@@ -273,8 +274,9 @@ int scow_network_create(scow_engine *engine, const char *name, const scow_networ
 		r = network_config_check(config, error);
 	if (r == 0 && config->ephemeral && !out)
 		r = error_set(error, SCOW_E_INVALID, "an ephemeral network goes with its handle, and no place for that was given");
-	if (r == 0 && engine->facts.rootless)
-		r = error_set(error, SCOW_E_UNSUPPORTED, "a plain user has no networks of its own in this version");
+	if (r == 0 && engine->facts.rootless && config->driver != NETWORK_BRIDGE)
+		r = error_set(error, SCOW_E_UNSUPPORTED, "a plain user's networks are bridges, not %s: the host's links are not his",
+			      network_driver_name(config->driver));
 	if (r == 0)
 		r = create(engine, &arena, name, config, out, error);
 	arena_done(&arena);

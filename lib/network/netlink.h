@@ -25,13 +25,21 @@ struct netns {
 	scow_engine *engine;
 	int route_fd;      /* a NETLINK_ROUTE socket inside */
 	int filter_fd;     /* a NETLINK_NETFILTER socket inside, or -1: made when it is needed, where the namespace is ours */
-	int fd;            /* the namespace itself, or -1: the process's own. */
+	int fd;            /* the namespace itself, or -1: the process's own. What follows is of a plain user's: holder.h */
+	int user_fd;       /* the user namespace that it belongs to */
+	int hold_fd;       /* as long as any copy is open, it stays */
+	int pidfd;         /* of the process that it ends with */
+	bool has_uplink;
 	uint32_t sequence;
 	bool added;        /* the last network was not in the firewall, and is (firewall_prepare()) */
 	bool rebuilt;      /* the firewall was not there at all, and is again: without what it knew of others (firewall_prepare()) */
 };
 /* The one that has the bridges of this engine. A plain user's is made where there is none. */
 int netns_open(scow_engine *engine, struct netns *out, scow_error **error) _must_check_;
+/* The same, if it is there: 1; 0: there is none, and so no bridge and no rule. */
+int netns_find(scow_engine *engine, struct netns *out, scow_error **error) _must_check_;
+/* The process's own, whoever's the bridges are. */
+int netns_open_here(scow_engine *engine, struct netns *out, scow_error **error) _must_check_;
 void netns_close(struct netns *ns);
 #define _cleanup_netns_ __attribute__((cleanup(netns_close)))
 

@@ -82,7 +82,7 @@ int scow_network_get(scow_engine *engine, const char *name, scow_network **out, 
 
 	if (r == 0 && (!name || !out))
 		r = error_set(error, SCOW_E_INVALID, "no %s was given", name ? "place for the network" : "name");
-	if (r == 0 && !engine->facts.rootless)
+	if (r == 0)
 		r = network_ensure_builtin(engine, error);
 	if (r < 0)
 		return r;
@@ -189,11 +189,9 @@ int network_remove(scow_engine *engine, const char *id, scow_error **error)
 	_cleanup_netns_ struct netns ns = { 0 };
 	struct arena arena = { 0 };
 	struct network *network;
-	int r = netns_open(engine, &ns, error);
+	int there = netns_find(engine, &ns, error), r = there < 0 ? there : remove_row(engine, id, &arena, &network, error);
 
-	if (r == 0)
-		r = remove_row(engine, id, &arena, &network, error);
-	if (r == 0)
+	if (r == 0 && there)
 		r = network_unmake(&ns, network, error);
 	arena_done(&arena);
 	return r;

@@ -153,8 +153,12 @@ static int clear_elements(struct netns *ns, scow_error **error)
 int network_clear_orphans(struct netns *ns, scow_error **error)
 {
 	struct found found = { .ns = ns };
-	int r = netns_each_link(ns, "bridge", 0, take_link, &found, error);
+	int r;
 
+	/* A plain user's bridges go with their namespace, and the host's are not his. */
+	if (ns->engine->facts.rootless)
+		return 0;
+	r = netns_each_link(ns, "bridge", 0, take_link, &found, error);
 	for (size_t i = 0; r == 0 && i < found.n; i++)
 		r = clear_link(ns, &found.items[i], error);
 	arena_done(&found.arena);

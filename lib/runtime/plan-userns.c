@@ -3,6 +3,8 @@
  */
 #include "runtime/plan-userns.h"
 
+#include <sched.h>
+
 #include "base/cleanup.h"
 #include "base/str.h"
 
@@ -95,6 +97,8 @@ struct wire_step *plan_add_rights(struct job *job, const struct spec *spec)
 
 int plan_add_maps(struct job *job, const struct spec *spec, const struct plan_namespaces *namespaces, scow_error **error)
 {
+	const struct spec_namespace *user = &spec->namespaces[SPEC_NS_USER];
+	const bool is_joined = namespaces->join_fds[SPEC_NS_USER] >= 0, is_there = is_joined && user->mode == SPEC_NS_JOIN;
 	struct wire_step *step;
 
 	if (plan_mapped_id(spec->uid_map, spec->n_uid_map, 0) == UINT32_MAX ||
@@ -103,8 +107,13 @@ int plan_add_maps(struct job *job, const struct spec *spec, const struct plan_na
 	/* By our own rights: root of a user namespace may neither lower the score nor raise a limit. */
 	if (spec->has_oom_score_adj)
 		job_step(job, WIRE_OOM_SCORE, WIRE_HOST_PROC)->number[0] = (uint64_t) (int64_t) spec->oom_score_adj;
+	if (is_joined && !is_there) {
+		step = job_step(job, WIRE_JOIN, 0);
+		step->number[0] = WIRE_FD_NS + SPEC_NS_USER;
+		step->number[1] = CLONE_NEWUSER;
+	}
 	step = plan_add_rights(job, spec);
-	if (namespaces->join_fds[SPEC_NS_USER] >= 0)
+	if (is_there)
 		step->number[1] = WIRE_FD_NS + SPEC_NS_USER;
 	else if (!add_map_text(job, step, 0, spec->uid_map, spec->n_uid_map) || !add_map_text(job, step, 1, spec->gid_map, spec->n_gid_map))
 		return error_oom(error);

@@ -2,7 +2,8 @@
 /*
  * The part of a plan by which a container gets a user namespace from one who has rights outside of it: what is done by those before it
  * is joined. That is the host's root; or a plain user who wants other maps than the usual one (which is the container's own user
- * namespace otherwise): he is root of a user namespace with the usual map, and the container's is made inside that.
+ * namespace otherwise): he is root of a user namespace with the usual map, and the container's is made inside that; one of his that has networks is made inside of
+ * the user namespace that has the bridges (the path of a new SPEC_NS_USER), which is joined first.
  *
  * 1. The namespace is made, and one for each bind with a map of its own.
  * 2. In a mount namespace that goes again: sources of binds are opened, the overlay is made of idmapped layers; nothing is attached.

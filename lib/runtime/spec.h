@@ -19,7 +19,7 @@ enum spec_ns_mode { SPEC_NS_HOST, SPEC_NS_NEW, SPEC_NS_JOIN };
 
 struct spec_namespace {
 	enum spec_ns_mode mode;
-	const char *path; /* JOIN: /proc/PID/ns/KIND or a bind mount of one */
+	const char *path; /* JOIN: /proc/PID/ns/KIND or a bind mount of one. NEW, of a user namespace: that in which it is made; or NULL */
 };
 
 enum spec_mount_kind {

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "engine/engine.h"
+#include "network/uplink.h"
 #include "network/firewall.h"
 #include "runtime/cgroup.h"
 #include "store/db.h"
@@ -59,6 +60,19 @@ static int add_ids(scow_engine *engine, cJSON *object, scow_error **error)
 	return 0;
 }
 
+/* Why a plain user's containers have no network unless they ask for one. */
+static int add_uplink_warning(cJSON *warnings, scow_error **error)
+{
+	_cleanup_free_ char *text = NULL;
+	scow_error *failure = NULL;
+
+	if (uplink_is_possible(true, &failure) == 0)
+		return 0;
+	text = strf("containers have no way out: %s; %s", scow_error_message(failure), scow_error_hint(failure));
+	scow_error_unref(failure);
+	return text && cJSON_AddItemToArray(warnings, cJSON_CreateString(text)) ? 0 : error_oom(error);
+}
+
 /* What is in the way of containers here; nothing where that cannot be seen. */
 static int add_warnings(scow_engine *engine, cJSON *object, scow_error **error)
 {
@@ -68,7 +82,9 @@ static int add_warnings(scow_engine *engine, cJSON *object, scow_error **error)
 
 	if (!warnings)
 		return error_oom(error);
-	if (engine->facts.rootless || netns_open(engine, &ns, NULL) < 0 || firewall_who_drops(&ns, chain, sizeof(chain), NULL) < 0 || !*chain)
+	if (engine->facts.rootless)
+		return add_uplink_warning(warnings, error);
+	if (netns_open(engine, &ns, NULL) < 0 || firewall_who_drops(&ns, chain, sizeof(chain), NULL) < 0 || !*chain)
 		return 0;
 	snprintf(text, sizeof(text),
 		 "the chain '%s' of this host drops what is forwarded, unless a rule there accepts it: containers may have no way out, and "

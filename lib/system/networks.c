@@ -113,7 +113,7 @@ int scow_network_list(scow_engine *engine, const char *text, scow_iter **out, sc
 		r = error_set(error, SCOW_E_INVALID, "no place for the list was given");
 	if (r == 0)
 		r = filters_parse(text, known, &filters, error);
-	if (r == 0 && !engine->facts.rootless)
+	if (r == 0)
 		r = network_ensure_builtin(engine, error);
 	if (r == 0)
 		r = iter_new(ITER_NETWORKS, unref, &list, error);
@@ -162,8 +162,8 @@ static int clear_default(scow_engine *engine, const struct network *network, sco
 	db_end(&work);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = netns_open(engine, &ns, error);
-	return r < 0 ? r : network_unmake(&ns, network, error);
+	r = netns_find(engine, &ns, error);
+	return r <= 0 ? r : network_unmake(&ns, network, error);
 }
 
 static int prune_one(scow_engine *engine, const struct network *network, const struct filters *filters, int64_t until, cJSON *deleted,
@@ -276,8 +276,10 @@ static int reload_networks(scow_engine *engine, scow_error **error)
 	int first = 0, r = read_all(engine, &arena, &all, error);
 
 	if (r == 0)
-		r = netns_open(engine, &ns, error);
-	for (size_t i = 0; r == 0 && all[i]; i++) {
+		r = netns_find(engine, &ns, error);
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; all[i]; i++) {
 		scow_error *failure = NULL;
 		int one = network_reload(&ns, all[i], &failure);
 
@@ -288,9 +290,7 @@ static int reload_networks(scow_engine *engine, scow_error **error)
 		}
 		scow_error_unref(failure);
 	}
-	if (r == 0 && first == 0)
-		r = published_restore(engine, &ns, error);
-	return r < 0 ? r : first;
+	return first < 0 ? first : published_restore(engine, &ns, error);
 }
 
 int scow_network_reload(scow_engine *engine, scow_error **error)
