@@ -56,11 +56,9 @@ static int begin(struct change *change, scow_error **error)
 		r = container_config_of(container, &config, error);
 	if (r < 0)
 		return r;
-	if (container->engine->facts.rootless)
-		return error_set(error, SCOW_E_UNSUPPORTED, "a plain user's containers cannot change their networks in this version");
-	if (!config_is_networked(config))
+	if (!networks_are_wanted(container->engine, config))
 		return error_set(error, SCOW_E_INVALID, "container '%s' has the network '%s' and can be on no other", container->name,
-				 config->namespaces[SCOW_NAMESPACE_NETWORK]);
+				 config_network_is_unsaid(config) ? CONFIG_PASTA : config->namespaces[SCOW_NAMESPACE_NETWORK]);
 	if (change->network->driver == NETWORK_HOST || change->network->driver == NETWORK_NONE)
 		return error_set(error, SCOW_E_INVALID, "a container can have the network '%s' only from its creation on",
 				 change->network->name);
@@ -96,7 +94,8 @@ static int send_inside(struct change *change, const struct batch *batch, scow_er
 	process.fds[0] = (struct spawn_fd){ change->pidfd, WIRE_FD_NS };
 	step = job_step(&job, WIRE_JOIN, 0);
 	step->number[0] = WIRE_FD_NS;
-	step->number[1] = CLONE_NEWNET;
+	/* By one call: the user namespace gives the right to the other. */
+	step->number[1] = CLONE_NEWNET | (change->container->engine->facts.rootless ? CLONE_NEWUSER : 0);
 	job_blob(&job, job_step(&job, WIRE_NETLINK, 0), bytes.data, bytes.size);
 	r = job_run(change->container->engine, &job, &process, error);
 	if (r < 0)
