@@ -8,7 +8,9 @@
  *    containers' sockets.
  * 2. A container goes when its PID 1 ends, seen by a pidfd: nobody has to say so. For as long as its sockets are open its network
  *    namespace stays, so that has to be at once.
- * 3. With the last container, and nobody on the line, it ends. ROOT/names.sock stays behind: who finds that nobody listens there puts a
+ * 3. A third process, the stand-in, is a copy of the first as it is after each change. It does nothing but wait for the first one's end,
+ *    and is then the first. So any of the three may be killed, or the first and second at once; not all of them.
+ * 4. With the last container, and nobody on the line, it ends. ROOT/names.sock stays behind: who finds that nobody listens there puts a
  *    new one in its place by rename, under a lock (network/names.c), and so nothing can be removed that is another's.
  */
 #include "init/names-serve.h"
@@ -32,7 +34,7 @@
 #define SHORT_LIFE_MS 1000
 #define FULL_NAP_NS 10000000
 
-enum first_event { FIRST_LISTENER, FIRST_CONNECTION, FIRST_CONTAINER, FIRST_SERVER };
+enum first_event { FIRST_LISTENER, FIRST_CONNECTION, FIRST_CONTAINER, FIRST_SERVER, FIRST_STAND_IN };
 
 static struct {
 	int epoll;
@@ -40,7 +42,9 @@ static struct {
 	unsigned int n_connections;
 	int orders, pidfd, pid; /* of the second process; pid 0: there is none */
 	uint64_t born, again_at;
-	uint64_t idle_since; /* 0: somebody is here */
+	uint64_t idle_since;          /* 0: somebody is here */
+	int stand_in, stand_in_pidfd; /* stand_in 0: there is none */
+	bool is_changed;              /* since it was made */
 } first;
 
 static union {
@@ -114,17 +118,36 @@ static void watch_first(int op, int fd, enum first_event what, unsigned int plac
 	sys(SYS_epoll_ctl, first.epoll, op, fd, &event);
 }
 
+/* What a fork of the first process has of it and must not keep: a connection would stay open. */
+static void leave_first(void)
+{
+	names_close(&first.epoll);
+	names_close(&first.orders);
+	names_close(&first.pidfd);
+	names_close(&first.stand_in_pidfd);
+	for (unsigned int i = 0; i < CONNECTIONS; i++) {
+		if (first.connections[i])
+			sys(SYS_close, first.connections[i]);
+		first.connections[i] = 0;
+	}
+	first.n_connections = 0;
+}
+
+static void reap(int pid, int *pidfd)
+{
+	sys(SYS_pidfd_send_signal, *pidfd, SIGKILL, 0, 0);
+	while (sys(SYS_wait4, pid, 0, __WALL, 0) == -EINTR)
+		;
+	names_close(pidfd);
+}
+
 /* ---- the second process ---- */
 
 static noreturn void become_server(int orders)
 {
 	sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	sys(SYS_prctl, PR_SET_NAME, "scow-names-dns");
-	names_close(&first.epoll);
-	names_close(&first.orders);
-	for (unsigned int i = 0; i < CONNECTIONS; i++)
-		if (first.connections[i])
-			sys(SYS_close, first.connections[i]);
+	leave_first();
 	for (unsigned int i = 0; i < names_top; i++)
 		if (names_clients[i].record)
 			names_close(&names_clients[i].pidfd);
@@ -165,10 +188,7 @@ static void lose_server(void)
 
 	if (!first.pid)
 		return;
-	sys(SYS_pidfd_send_signal, first.pidfd, SIGKILL, 0, 0);
-	while (sys(SYS_wait4, first.pid, 0, __WALL, 0) == -EINTR)
-		;
-	names_close(&first.pidfd);
+	reap(first.pid, &first.pidfd);
 	names_close(&first.orders);
 	first.pid = 0;
 	first.again_at = now - first.born < SHORT_LIFE_MS ? now + BACK_OFF_MS : now;
@@ -186,6 +206,7 @@ static void order(unsigned int place, const int *fds)
 	} control = { .header = { CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = record ? 2 : 1 };
 
+	first.is_changed = true;
 	if (!first.pid)
 		return make_server();
 	if (fds) {
@@ -198,6 +219,69 @@ static void order(unsigned int place, const int *fds)
 		lose_server();
 		make_server();
 	}
+}
+
+/* ---- the third process ---- */
+
+static void watch_all(void)
+{
+	first.epoll = (int) must(sys(SYS_epoll_create1, EPOLL_CLOEXEC), "epoll_create1");
+	watch_first(EPOLL_CTL_ADD, WIRE_FD_SOCKET, FIRST_LISTENER, 0);
+	for (unsigned int i = 0; i < names_top; i++)
+		if (names_clients[i].record)
+			watch_first(EPOLL_CTL_ADD, names_clients[i].pidfd, FIRST_CONTAINER, i);
+}
+
+/* Returns as the first process, which is no more. @alive: readable at its end. */
+static void stand_in(int alive)
+{
+	struct pollfd ended = { .fd = alive, .events = POLLIN };
+
+	sys(SYS_prctl, PR_SET_NAME, "scow-names-next");
+	leave_first();
+	while (sys(SYS_ppoll, &ended, 1, 0, 0, 0) < 0)
+		;
+	sys(SYS_close, alive);
+	sys(SYS_prctl, PR_SET_NAME, "scow-names");
+	first.pid = first.stand_in = 0;
+	first.again_at = first.idle_since = 0;
+	watch_all();
+	make_server();
+}
+
+static void lose_stand_in(void)
+{
+	if (first.stand_in)
+		reap(first.stand_in, &first.stand_in_pidfd);
+	first.stand_in = 0;
+}
+
+/* A new one, before the old one goes. */
+static void make_stand_in(void)
+{
+	int pidfd = -1, alive, old = first.stand_in, old_pidfd = first.stand_in_pidfd;
+	struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uint64_t) (uintptr_t) &pidfd, .exit_signal = SIGCHLD };
+	long r;
+
+	if (!names_count) {
+		first.is_changed = false;
+		return lose_stand_in();
+	}
+	alive = (int) sys(SYS_pidfd_open, sys(SYS_getpid), 0);
+	if (alive < 0)
+		return;
+	r = sys(SYS_clone3, &args, sizeof(args));
+	if (r == 0)
+		return stand_in(alive); /* it has changed, then: it makes one of its own */
+	sys(SYS_close, alive);
+	if (r < 0)
+		return;
+	first.is_changed = false;
+	first.stand_in = (int) r;
+	first.stand_in_pidfd = pidfd;
+	watch_first(EPOLL_CTL_ADD, pidfd, FIRST_STAND_IN, 0);
+	if (old)
+		reap(old, &old_pidfd);
 }
 
 /* ---- containers ---- */
@@ -384,10 +468,23 @@ static int time_to_wait(void)
 	if (!first.idle_since)
 		first.idle_since = now;
 	if (now - first.idle_since >= LINGER_MS) {
+		lose_stand_in();
 		lose_server();
 		finish(0);
 	}
 	return (int) (first.idle_since + LINGER_MS - now);
+}
+
+/* Or the one before it, which was to. */
+static void stand_in_ended(void)
+{
+	struct pollfd ended = { .fd = first.stand_in_pidfd, .events = POLLIN };
+	struct timespec none = { 0 };
+
+	if (!first.stand_in || sys(SYS_ppoll, &ended, 1, &none, 0, 0) != 1)
+		return;
+	lose_stand_in();
+	first.is_changed = true;
 }
 
 static void happen(const struct epoll_event *event)
@@ -408,6 +505,9 @@ static void happen(const struct epoll_event *event)
 	case FIRST_SERVER:
 		lose_server();
 		break;
+	case FIRST_STAND_IN:
+		stand_in_ended();
+		break;
 	}
 }
 
@@ -416,9 +516,8 @@ void names_main(void)
 	static struct epoll_event events[16];
 
 	leave_caller();
-	first.orders = first.pidfd = -1;
-	first.epoll = (int) must(sys(SYS_epoll_create1, EPOLL_CLOEXEC), "epoll_create1");
-	watch_first(EPOLL_CTL_ADD, WIRE_FD_SOCKET, FIRST_LISTENER, 0);
+	first.orders = first.pidfd = first.stand_in_pidfd = -1;
+	watch_all();
 	for (;;) {
 		long n = sys(SYS_epoll_pwait, first.epoll, events, 16, time_to_wait(), 0, 8);
 
@@ -426,5 +525,7 @@ void names_main(void)
 			happen(&events[i]);
 		if (first.again_at && names_now() >= first.again_at)
 			make_server();
+		if (first.is_changed)
+			make_stand_in();
 	}
 }

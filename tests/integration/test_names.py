@@ -43,8 +43,8 @@ def tearDownModule():
 
 
 def all_responders():
-    """Of this network namespace, as (pid of the first process, pid of the second or None)."""
-    inodes = {line.split()[6] for line in pathlib.Path("/proc/net/unix").read_text().splitlines() if re.search(r"/fd/\d+/names-", line)}
+    """Of this network namespace, as (pid of the first process, pid of the second or None). stand_in() has the third."""
+    inodes = {line.split()[6] for line in pathlib.Path("/proc/net/unix").read_text().splitlines() if re.search(r"/fd/\d+/listen-", line)}
     found = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -55,9 +55,14 @@ def all_responders():
                 found[int(entry)] = (name, int(stat[1]), links)
         except OSError:
             continue
-    return [(first, next((pid for pid, (_, parent, _) in found.items() if parent == first), None))
+    return [(first, next((pid for pid, (name, parent, _) in found.items() if parent == first and name == "scow-names-dns"), None))
             for first, (name, above, links) in found.items()
             if any(f"socket:[{inode}]" in links for inode in inodes) and above not in found]  # or it has just been forked
+
+
+def stand_in(first):
+    children = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return next((int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "scow-names-next\n"), None)
 
 
 def responder():
@@ -65,6 +70,14 @@ def responder():
     found = all_responders()
     assert len(found) < 2, found
     return found[0] if found else None
+
+
+def kill_all(first):
+    """The stand-in before whom it stands in for, and none of them while another is being made."""
+    os.kill(first, signal.SIGSTOP)
+    for pid in stand_in(first), first:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
 
 
 class Names(cli.Cli):
@@ -369,8 +382,23 @@ class Names(cli.Cli):
             os.kill(second, signal.SIGKILL)
             self.assertEqual(web.addresses("db"), [theirs])
             first, second = self.until(lambda: all(responder() or [None]) and responder())
+        # The third one is the first when that has ended, and knows as much; and it has a stand-in itself.
+        for both in False, True, False:
+            after = self.until(lambda: stand_in(first))
+            os.kill(first, signal.SIGKILL)
+            if both:
+                os.kill(second, signal.SIGKILL)
+            self.assertEqual(web.addresses("db"), [theirs])
+            self.detach("late")
+            self.assertEqual(web.addresses("late"), [self.address("late")])
+            self.scow("rm", "-f", "late")
+            first, second = self.until(lambda: all(responder() or [None]) and responder())
+            self.assertEqual(first, after)
+        after = self.until(lambda: stand_in(first))
+        os.kill(after, signal.SIGKILL)
+        self.until(lambda: stand_in(first) not in (after, None))
         # All of it: whoever starts next makes a new one, and all are served again.
-        os.kill(first, signal.SIGKILL)
+        kill_all(first)
         self.until(lambda: responder() is None)
         with self.assertRaises(OSError):
             web.ask("db", timeout=1)
@@ -379,7 +407,7 @@ class Names(cli.Cli):
         self.assertEqual(web.ask_tcp("db")[0].records, [theirs])
         self.assertNotEqual(responder()[0], first)
         # Or whoever asks for it.
-        os.kill(responder()[0], signal.SIGKILL)
+        kill_all(responder()[0])
         self.until(lambda: responder() is None)
         self.assertEqual(self.scow("network", "reload").stderr, "")
         self.assertEqual(web.addresses("db"), [theirs])
