@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 
 #include "base/str.h"
+#include "container/scratch.h"
 
 static bool is_held(const struct build *b, const char *target)
 {
@@ -109,6 +110,17 @@ static void note_propagation(struct spec *spec, unsigned long propagation)
 		spec->root_propagation = MS_SLAVE | MS_REC;
 }
 
+/* Without what is mounted below it, which no overlay shows. */
+static void fill_scratch(const struct build *b, struct spec_mount *out)
+{
+	out->flags &= ~(unsigned long) MS_REC;
+	/* What the last run has changed there is as good as gone. */
+	if (b->still)
+		out->flags |= MS_RDONLY;
+	else
+		out->scratch = scratch_name(&b->spec->arena, out->target);
+}
+
 static int fill_user_mount(struct build *b, const struct config_mount *wish, struct spec_mount *out, scow_error **error)
 {
 	struct arena *arena = &b->spec->arena;
@@ -131,6 +143,8 @@ static int fill_user_mount(struct build *b, const struct config_mount *wish, str
 	out->source = arena_strdup(arena, wish->source);
 	out->flags = options.flags | (options.nonrecursive ? 0 : MS_REC) | (options.read_only ? MS_RDONLY : 0);
 	out->recursive_read_only = options.read_only && !options.nonrecursive && !options.ro_nonrecursive;
+	if (options.overlay)
+		fill_scratch(b, out);
 	out->create_source = options.create;
 	out->propagation = options.propagation;
 	note_propagation(b->spec, options.propagation);
@@ -154,6 +168,9 @@ static int fill_volume(struct build *b, const struct held *held, const struct bi
 
 	if (held->from.kind == VOLUME_MOUNT) {
 		fill_file_system(held, arena, out);
+		if (options->overlay)
+			return error_set(error, SCOW_E_UNSUPPORTED, "mount on '%s': no overlay ('O') over a file system that is mounted for it alone",
+					 held->target);
 		if (held->subpath)
 			return error_set(error, SCOW_E_UNSUPPORTED, "mount on '%s': no subpath of a volume that is mounted for it alone",
 					 held->target);
@@ -161,6 +178,8 @@ static int fill_volume(struct build *b, const struct held *held, const struct bi
 	}
 	out->source = arena_strdup(arena, held->from.kind == VOLUME_DRIVEN ? held->place.path : held->from.path);
 	out->flags |= held->from.flags;
+	if (options->overlay)
+		fill_scratch(b, out);
 	out->dev = held->place.dev;
 	out->ino = held->place.ino;
 	/* Ours have the ids of containers on the disk. */

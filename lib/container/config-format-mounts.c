@@ -81,7 +81,8 @@ static void put_volume_options(struct writer *w, const struct config_mount *moun
 static void put_mount(struct writer *w, const struct config_mount *mount, const struct bind_options *options)
 {
 	static const char *const types[] = { "bind", "tmpfs", "volume", "image" };
-	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel, .idmap = options->idmap, .own = options->own };
+	struct bind_options rest = { .flags = options->flags, .relabel = options->relabel, .idmap = options->idmap, .own = options->own,
+				     .overlay = options->overlay };
 	struct arena arena = { 0 };
 	const char *more;
 

@@ -145,6 +145,7 @@ static const struct {
 	{ "readonly", "ro", 0 },
 	{ "ro", "ro", 0 },
 	{ "idmap", "idmap", 0 },
+	{ "overlay", "O", 0 },
 	{ "U", "U", 0 },
 	{ "chown", "U", 0 },
 	{ "bind-nonrecursive", "bind-nonrecursive", offsetof(struct mount_spec, has_bind) },

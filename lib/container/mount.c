@@ -20,6 +20,7 @@
 #include "container/event.h"
 #include "container/id-map.h"
 #include "container/live.h"
+#include "container/scratch.h"
 #include "container/volumes.h"
 #include "runtime/mount.h"
 
@@ -125,7 +126,7 @@ static int build(struct change *change, const struct config_mount *mount, struct
 	spec->layers_fd = engine->layers_fd;
 	if (r == 0)
 		r = build_mount(&b, mount, change->held.n ? &change->held.items[0] : NULL, slot, error);
-	if (r == 0 && (slot->uid_map || (slot->n_lowers && change->place.user_fd >= 0)))
+	if (r == 0 && (slot->uid_map || ((slot->n_lowers || slot->scratch) && change->place.user_fd >= 0)))
 		r = error_set(error, SCOW_E_UNSUPPORTED, "mount on '%s': not while the container runs", mount->target);
 	return r == 0 && arena_failed(&spec->arena) ? error_oom(error) : r;
 }
@@ -133,8 +134,12 @@ static int build(struct change *change, const struct config_mount *mount, struct
 static int mount_live(struct change *change, const struct config_mount *mount, scow_error **error)
 {
 	struct spec spec = { .layers_fd = -1, .container_fd = -1 };
+	_cleanup_fd_ int dir_fd = -1;
 	int r = build(change, mount, &spec, error);
 
+	if (r == 0 && scratch_wanted(&spec))
+		r = scratch_open(change->container, &spec, &dir_fd, error);
+	spec.container_fd = dir_fd;
 	if (r == 0)
 		r = mount_into(change->container->engine, &change->place, &spec, error);
 	arena_done(&spec.arena);

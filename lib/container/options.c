@@ -185,6 +185,8 @@ static bool bind_option(const char *option, size_t size, struct bind_options *ou
 		out->idmap = true;
 	else if (option_is(option, size, "U"))
 		out->own = true;
+	else if (option_is(option, size, "O"))
+		out->overlay = true;
 	else if (option_is(option, size, "noexec"))
 		out->flags |= MS_NOEXEC;
 	else if (option_is(option, size, "nosuid"))
@@ -223,6 +225,9 @@ int bind_options_parse(const char *text, struct bind_options *out, scow_error **
 	}
 	if (out->ro_nonrecursive && !out->read_only)
 		return error_set(error, SCOW_E_INVALID, "'ro-nonrecursive' needs 'ro' in '%s'", text);
+	if (out->overlay && (out->read_only || out->idmap || out->own || out->nonrecursive || propagation))
+		return error_set(error, SCOW_E_INVALID, "'O' goes with none of ro, idmap, U, bind-nonrecursive and propagations: '%s'",
+				 text);
 	if (out->propagation == (MS_PRIVATE | MS_REC)) { /* the default */
 		out->propagation = 0;
 		out->propagation_name = NULL;
@@ -243,6 +248,7 @@ const char *bind_options_format(const struct bind_options *options, struct arena
 		options->create ? "create" : NULL,
 		options->idmap ? "idmap" : NULL,
 		options->own ? "U" : NULL,
+		options->overlay ? "O" : NULL,
 		options->relabel == 'z'   ? "z"
 		: options->relabel == 'Z' ? "Z"
 					  : NULL,

@@ -19,6 +19,7 @@ struct bind_options {
 	bool read_only, nonrecursive, ro_nonrecursive, create;
 	bool idmap;                        /* files have the container's ids */
 	bool own;                          /* "U": and those of the source's owner are the container's user's */
+	bool overlay;                      /* "O": what is changed is thrown away with the run */
 	char relabel;                      /* 'z', 'Z' or 0 */
 	unsigned long flags;               /* MS_NOEXEC | MS_NOSUID | MS_NODEV */
 	const char *propagation_name;      /* NULL: the default */

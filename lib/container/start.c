@@ -29,6 +29,7 @@
 #include "container/networks.h"
 #include "container/published.h"
 #include "container/root.h"
+#include "container/scratch.h"
 #include "container/volumes.h"
 #include "container/storage.h"
 #include "engine/trace.h"
@@ -51,8 +52,8 @@ struct running {
 	scow_process *process; /* no reference: its last one takes this entry out */
 	bool poststop;         /* it has hooks for its end */
 	int ports_fd;          /* keeps its published ports, or -1 */
-};
 	int hold_fd;           /* ...the networks of a plain user, or -1 */
+};
 
 struct start {
 	scow_container *container;
@@ -152,9 +153,9 @@ static void process_ended(void *data, const struct process_exit *exit)
 	/* Before others hear of its end: they may want the same ports. */
 	cleanup_fd(&running->ports_fd);
 	running->ports_fd = -1;
-	if (container->ephemeral)
 	cleanup_fd(&running->hold_fd);
 	running->hold_fd = -1;
+	if (container->ephemeral)
 		r = container_erase(container->engine, container->id, exit, &failure);
 	else
 		r = container_record_exit(container->engine, container->id, exit, &failure);
@@ -182,8 +183,8 @@ static void process_freed(void *data)
 
 	running_take(running);
 	cleanup_fd(&running->ports_fd);
-	scow_container_unref(running->container);
 	cleanup_fd(&running->hold_fd);
+	scow_container_unref(running->container);
 	free(running);
 }
 
@@ -233,12 +234,14 @@ static int open_root(struct start *start, scow_error **error)
 
 	storage_of(start->config, &storage);
 	/* A supervisor keeps its state and the log there. */
-	if (r == 0 && storage.tmpfs && !start->owner && start->container->top_layer)
+	if (r == 0 && storage.tmpfs && !start->owner && start->container->top_layer && !scratch_wanted(spec))
 		r = layer_stack(engine, start->container->top_layer, &start->layers.lowers, &start->layers.n_lowers, error);
 	else if (r == 0)
 		r = root_layers_open(start->container, &start->layers, error);
 	if (r == 0 && storage.bytes && !storage.tmpfs && start->layers.made_dir)
 		r = storage_limit(engine, start->container->id, start->layers.dir_fd, storage.bytes, error);
+	if (r == 0)
+		r = scratch_prepare(start->layers.dir_fd, spec, error);
 	FAULT_POINT("start.directory");
 	spec->layers_fd = start->container->engine->layers_fd;
 	spec->lowers = start->layers.lowers;
@@ -358,11 +361,11 @@ static int make_process(struct start *start, scow_process **out, scow_error **er
 		return r;
 	start->running->process = *out;
 	start->running->ports_fd = take_fd(&start->networks.ports.hold_fd);
+	if (start->networks.on)
+		start->running->hold_fd = take_fd(&start->networks.ns.hold_fd);
 	running_put(take_ptr(&start->running));
 	return 0;
 }
-	if (start->networks.on)
-		start->running->hold_fd = take_fd(&start->networks.ns.hold_fd);
 
 /* The supervisor takes over all that belongs to the process. */
 static int supervise(struct start *start, scow_error **error)

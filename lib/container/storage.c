@@ -219,6 +219,19 @@ int storage_limit(scow_engine *engine, const char *id, int dir_fd, uint64_t byte
 	return r < 0 ? error_errno(error, -r, "ioctl FS_IOC_FSSETXATTR", "limit what the container may write") : 0;
 }
 
+int storage_share_limit(int dir_fd, const char *name, scow_error **error)
+{
+	_cleanup_fd_ int fd = openat(dir_fd, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct fsxattr attributes;
+	int r;
+
+	/* A file system without projects has no limits either. */
+	if (fd < 0 || ioctl(fd, FS_IOC_FSGETXATTR, &attributes) < 0 || !attributes.fsx_projid)
+		return 0;
+	r = mark(dir_fd, name, attributes.fsx_projid);
+	return r < 0 ? error_errno(error, -r, "ioctl FS_IOC_FSSETXATTR", "limit what the container may write") : 0;
+}
+
 int storage_prepare(scow_container *container, int dir_fd, scow_error **error)
 {
 	const scow_container_config *config;

@@ -110,6 +110,9 @@ step_fn step_chdir, step_session, step_exec;                                    
 step_fn step_init;                                                                                       /* supervise.c */
 step_fn step_trace;                                                                                      /* times.c */
 void times_note(uint32_t kind); /* a step begins */
+/* scratch.c: an overlay of @below, which is closed, with changes in the directory @place; mounted nowhere yet */
+int scratch_make(const struct wire_step *step, const char *place, int below);
+void tree_clear(int dir); /* removes all that is in it */
 step_fn step_chown, step_remove;                                                                         /* trees.c */
 step_fn step_tether;                                                                                     /* tether.c */
 step_fn step_socket;                                                                                     /* sockets.c */

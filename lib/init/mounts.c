@@ -226,15 +226,36 @@ static void prove(const struct wire_step *step, int tree)
 		fail("open_tree", -ESTALE);
 }
 
+/* What an overlay is made of: a part of a directory that may be a container's, as in clone_below(). */
+static int open_directory(const struct wire_step *step, const char *source, const char *subpath)
+{
+	long fd = sys(SYS_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int below;
+
+	if (fd == -ENOENT && (step->flags & WIRE_CREATE_SOURCE)) {
+		make_source(source);
+		fd = sys(SYS_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	must(fd, "open");
+	prove(step, (int) fd);
+	if (!subpath)
+		return (int) fd;
+	below = open_below((int) fd, subpath);
+	sys(SYS_close, fd);
+	return below;
+}
+
 static int open_source(const struct wire_step *step, const char *source)
 {
-	const char *subpath = plan_text(&init.plan, step, 2);
+	const char *subpath = plan_text(&init.plan, step, 2), *changes = plan_text(&init.plan, step, 3);
 	char **lowers = plan_vector(&init.plan, step, 0);
 	int flags = TREE_FLAGS | (step->number[0] & MS_REC ? AT_RECURSIVE : 0);
 	long tree;
 
 	if (lowers && *lowers)
 		return image_tree(step, source, lowers);
+	if (changes)
+		return scratch_make(step, changes, open_directory(step, source, subpath));
 	if (subpath) {
 		tree = must(sys(SYS_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
 		prove(step, (int) tree);
@@ -264,7 +285,7 @@ static int make_tree(const struct wire_step *step)
 	if (!source || !path)
 		fail("decode", -EINVAL);
 	tree = open_source(step, source);
-	if (step->flags & WIRE_IDMAPPED)
+	if ((step->flags & WIRE_IDMAPPED) && !plan_text(&init.plan, step, 3))
 		idmap(tree, step->number[3], step->number[0] & MS_REC);
 	/* Flags that are locked in a user namespace stay, because nothing is cleared. */
 	if (step->flags & WIRE_READ_ONLY_ALL)

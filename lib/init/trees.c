@@ -109,6 +109,11 @@ static void remove_below(int top, int dir, int depth)
 	} while (again);
 }
 
+void tree_clear(int dir)
+{
+	remove_below(dir, dir, 0);
+}
+
 void step_remove(const struct wire_step *step)
 {
 	const char *name = plan_text(&init.plan, step, 0);

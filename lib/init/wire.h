@@ -62,7 +62,7 @@ enum wire_kind {
 			   * slot, uid and gid on the host of its root */
 	WIRE_ROOT_BIND,   /* texts: path; numbers: 1 without what is mounted below it */
 	WIRE_MOUNT,       /* texts: type, source, target, data; numbers: MS_*, propagation */
-	WIRE_BIND,        /* texts: source, target, a path in the source; vectors: layers below the source, top first, to take in its place;
+	WIRE_BIND,        /* texts: source, target, a path in the source, a directory for changes that are thrown away; vectors: layers below the source, top first, to take in its place;
 			   * blob: struct wire_identity, or none; numbers: MS_*, propagation, (PREPARED) which, (IDMAPPED) slot */
 	WIRE_CGROUP,      /* texts: target; numbers: MS_*, 1 for v2 only */
 	WIRE_FILE,        /* texts: path; blob: content; numbers: mode, 1 for the last one */
@@ -146,6 +146,7 @@ enum wire_flag {
 	WIRE_SLOT = 1 << 19,          /* JOIN */
 	WIRE_OWN_STDIO = 1 << 20,     /* USERNS: the pipes that are 0 to 2 become its root's */
 	WIRE_RAISE = 1 << 21,         /* RLIMIT: only the hard one, where it is too low */
+	WIRE_COVERED = 1 << 23,       /* BIND, TREE: the directory for changes is idmapped by slot 0 */
 	WIRE_AGAIN = 1 << 22,         /* NAMES: in place of what is there */
 	WIRE_TTY = 1 << 9,            /* SESSION: descriptor 0 becomes the controlling terminal */
 };

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "runtime/plan-userns.h"
 
 static struct wire_step *text_step(struct job *job, enum wire_kind kind, uint32_t flags, const char *text)
@@ -70,9 +71,9 @@ static int add_file_system(struct job *job, const struct spec_mount *mount, cons
 	return 0;
 }
 
-/* @source: the mount's, or of layers the directory that they are in. */
+/* @source: the mount's, or of layers the directory that they are in. @changes: where those are that are thrown away. */
 static void add_tree(struct job *job, const struct spec *spec, const struct spec_mount *mount, enum wire_kind kind, uint32_t flags,
-		     bool slave, const char *source)
+		     bool slave, const char *source, const char *changes)
 {
 	const struct wire_identity identity = { mount->dev, mount->ino };
 	struct wire_step *step;
@@ -81,6 +82,7 @@ static void add_tree(struct job *job, const struct spec *spec, const struct spec
 	flags |= (mount->create_source ? WIRE_CREATE_SOURCE : 0) | (mount->recursive_read_only ? WIRE_READ_ONLY_ALL : 0);
 	flags |= slot >= 0 ? WIRE_IDMAPPED : 0;
 	step = text_step(job, kind, flags, source);
+	job_text(job, step, 3, changes);
 	step->number[2] = (uint64_t) (mount - spec->mounts);
 	step->number[3] = slot >= 0 ? (uint64_t) slot : 0;
 	job_text(job, step, 1, mount->target);
@@ -98,14 +100,22 @@ static void add_tree(struct job *job, const struct spec *spec, const struct spec
 static int add_source(struct job *job, const struct spec *spec, const struct spec_mount *mount, const struct plan_facts *facts,
 		      enum wire_kind kind, uint32_t flags, bool slave, scow_error **error)
 {
-	char layers[PATH_MAX];
-	int r = mount->n_lowers ? plan_path_of(spec->layers_fd, layers, error) : 0;
+	_cleanup_free_ char *changes = NULL;
+	char path[PATH_MAX];
+	int r = mount->n_lowers  ? plan_path_of(spec->layers_fd, path, error)
+		: mount->scratch ? plan_path_of(spec->container_fd, path, error)
+				 : 0;
 
 	if (r < 0)
 		return r;
-	if (mount->n_lowers && facts->user_ns && (!facts->mapped || facts->nested))
+	if (mount->scratch && !(changes = strf("%s/%s", path, mount->scratch)))
+		return error_oom(error);
+	if ((mount->n_lowers || changes) && facts->user_ns && (!facts->mapped || facts->nested))
 		flags |= WIRE_USERXATTR;
-	add_tree(job, spec, mount, kind, flags, slave, mount->n_lowers ? layers : mount->source);
+	/* Else the container's directory is covered by the step that mounts the root. */
+	if (changes && facts->mapped && !facts->nested && spec->overlay_tmpfs)
+		flags |= WIRE_COVERED;
+	add_tree(job, spec, mount, kind, flags, slave, mount->n_lowers ? path : mount->source, changes);
 	return 0;
 }
 
@@ -157,12 +167,13 @@ int plan_add_mounts(struct job *job, const struct spec *spec, const struct plan_
 	return 0;
 }
 
-int plan_add_sources(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, bool images, scow_error **error)
+int plan_add_sources(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, bool overlays,
+		     scow_error **error)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && (spec->mounts[i].n_lowers > 0) == images)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && (spec->mounts[i].n_lowers || spec->mounts[i].scratch) == overlays)
 			r = add_source(job, spec, &spec->mounts[i], facts, WIRE_TREE, facts->nested ? WIRE_USER_NS : 0, slave, error);
 	return r;
 }

@@ -10,8 +10,8 @@
 int plan_path_of(int fd, char path[PATH_MAX], scow_error **error) _must_check_;
 /* @slave: mounts of this namespace get the host's, unless they are told not to. */
 int plan_add_mounts(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, scow_error **error) _must_check_;
-/* Binds as trees that are attached to nothing: those that are made of layers (@images), or the others. */
-int plan_add_sources(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, bool images,
+/* Binds as trees that are attached to nothing: those that are overlays, of layers or for changes, or the others. */
+int plan_add_sources(struct job *job, const struct spec *spec, const struct plan_facts *facts, bool slave, bool overlays,
 		     scow_error **error) _must_check_;
 
 /*

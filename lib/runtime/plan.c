@@ -365,7 +365,7 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	r = add_root(job, spec, facts, error);
-	/* Images by the layers as they are for the root: with the ids of the container. */
+	/* By layers as they are for the root, and as who mounts that: with the ids of the container. */
 	return r < 0 ? r : plan_add_sources(job, spec, facts, false, true, error);
 }
 

@@ -33,6 +33,7 @@ struct spec_mount {
 	const char *type, *source, *target, *data; /* target absolute, inside the root */
 	const char *subpath;        /* binds: a part of @source, whose links lead to nowhere outside of it; or NULL */
 	char **lowers; size_t n_lowers; /* binds: layers, top first, below spec's layers_fd, in place of @source; read-only */
+	const char *scratch;        /* binds: below container_fd, the directory of changes that are thrown away with each run; or NULL */
 	uint64_t dev, ino;          /* binds: what @source must be; 0: anything */
 	unsigned long flags;        /* MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_REC|MS_NOATIME|... */
 	unsigned long propagation;  /* MS_PRIVATE|MS_REC and so on; 0: rprivate */

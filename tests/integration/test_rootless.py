@@ -108,6 +108,16 @@ class Rootless:
         self.assertEqual(self.scow("unmount", "cont", "/v").returncode, 0)
         self.assertEqual(self.scow("exec", "cont", "ls", "/v").stdout, "")
         self.assertEqual(self.scow("rm", "-f", "cont").returncode, 0)
+        # Changes that are thrown away; one that is stopped has its volumes.
+        self.assertEqual(self.run_ok("-v", "vol:/x:O", "base", "sh", "-c", "rm /x/mine; echo 1 >/x/new; cat /x/new; ls /x | grep -c mine || :"),
+                         "1\n0\n")
+        self.assertEqual(self.scow("create", "--name", "cont", "-v", "vol:/x", "base", "true").returncode, 0)
+        done = self.scow("cp", "-q", "cont:/x/mine", "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.scow("cp", "-q", "out", "cont:/x/in")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.run_ok("-v", "vol:/x", "base", "stat", "-c", "%u", "/x/in"), "0\n")
+        self.assertEqual(self.scow("rm", "cont").returncode, 0)
         self.assertEqual(self.scow("volume", "rm", "vol").stdout, "vol\n")
 
     def test_namespaces_are_new(self):

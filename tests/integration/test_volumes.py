@@ -323,6 +323,37 @@ class Volumes(cli.Cli):
         self.assertEqual(self.ok("exec", "cont", "cat", "/v/f"), "there")
         self.fails("in use", "volume", "rm", "vol")
 
+    def test_changes_that_are_thrown_away(self):
+        """-v SRC:DST:O (row 86): the container sees and changes the files, and those who own them do not see it."""
+        host = pathlib.Path(self.directory())
+        (host / "sub").mkdir()
+        (host / "file").write_text("old")
+        os.chown(host, 5, 6)
+        os.chmod(host, 0o750)
+        self.run_ok("-v", "vol:/v", "base", "sh", "-c", "printf old >/v/file")
+        self.run_ok("-v", "ids:/v", "base", "sh", "-c", "printf old >/v/file; mkdir /v/sub; chmod 750 /v; chown 5:6 /v")
+        change = "stat -c '%a %u %g' /b; cat /b/file /v/file; echo new | tee /b/file /v/file /b/sub/x; rm /b/file; ls /b /v"
+        for more in ([], ["--userns", "auto"], ["--storage-opt", "backing=tmpfs"]):
+            with self.subTest(more):
+                where = "ids" if "--userns" in more else host # whose owners the container knows
+                self.ok("create", "--name", "cont", *more, "-v", f"{where}:/b:O", "-v", "vol:/v:O", "base", "sh", "-c", change)
+                for _ in range(2): # also the second run begins with what is below
+                    out = self.ok("start", "-a", "cont").split("\n")
+                    self.assertEqual(out[0], "750 5 6")
+                    self.assertEqual(out[1:], ["oldoldnew", "/b:", "sub", "", "/v:", "file"])
+                self.ok("rm", "cont")
+        self.assertEqual(((host / "file").read_text(), os.listdir(host / "sub")), ("old", []))
+        self.assertEqual(self.run_ok("-v", "vol:/v", "base", "cat", "/v/file"), "old")
+        # A part of a volume, whose links lead nowhere; a mount that comes while it runs.
+        self.assertEqual(self.run_ok("--mount", f"type=bind,src={host},dst=/x,overlay=true", "base", "sh", "-c", "echo 1 >/x/file; cat /x/file"), "1\n")
+        self.ok("run", "-d", "--name", "cont", "base", "sleep", "100")
+        self.ok("mount", "cont", f"type=bind,src={host},dst=/m,overlay=true")
+        self.ok("exec", "cont", "sh", "-c", "echo more >>/m/file")
+        self.assertEqual(self.ok("exec", "cont", "cat", "/m/file"), "oldmore")
+        self.assertEqual((host / "file").read_text(), "old")
+        self.run_fails(125, "goes with none of", "-v", f"{host}:/x:O,ro", "base", "true")
+        self.run_fails(125, "Not a directory", "-v", f"{host}/file:/x:O", "base", "true")
+
     def test_mount_while_it_runs(self):
         where = self.directory()
         pathlib.Path(where, "file").write_text("of the host")
