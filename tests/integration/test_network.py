@@ -326,5 +326,23 @@ class Lives(Network):
         self.assertEqual(json.loads(self.ok("network", "inspect", "crowd"))[0]["Containers"], {})
 
 
+class Examples(Network):
+    """Programs of examples/, which use the default store: here one of a mount namespace."""
+    def example(self, name):
+        program = pathlib.Path(cli.SCOW).resolve().parents[1] / name
+        script = f"mount -t tmpfs tmpfs /var/lib && {cli.SCOW} load -q -i {self.WORK}/base.tar >/dev/null && {program} base && {cli.SCOW} ps -aq"
+        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        return done.stdout
+
+    def test_two_on_a_network(self):
+        self.ok("network", "prune", "-f")
+        self.assertRegex(self.example("two_on_a_network"), r"\Athe server is at 172\.\d+\.0\.2\nthe client got: hello from server\n\Z")
+        self.assertEqual(json.loads(ip("-j", "link", "show", "type", "bridge").stdout), [])
+
+    def test_dial(self):
+        self.assertEqual(self.example("dial"), "the container said: asked\nand echoed: echo\n")
+
+
 if __name__ == "__main__":
     unittest.main()
