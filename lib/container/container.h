@@ -118,6 +118,12 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 /* The start failed: the row goes back to where it was, with the reason. */
 void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason);
 int container_record_exit(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error);
+/*
+ * Where it is recorded that @id does not run any more, before that, in the same transaction: its addresses and ports are free, and the
+ * events tell of it. @ran: its start had come to its end; @exit: its death, or NULL if that is noted or there was none.
+ */
+int container_leave(struct db_work *work, scow_engine *engine, const char *id, bool ran, const struct process_exit *exit, scow_error **error)
+	_must_check_;
 /* Deletes ROOT/containers/ID. Missing is success. */
 int container_remove_dir(scow_engine *engine, const char *id, scow_error **error);
 /* The same, and then its row. @exit: how it ended just now; NULL if that is recorded, or it never ran. */

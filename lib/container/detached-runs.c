@@ -34,7 +34,7 @@ static int note_ended(struct db_work *work, const char *id, const struct wire_ru
 			r = db_exec(work, error, "UPDATE containers SET started = ?, finished = ? WHERE id = ?", "iit", run->started,
 				    run->finished, id);
 		if (r >= 0)
-			r = container_event_die_at(work, id, &exit, run->finished, error);
+			r = container_event_die(work, id, &exit, run->finished, error);
 		*journaled = (struct journaled){ run->started, run->finished };
 	}
 	return r;

@@ -84,7 +84,10 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 	if (r <= 0)
 		return r;
 	noted = db_int(s, 0);
-	r = published_leave(&work, engine, id, error);
+	/* Stopped while it waited for its restart: that end is noted. */
+	r = exit && noted != row->finished ? container_event_die(&work, id, exit, row->finished, error) : 0;
+	if (r == 0)
+		r = container_leave(&work, engine, id, exit != NULL, NULL, error);
 	if (r < 0)
 		return r;
 	if (!exit) {
@@ -93,19 +96,11 @@ static int record(scow_engine *engine, const char *id, const char *owner, const 
 			    "UPDATE containers SET state = CASE WHEN started THEN ? ELSE ? END, owner = NULL, pid = 0 WHERE id = ?", "iit",
 			    (int64_t) SCOW_CONTAINER_EXITED, (int64_t) SCOW_CONTAINER_CREATED, id);
 	} else {
-		/* Stopped while it waited for its restart: that end is noted. */
-		r = noted != row->finished ? container_event_die_at(&work, id, exit, row->finished, error) : 0;
-		if (r == 0)
-			r = network_events(&work, "disconnect", id, error);
-		if (r == 0)
-			r = volumes_leave(&work, id, error);
-		if (r == 0)
-			r = db_exec(
-				&work, error,
-				"UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
-				"started = ?, finished = ?, error = ? WHERE id = ?",
-				"iiiiiitt", (int64_t) SCOW_CONTAINER_EXITED, (int64_t) exit->code, (int64_t) exit->signal,
-				(int64_t) (exit->usage.oom_kills > 0), row->started, row->finished, row->error, id);
+		r = db_exec(&work, error,
+			    "UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
+			    "started = ?, finished = ?, error = ? WHERE id = ?",
+			    "iiiiiitt", (int64_t) SCOW_CONTAINER_EXITED, (int64_t) exit->code, (int64_t) exit->signal,
+			    (int64_t) (exit->usage.oom_kills > 0), row->started, row->finished, row->error, id);
 	}
 	if (r >= 0)
 		r = db_commit(&work, error);

@@ -68,14 +68,7 @@ int container_event(struct db_work *work, const char *id, const char *action, co
 	return add(work, id, action, extra, error);
 }
 
-int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, scow_error **error)
-{
-	int r = container_event_die_at(work, id, exit, 0, error);
-
-	return r < 0 ? r : network_events(work, "disconnect", id, error);
-}
-
-int container_event_die_at(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
+int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
 {
 	char code[16], duration[24];
 	const char *const extra[] = { "exitCode", code, "execDuration", duration, NULL };

@@ -15,11 +15,9 @@
 int container_event(struct db_work *work, const char *id, const char *action, const char *const *extra, scow_error **error) _must_check_;
 /*
  * "oom" if there was one, and "die" with the exit code and the seconds that it ran. Comes before the row says that it ended: one that
- * does not run does not die, and so nobody dies twice.
+ * does not run does not die, and so nobody dies twice. @time: when, ns, of what a supervisor has done and is noted later; 0: now.
  */
-int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, scow_error **error) _must_check_;
-/* Both as of @time, ns: of what a supervisor has done, and is noted later. */
-int container_event_die_at(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
+int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
 	_must_check_;
 int container_event_start_at(struct db_work *work, const char *id, int64_t time, scow_error **error) _must_check_;
 /*

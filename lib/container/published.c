@@ -181,20 +181,19 @@ int published_leave(struct db_work *work, scow_engine *engine, const char *id, s
 	_cleanup_str_ struct str end = { 0 };
 	struct port_binding *ports = NULL;
 	size_t n_ports = 0;
-	sqlite3_stmt *row;
-	int r = db_query(work, &row, error, "SELECT 1 FROM ports WHERE container = ? LIMIT 1", "t", id);
+	int r = network_leased(work, id, &attachment, error);
 
-	if (r <= 0)
-		return r;
-	r = network_leased(work, id, &attachment, error);
 	if (r == 0)
 		r = ports_read(work, id, &attachment, &attachment.arena, &ports, &n_ports, error);
 	if (r == 0)
-		r = netns_open(engine, &ns, error);
-	if (r < 0)
-		return r;
-	firewall_elements(&ns, &attachment, ports, n_ports, NULL, &end);
-	return firewall_end(&ns, &end, error);
+		r = netns_find(engine, &ns, error);
+	if (r > 0) {
+		firewall_elements(&ns, &attachment, ports, n_ports, NULL, &end);
+		r = firewall_end(&ns, &end, error);
+	}
+	if (r == 0)
+		r = db_exec(work, error, "DELETE FROM ports WHERE container = ?", "t", id);
+	return r < 0 ? r : 0;
 }
 
 int published_follow(scow_container *container, struct netns *ns, const struct attachment *now, struct str *end, scow_error **error)

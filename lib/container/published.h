@@ -11,7 +11,7 @@
 int published_prepare(scow_container *container, const scow_container_config *config, struct networks *networks,
 		      scow_error **error) _must_check_;
 void published_undo(struct networks *networks);
-/* In the transaction that records its end, before: the rules forget its ports. Only while there are rows of them. */
+/* In the transaction that records its end: the rules forget its ports, and they are free. */
 int published_leave(struct db_work *work, scow_engine *engine, const char *id, scow_error **error) _must_check_;
 /* Its networks are others now: what is published leads to it by its way out of now. @end: NULL, or what the rules have of it. */
 int published_follow(scow_container *container, struct netns *ns, const struct attachment *now, struct str *end,

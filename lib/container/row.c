@@ -252,9 +252,28 @@ int container_claim(scow_engine *engine, const char *id, const char *owner, stru
 	return r < 0 ? r : db_commit(&work, error);
 }
 
+/* What other tables have of a container. Asked for at once: most have nothing anywhere, and every statement costs a new process its making. */
+struct holdings {
+	bool networks, mounts, ports, project;
+};
+
+static int holdings_of(struct db_work *work, const char *id, struct holdings *out, scow_error **error)
+{
+	sqlite3_stmt *row;
+	int r = db_query(work, &row, error,
+			 "SELECT EXISTS(SELECT 1 FROM endpoints WHERE container = ?1), EXISTS(SELECT 1 FROM mounts WHERE container = ?1),"
+			 " EXISTS(SELECT 1 FROM ports WHERE container = ?1), EXISTS(SELECT 1 FROM projects WHERE container = ?1)",
+			 "t", id);
+
+	if (r > 0)
+		*out = (struct holdings){ db_int(row, 0) != 0, db_int(row, 1) != 0, db_int(row, 2) != 0, db_int(row, 3) != 0 };
+	return r < 0 ? r : 0;
+}
+
 int container_record_start(scow_engine *engine, const char *id, const char *owner, pid_t pid, int64_t started, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	struct holdings holdings = { 0 };
 	int64_t start = 0;
 	int status, r;
 
@@ -268,13 +287,39 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 			    "iititt", (int64_t) pid, start, engine->facts.boot_id, started ? started : now_ns(), id, owner ? owner : engine->owner_id);
 	/* Else somebody has seen it start and end already. */
 	if (r > 0) {
-		r = network_events(&work, "connect", id, error);
-		if (r == 0)
+		r = holdings_of(&work, id, &holdings, error);
+		if (r == 0 && holdings.networks)
+			r = network_events(&work, "connect", id, error);
+		if (r == 0 && holdings.mounts)
 			r = volume_events(&work, "mount", id, error);
 		if (r == 0)
 			r = container_event_start_at(&work, id, started, error);
 	}
 	return r < 0 ? r : db_commit(&work, error);
+}
+
+static int leave(struct db_work *work, scow_engine *engine, const char *id, const struct holdings *holdings, bool ran,
+		 const struct process_exit *exit, scow_error **error)
+{
+	int r = holdings->ports ? published_leave(work, engine, id, error) : 0;
+
+	if (r == 0 && exit)
+		r = container_event_die(work, id, exit, 0, error);
+	if (r == 0 && ran && holdings->networks)
+		r = network_events(work, "disconnect", id, error);
+	if (r == 0 && ran && holdings->mounts)
+		r = volumes_leave(work, id, error);
+	if (r == 0 && holdings->networks)
+		r = network_free(work, id, error);
+	return r;
+}
+
+int container_leave(struct db_work *work, scow_engine *engine, const char *id, bool ran, const struct process_exit *exit, scow_error **error)
+{
+	struct holdings holdings = { 0 };
+	int r = holdings_of(work, id, &holdings, error);
+
+	return r < 0 ? r : leave(work, engine, id, &holdings, ran, exit, error);
 }
 
 void container_record_failure(scow_engine *engine, const char *id, bool was_started, int code, const char *reason)
@@ -288,6 +333,8 @@ void container_record_failure(scow_engine *engine, const char *id, bool was_star
 	r = db_begin(engine->db, &work, &failure);
 	if (r == 0)
 		r = container_row_check(&work, id, action, &row, &failure);
+	if (r == 0)
+		r = container_leave(&work, engine, id, false, NULL, &failure);
 	if (r == 0)
 		r = db_exec(
 			&work, &failure,
@@ -313,11 +360,7 @@ int container_record_exit(scow_engine *engine, const char *id, const struct proc
 	if (r == 0)
 		r = container_row_check(&work, id, ACTION_EXIT, &row, error);
 	if (r == 0)
-		r = published_leave(&work, engine, id, error);
-	if (r == 0)
-		r = container_event_die(&work, id, exit, error);
-	if (r == 0)
-		r = volumes_leave(&work, id, error);
+		r = container_leave(&work, engine, id, true, exit, error);
 	if (r == 0)
 		r = db_exec(&work, error,
 			    "UPDATE containers SET state = ?, owner = NULL, pid = 0, exit_code = ?, exit_signal = ?, oom_killed = ?, "
@@ -378,6 +421,7 @@ static int shed(struct db_work *work, scow_engine *engine, const char *id, bool 
 int container_erase(scow_engine *engine, const char *id, const struct process_exit *exit, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	struct holdings holdings = { 0 };
 	bool marked = false;
 	int r;
 
@@ -389,16 +433,14 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 	if (r == 0)
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
-		r = published_leave(&work, engine, id, error);
+		r = holdings_of(&work, id, &holdings, error);
 	if (r == 0)
+		r = leave(&work, engine, id, &holdings, exit != NULL, exit, error);
+	if (r == 0 && holdings.project)
 		storage_release(&work, engine, id);
-	if (r == 0 && exit)
-		r = container_event_die(&work, id, exit, error);
-	if (r == 0)
-		r = volumes_leave(&work, id, error);
 	if (r == 0)
 		r = container_event(&work, id, "destroy", NULL, error);
-	if (r == 0)
+	if (r == 0 && holdings.mounts)
 		r = shed(&work, engine, id, &marked, error);
 	if (r == 0)
 		r = db_exec(&work, error, "DELETE FROM containers WHERE id = ?", "t", id);

@@ -212,9 +212,7 @@ static int mark_removing(scow_container *container, enum container_action action
 		return container_not_found(container->name, error);
 	}
 	if (r == 0)
-		r = container_event_die(&work, container->id, &killed, &failure);
-	if (r == 0)
-		r = volumes_leave(&work, container->id, &failure);
+		r = container_leave(&work, engine, container->id, true, &killed, &failure);
 	if (r == 0)
 		r = db_exec(&work, &failure, "UPDATE containers SET state = ?, owner = ?, sheds = ? WHERE id = ?", "itit",
 			    (int64_t) container_next_state(action), engine->owner_id, (int64_t) sheds, container->id);

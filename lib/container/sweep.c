@@ -129,11 +129,7 @@ static int put_to_rest(scow_engine *engine, const char *id, const struct contain
 		state = container_next_state(ran || row->started ? ACTION_EXIT : ACTION_FAIL);
 	r = db_begin(engine->db, &work, error);
 	if (r == 0)
-		r = published_leave(&work, engine, id, error);
-	if (r == 0 && ran)
-		r = container_event_die(&work, id, &killed, error);
-	if (r == 0 && ran)
-		r = volumes_leave(&work, id, error);
+		r = container_leave(&work, engine, id, ran, ran ? &killed : NULL, error);
 	if (r < 0)
 		return r;
 	if (ran)

@@ -117,12 +117,16 @@ void guard_drop(scow_engine *engine, uint64_t key)
 		(void) send_request(fd, &request, NULL, 0);
 }
 
-void guard_done(scow_engine *engine)
+void guard_dismiss(scow_engine *engine)
 {
-	if (engine->guard_fd < 0)
+	if (engine->guard_fd >= 0)
+		close(take_fd(&engine->guard_fd));
+}
+
+void guard_reap(scow_engine *engine)
+{
+	if (engine->guard_pidfd < 0)
 		return;
-	close(engine->guard_fd);
-	engine->guard_fd = -1;
 	spawn_wait(engine->guard_pidfd, NULL, NULL);
-	close(engine->guard_pidfd);
+	close(take_fd(&engine->guard_pidfd));
 }

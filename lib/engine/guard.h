@@ -22,5 +22,7 @@ struct guard_tree {
 int guard_add(scow_engine *engine, uint64_t key, int pidfd, const struct guard_tree *tree, scow_error **error) _must_check_;
 /* Takes it back, after its exit. */
 void guard_drop(scow_engine *engine, uint64_t key);
-/* Closes the socket and reaps the guard: engine's end. */
-void guard_done(scow_engine *engine);
+/* The engine's end: closes the socket, at which the guard ends what it still holds, and itself. */
+void guard_dismiss(scow_engine *engine);
+/* Waits for it; something else to do in between costs nothing. */
+void guard_reap(scow_engine *engine);

@@ -6,7 +6,7 @@
  *    two never have one address, however many processes ask at once.
  * 2. The next free one after the last given: an address that has just become free is not given to the next at once, who might be
  *    taken for its last owner.
- * 3. It is freed by a trigger, whoever records that the container does not run any more.
+ * 3. Whoever records that the container does not run any more frees it, in that transaction (container_leave).
  */
 #include "network/network.h"
 
@@ -163,6 +163,13 @@ static int load(struct db_work *work, const char *id, bool all, struct attachmen
 	return r;
 }
 
+int network_free(struct db_work *work, const char *id, scow_error **error)
+{
+	int r = db_exec(work, error, "UPDATE endpoints SET ip4 = NULL, ip6 = NULL, mac = NULL, link = NULL WHERE container = ?", "t", id);
+
+	return r < 0 ? r : 0;
+}
+
 int network_leased(struct db_work *work, const char *id, struct attachment *out, scow_error **error)
 {
 	struct lease *leases;
@@ -312,6 +319,11 @@ static int take_wanted(struct db_work *work, const struct network *network, cons
 	if (r > 0)
 		return error_set(error, SCOW_E_BUSY, "the address %s of network '%s' is in use by container '%s'",
 				 address_format(address, text), network->name, db_text(row, 0));
+	if (r == 0)
+		r = db_query(work, &row, error, "SELECT name FROM reserved WHERE network = ? AND address = ?", "tt", network->id, hex);
+	if (r > 0)
+		return error_set(error, SCOW_E_BUSY, "the address %s of network '%s' is reserved for '%s'", address_format(address, text),
+				 network->name, db_text(row, 0));
 	return r < 0 ? r : network_check_wanted(network, address, error);
 }
 

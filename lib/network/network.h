@@ -4,7 +4,7 @@
  *
  * The life of a container on its networks:
  * 1. network_lease(), in the transaction that claims the container for a start: its endpoints' rows get addresses, and become an
- *    attachment. They are freed by a trigger of the schema when the row says that it does not run any more.
+ *    attachment. Who records that it does not run any more frees them.
  * 2. network_prepare(), before there is a process: bridges and firewall are there, ports are taken, names are served.
  * 3. network_batches(): what the host's side is told once the process is there, and what scow-init does inside.
  * 4. network_end(), when its end is recorded: what does not go with the namespace. After a crash the sweep does it (network_sweep()).
@@ -131,6 +131,8 @@ const struct endpoint *attachment_gateway(const struct attachment *attachment, i
 int network_check_wanted(const struct network *network, const struct address *address, scow_error **error) _must_check_;
 /* Addresses for the endpoints that @id's rows tell of; those of one that runs already stay. SCOW_E_LIMIT: a pool is exhausted. */
 int network_lease(struct db_work *work, const char *id, struct attachment *out, scow_error **error) _must_check_;
+/* Gives back all that @id has. */
+int network_free(struct db_work *work, const char *id, scow_error **error) _must_check_;
 /* What the rows say, nothing changed. */
 int network_leased(struct db_work *work, const char *id, struct attachment *out, scow_error **error) _must_check_;
 

@@ -360,3 +360,8 @@ int64_t db_int(sqlite3_stmt *row, int column)
 {
 	return sqlite3_column_int64(row, column);
 }
+
+int64_t db_last_row(struct db_work *work)
+{
+	return sqlite3_last_insert_rowid(work->db->handle);
+}

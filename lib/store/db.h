@@ -47,3 +47,4 @@ int db_query(struct db_work *work, sqlite3_stmt **row, scow_error **error, const
 int db_step(struct db_work *work, sqlite3_stmt *row, scow_error **error); /* 1 another row, 0 no more */
 const char *db_text(sqlite3_stmt *row, int column); /* borrowed until the next step; NULL for NULL */
 int64_t db_int(sqlite3_stmt *row, int column);
+int64_t db_last_row(struct db_work *work); /* the number of the last row inserted */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events as rows. One costs its part of a page in the log of the transaction that has it anyway; the oldest go by a trigger
- * (store/schema.sql), some hundred at a time.
+ * Events as rows. One costs its part of a page in the log of the transaction that has it anyway; the oldest go some hundred at a
+ * time.
  *
  * The wake comes after the commit: a listener that watched the log file itself would be woken by the write of the last page,
  * before the commit shows, and then never again.
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <time.h>
+
+#define EVENTS_KEPT 100000
 
 int journal_add(struct db_work *work, const char *type, const char *action, const char *id, const char *attributes, scow_error **error)
 {
@@ -26,6 +28,9 @@ int journal_add_at(struct db_work *work, int64_t time, const char *type, const c
 {
 	int r = db_exec(work, error, "INSERT INTO events(time, type, action, object, attributes) VALUES(?1, ?2, ?3, ?4, ?5)", "itttt", time,
 			type, action, id, attributes ? attributes : "{}");
+
+	if (r >= 0 && db_last_row(work) % 512 == 0)
+		r = db_exec(work, error, "DELETE FROM events WHERE number <= ?", "i", db_last_row(work) - EVENTS_KEPT);
 	if (r < 0)
 		return error_wrap(error, r, "note the event '%s'", action);
 	work->events = true;

@@ -148,7 +148,8 @@ CREATE TABLE reserved (
 	PRIMARY KEY (network, address)
 ) WITHOUT ROWID;
 
--- A container on a network. Its addresses are leases: only one that runs has them, and no two have the same.
+-- A container on a network. Its addresses are leases: only one that runs has them, and no two have the same. Who records that it ends
+-- frees them, and its ports (container_leave). No trigger: every UPDATE of a container would have to be compiled with it.
 CREATE TABLE endpoints (
 	container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
 	network   TEXT NOT NULL,            -- may have been removed while the container does not run
@@ -182,13 +183,6 @@ CREATE TABLE ports (
 ) WITHOUT ROWID;
 CREATE INDEX ports_by_container ON ports(container);
 
--- Not running, paused or restarting any more: whoever records that frees its addresses and ports, also after a crash.
-CREATE TRIGGER container_leaves_networks AFTER UPDATE OF state ON containers
-WHEN old.state IN (1, 2, 3) AND new.state NOT IN (1, 2, 3) BEGIN
-	UPDATE endpoints SET ip4 = NULL, ip6 = NULL, mac = NULL, link = NULL WHERE container = new.id;
-	DELETE FROM ports WHERE container = new.id;
-END;
-
 -- Volumes (lib/volume). One with an owner is ephemeral, and his; or it is being removed by him.
 CREATE TABLE volumes (
 	name      TEXT PRIMARY KEY,
@@ -221,7 +215,7 @@ CREATE TABLE mounts (
 CREATE INDEX mounts_by_volume ON mounts(volume) WHERE volume IS NOT NULL;
 CREATE INDEX mounts_by_image ON mounts(image) WHERE image IS NOT NULL;
 
--- What happened, numbered without a gap: one more than the highest, which is never deleted. store/journal.h.
+-- What happened, numbered without a gap: one more than the highest, which is never deleted. At least 100,000 are kept. store/journal.h.
 CREATE TABLE events (
 	number     INTEGER PRIMARY KEY,
 	time       INTEGER NOT NULL,
@@ -230,7 +224,3 @@ CREATE TABLE events (
 	object     TEXT NOT NULL,           -- its id
 	attributes TEXT NOT NULL            -- a JSON object of strings
 );
--- At least 100,000 are kept; the rest goes in blocks.
-CREATE TRIGGER events_end AFTER INSERT ON events WHEN new.number % 512 = 0 BEGIN
-	DELETE FROM events WHERE number <= new.number - 100000;
-END;

@@ -154,9 +154,10 @@ static void engine_close(scow_engine *engine)
 {
 	/* In a forked child: descriptors only. SQLite's and the guard's state belong to the parent. */
 	if (engine->pid == getpid()) {
-		guard_done(engine);
-		owner_unregister(engine);
+		guard_dismiss(engine);
 		db_close(engine->db);
+		guard_reap(engine);
+		owner_unregister(engine);
 	} else {
 		close_fd(engine->guard_fd);
 		close_fd(engine->guard_pidfd);

@@ -98,7 +98,8 @@ static int tear_down(void **state)
 	close(spec.layers_fd);
 	close(spec.container_fd);
 	spec_done(&spec);
-	guard_done(&engine);
+	guard_dismiss(&engine);
+	guard_reap(&engine);
 	engine.cgroup_base_free(engine.cgroup_base);
 	close(engine.helper_fd);
 	facts_done(&engine.facts);

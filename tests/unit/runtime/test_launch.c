@@ -62,7 +62,8 @@ static int tear_down(void **state)
 	(void) state;
 	if (!scratch.fd)
 		return 0;
-	guard_done(&engine);
+	guard_dismiss(&engine);
+	guard_reap(&engine);
 	if (engine.cgroup_base)
 		engine.cgroup_base_free(engine.cgroup_base);
 	close(engine.helper_fd);
