@@ -455,7 +455,8 @@ int scow_container_detach(scow_container *container, scow_error **error)
 	if (r < 0)
 		return r;
 	if (container_runs(row.state) && !detached_is(&row))
-		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' has no supervisor to live on with", container->name),
+		return error_hint(error,
+				  error_set(error, SCOW_E_STATE, "container '%s' has no supervisor to live on with", container->name),
 				  "start it by scow_container_start_detachable()");
 	pthread_mutex_lock(&container->lock);
 	leash = container->leash_fd;

@@ -17,8 +17,8 @@ int container_event(struct db_work *work, const char *id, const char *action, co
  * "oom" if there was one, and "die" with the exit code and the seconds that it ran. Comes before the row says that it ended: one that
  * does not run does not die, and so nobody dies twice. @time: when, ns, of what a supervisor has done and is noted later; 0: now.
  */
-int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time, scow_error **error)
-	_must_check_;
+int container_event_die(struct db_work *work, const char *id, const struct process_exit *exit, int64_t time,
+			scow_error **error) _must_check_;
 int container_event_start_at(struct db_work *work, const char *id, int64_t time, scow_error **error) _must_check_;
 /*
  * Sends a signal and notes "kill", under the store's lock: the journal has the signal before the death by it. 0 or -errno of the

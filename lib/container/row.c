@@ -245,14 +245,16 @@ int container_claim(scow_engine *engine, const char *id, const char *owner, stru
 		r = container_row_check(&work, id, ACTION_START, previous, error);
 	if (r == 0)
 		r = db_exec(&work, error,
-			    "UPDATE containers SET state = ?, owner = ?, boot_id = ?, pid = 0, error = '', freezing = 0, health = 0, cgroup = ? "
+			    "UPDATE containers SET state = ?, owner = ?, boot_id = ?, pid = 0, error = '', freezing = 0, health = 0, "
+			    "cgroup = ? "
 			    "WHERE id = ?",
 			    "itttt", (int64_t) container_next_state(ACTION_START), owner ? owner : engine->owner_id, engine->facts.boot_id,
 			    location, id);
 	return r < 0 ? r : db_commit(&work, error);
 }
 
-/* What other tables have of a container. Asked for at once: most have nothing anywhere, and every statement costs a new process its making. */
+/* What other tables have of a container. Asked for at once: most have nothing anywhere, and every statement costs a new process its making.
+ */
 struct holdings {
 	bool networks, mounts, ports, project;
 };
@@ -284,7 +286,8 @@ int container_record_start(scow_engine *engine, const char *id, const char *owne
 		r = db_exec(&work, error,
 			    "UPDATE containers SET pid = ?, pid_start = ?, boot_id = ?, started = ?, finished = 0, exit_code = 0, "
 			    "exit_signal = 0, oom_killed = 0 WHERE id = ? AND owner = ? AND pid = 0",
-			    "iititt", (int64_t) pid, start, engine->facts.boot_id, started ? started : now_ns(), id, owner ? owner : engine->owner_id);
+			    "iititt", (int64_t) pid, start, engine->facts.boot_id, started ? started : now_ns(), id,
+			    owner ? owner : engine->owner_id);
 	/* Else somebody has seen it start and end already. */
 	if (r > 0) {
 		r = holdings_of(&work, id, &holdings, error);
@@ -314,7 +317,8 @@ static int leave(struct db_work *work, scow_engine *engine, const char *id, cons
 	return r;
 }
 
-int container_leave(struct db_work *work, scow_engine *engine, const char *id, bool ran, const struct process_exit *exit, scow_error **error)
+int container_leave(struct db_work *work, scow_engine *engine, const char *id, bool ran, const struct process_exit *exit,
+		    scow_error **error)
 {
 	struct holdings holdings = { 0 };
 	int r = holdings_of(work, id, &holdings, error);

@@ -163,7 +163,8 @@ int db_open(const char *path, struct db **out, scow_error **error)
 		sqlite3_wal_autocheckpoint(db->handle, CHECKPOINT_PAGES);
 		r = migrate(db->handle, error);
 		if (r == 0)
-			r = run(db->handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY", "prepare it", error);
+			r = run(db->handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY", "prepare it",
+				error);
 	}
 	if (r < 0) {
 		db_close(db);

@@ -80,11 +80,13 @@ static int open_root(scow_engine *engine, scow_error **error)
 	if (fstat(engine->root_fd, &st) < 0)
 		return error_errno(error, errno, "fstat", "look at the root '%s'", path);
 	if (st.st_uid != engine->facts.uid)
-		return error_hint(error, error_set(error, SCOW_E_DENIED, "the root '%s' belongs to user %u, not to user %u", path, st.st_uid,
-						   engine->facts.uid),
+		return error_hint(error,
+				  error_set(error, SCOW_E_DENIED, "the root '%s' belongs to user %u, not to user %u", path, st.st_uid,
+					    engine->facts.uid),
 				  "use a root of your own");
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return error_hint(error, error_set(error, SCOW_E_DENIED, "others may write to the root '%s'", path), "chmod go-w '%s'", path);
+		return error_hint(error, error_set(error, SCOW_E_DENIED, "others may write to the root '%s'", path), "chmod go-w '%s'",
+				  path);
 	return 0;
 }
 
