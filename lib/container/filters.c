@@ -89,14 +89,39 @@ bool filters_have(const struct filters *filters, const char *name)
 	return filters_value(filters, name, 0) != NULL;
 }
 
-bool filters_allow(const struct filters *filters, const char *name, const char *value)
+static bool allow(const struct filters *filters, const char *name, const char *value, bool (*fits)(const char *value, const char *wanted))
 {
 	const char *wanted;
 
 	for (size_t i = 0; (wanted = filters_value(filters, name, i)); i++)
-		if (str_eq(wanted, value))
+		if (fits(value, wanted))
 			return true;
 	return !filters_have(filters, name);
+}
+
+static bool has_part(const char *value, const char *wanted)
+{
+	return strstr(value, wanted) != NULL;
+}
+
+bool filters_allow(const struct filters *filters, const char *name, const char *value)
+{
+	return allow(filters, name, value, str_eq);
+}
+
+bool filters_contain(const struct filters *filters, const char *name, const char *value)
+{
+	return allow(filters, name, value, has_part);
+}
+
+bool filters_begin(const struct filters *filters, const char *name, const char *value)
+{
+	return allow(filters, name, value, str_has_prefix);
+}
+
+bool filters_allow_bool(const struct filters *filters, const char *name, bool value)
+{
+	return filters_allow(filters, name, value ? "true" : "false") || filters_allow(filters, name, value ? "1" : "0");
 }
 
 static bool has_label(const cJSON *labels, const char *wanted)

@@ -22,6 +22,11 @@ const char *filters_value(const struct filters *filters, const char *name, size_
 bool filters_have(const struct filters *filters, const char *name);
 /* True without a filter of that name, or if @value is one of its. */
 bool filters_allow(const struct filters *filters, const char *name, const char *value);
+/* The same for a value that has one of its as a part, and that begins with one of them. */
+bool filters_contain(const struct filters *filters, const char *name, const char *value);
+bool filters_begin(const struct filters *filters, const char *name, const char *value);
+/* True also if one of its is "true" or "1" as @value is; "false" or "0". */
+bool filters_allow_bool(const struct filters *filters, const char *name, bool value);
 /* Whether all "label" are in @labels and no "label!" is: "key" or "key=value". @labels: an object of strings; NULL: none. */
 bool filters_allow_labels(const struct filters *filters, const cJSON *labels);
 /* "until": a duration before now ("24h", "1h30m"), seconds since 1970, or RFC 3339. @ns: INT64_MAX where there is none. SCOW_E_INVALID. */

@@ -13,34 +13,13 @@
 #include "base/str.h"
 #include "container/connect.h"
 #include "container/container.h"
-#include "container/filters.h"
 #include "container/published.h"
 #include "container/sweep.h"
 #include "network/config.h"
 #include "network/network-internal.h"
-#include "store/journal.h"
+#include "system/prune.h"
 
 /* ---- list ---- */
-
-static bool contains(const struct filters *filters, const char *name, const char *text)
-{
-	const char *value;
-	bool any = !filters_have(filters, name);
-
-	for (size_t i = 0; (value = filters_value(filters, name, i)); i++)
-		any = any || strstr(text, value);
-	return any;
-}
-
-static bool starts(const struct filters *filters, const char *name, const char *text)
-{
-	const char *value;
-	bool any = !filters_have(filters, name);
-
-	for (size_t i = 0; (value = filters_value(filters, name, i)); i++)
-		any = any || str_has_prefix(text, value);
-	return any;
-}
 
 static bool labels_fit(const struct filters *filters, const struct network *network)
 {
@@ -63,7 +42,7 @@ static int is_chosen(struct db_work *work, const struct filters *filters, const 
 	bool builtin = network->flags & NETWORK_BUILTIN;
 	int dangling = 1;
 
-	if (!contains(filters, "name", network->name) || !starts(filters, "id", network->id) ||
+	if (!filters_contain(filters, "name", network->name) || !filters_begin(filters, "id", network->id) ||
 	    !filters_allow(filters, "driver", network_driver_name(network->driver)) || !filters_allow(filters, "scope", "local") ||
 	    !filters_allow(filters, "type", builtin ? "builtin" : "custom") || !labels_fit(filters, network))
 		return 0;
@@ -72,7 +51,7 @@ static int is_chosen(struct db_work *work, const struct filters *filters, const 
 	dangling = builtin ? 0 : is_dangling(work, network, error);
 	if (dangling < 0)
 		return dangling;
-	return filters_allow(filters, "dangling", dangling ? "true" : "false") || filters_allow(filters, "dangling", dangling ? "1" : "0");
+	return filters_allow_bool(filters, "dangling", dangling);
 }
 
 static void unref(void *item)
@@ -166,28 +145,27 @@ static int clear_default(scow_engine *engine, const struct network *network, sco
 	return r <= 0 ? r : network_unmake(&ns, network, error);
 }
 
-static int prune_one(scow_engine *engine, const struct network *network, const struct filters *filters, int64_t until, cJSON *deleted,
-		     scow_error **error)
+static void prune_one(struct prune *prune, const struct network *network)
 {
 	struct db_work work = { 0 };
+	scow_error *failure = NULL;
 	int r;
 
-	if (network->flags & NETWORK_BUILTIN)
-		return network->driver == NETWORK_BRIDGE && !filters->document ? clear_default(engine, network, error) : 0;
-	if (network->created >= until || !labels_fit(filters, network))
-		return 0;
-	db_lock(engine->db, &work);
-	r = is_dangling(&work, network, error);
+	if (network->flags & NETWORK_BUILTIN) {
+		if (network->driver == NETWORK_BRIDGE && !prune->filters.document)
+			prune_note(prune, clear_default(prune->engine, network, &failure), NULL, &failure);
+		return;
+	}
+	if (network->created >= prune->until || !labels_fit(&prune->filters, network))
+		return;
+	db_lock(prune->engine->db, &work);
+	r = is_dangling(&work, network, &failure);
 	db_end(&work);
 	if (r > 0)
-		r = network_remove(engine, network->id, error);
-	else
-		return r;
-	if (r == SCOW_E_BUSY || r == SCOW_E_NOT_FOUND) {
-		error_clear(error);
-		return 0;
-	}
-	return r < 0 ? r : cJSON_AddItemToArray(deleted, cJSON_CreateString(network->name)) ? 0 : error_oom(error);
+		r = network_remove(prune->engine, network->id, &failure);
+	else if (r == 0)
+		return;
+	prune_note(prune, r, network->name, &failure);
 }
 
 /* Those of stores whose directories somebody has deleted. */
@@ -202,16 +180,6 @@ static int clear_orphans(scow_engine *engine, scow_error **error)
 	return r < 0 ? r : network_clear_orphans(&ns, error);
 }
 
-static int note_prune(scow_engine *engine, scow_error **error)
-{
-	_cleanup_db_ struct db_work work = { 0 };
-	int r = db_begin(engine->db, &work, error);
-
-	if (r == 0)
-		r = journal_add(&work, "network", "prune", "", "{\"reclaimed\":\"0\"}", error);
-	return r < 0 ? r : db_commit(&work, error);
-}
-
 static int read_all(scow_engine *engine, struct arena *arena, struct network ***out, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
@@ -220,49 +188,24 @@ static int read_all(scow_engine *engine, struct arena *arena, struct network ***
 	return network_read_all(&work, arena, out, error);
 }
 
-static int prune(scow_engine *engine, const struct filters *filters, int64_t until, cJSON *deleted, scow_error **error)
-{
-	_cleanup_arena_ struct arena arena = { 0 };
-	struct network **all = NULL;
-	int first, r;
-
-	first = container_sweep(engine, error);
-	if (first == 0)
-		first = read_all(engine, &arena, &all, error);
-	for (size_t i = 0; all && all[i]; i++) {
-		scow_error *failure = NULL;
-
-		r = prune_one(engine, all[i], filters, until, deleted, &failure);
-		if (r < 0 && first == 0) {
-			first = r;
-			if (error)
-				*error = take_ptr(&failure);
-		}
-		scow_error_unref(failure);
-	}
-	if (first == 0 && !filters->document)
-		first = clear_orphans(engine, error);
-	return first < 0 ? first : note_prune(engine, error);
-}
-
-int scow_network_prune(scow_engine *engine, const char *text, char **report, scow_error **error)
+int scow_network_prune(scow_engine *engine, const char *filters, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", NULL };
-	_cleanup_filters_ struct filters filters = { NULL };
-	_cleanup_json_ cJSON *root = cJSON_CreateObject();
-	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "NetworksDeleted") : NULL;
-	int64_t until;
-	int r = engine_check(engine, error);
+	static const struct prune_kind kind = { "network", "NetworksDeleted", known, false };
+	_cleanup_arena_ struct arena arena = { 0 };
+	_cleanup_prune_ struct prune prune = { NULL };
+	struct network **all = NULL;
+	int r = prune_begin(&prune, engine, &kind, filters, error);
 
 	if (r == 0)
-		r = filters_parse(text, known, &filters, error);
+		r = container_sweep(engine, error);
 	if (r == 0)
-		r = filters_until(&filters, &until, error);
-	if (r == 0)
-		r = deleted ? prune(engine, &filters, until, deleted, error) : error_oom(error);
-	if (r == 0 && report && !(*report = json_print(root)))
-		r = error_oom(error);
-	return r;
+		r = read_all(engine, &arena, &all, error);
+	for (size_t i = 0; r == 0 && all[i]; i++)
+		prune_one(&prune, all[i]);
+	if (r == 0 && !prune.failure && !prune.filters.document)
+		r = clear_orphans(engine, error);
+	return r < 0 ? r : prune_finish(&prune, report, error);
 }
 
 /* ---- reload ---- */

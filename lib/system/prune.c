@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Removing what is not used. Each removal is the ordinary one, without force: what came into use since it was chosen stays, and is
- * no failure.
+ * Removing what is not used: what the kinds share (prune.h), and containers and images. Networks and volumes are where their lists are.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,38 +8,63 @@
 #include "base/iter.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "container/filters.h"
 #include "container/size.h"
 #include "image/image.h"
 #include "store/journal.h"
+#include "system/prune.h"
 
 #include <scow/system.h>
 
-/* Keeps the first failure; those that mean "it is used", or "it is gone", are none. */
-static void note(int r, scow_error **failure, int *first, scow_error **error)
+/* ---- of all kinds ---- */
+
+int prune_begin(struct prune *prune, scow_engine *engine, const struct prune_kind *kind, const char *filters, scow_error **error)
 {
-	if (r < 0 && r != SCOW_E_STATE && r != SCOW_E_BUSY && r != SCOW_E_NOT_FOUND && *first == 0) {
-		*first = r;
-		if (error) {
-			*error = *failure;
-			*failure = NULL;
-		}
-	}
+	int r = engine_check(engine, error);
+
+	prune->engine = engine;
+	prune->kind = kind;
+	if (r == 0)
+		r = filters_parse(filters, kind->filters, &prune->filters, error);
+	if (r == 0)
+		r = filters_until(&prune->filters, &prune->until, error);
+	if (r < 0)
+		return r;
+	prune->report = cJSON_CreateObject();
+	prune->deleted = prune->report ? cJSON_AddArrayToObject(prune->report, kind->deleted) : NULL;
+	return prune->deleted ? 0 : error_oom(error);
+}
+
+void prune_note(struct prune *prune, int r, const char *name, scow_error **failure)
+{
+	if (r == 0 && name && !cJSON_AddItemToArray(prune->deleted, cJSON_CreateString(name)))
+		r = error_oom(failure);
+	if (r < 0 && r != SCOW_E_STATE && r != SCOW_E_BUSY && r != SCOW_E_NOT_FOUND && !prune->failure)
+		prune->failure = take_ptr(failure);
 	error_clear(failure);
 }
 
-static int finish(scow_engine *engine, const char *type, cJSON *report, uint64_t bytes, char **out, scow_error **error)
+int prune_finish(struct prune *prune, char **report, scow_error **error)
 {
-	_cleanup_free_ char *attributes = strf("{\"reclaimed\":\"%llu\"}", (unsigned long long) bytes);
+	_cleanup_free_ char *attributes = strf("{\"reclaimed\":\"%llu\"}", (unsigned long long) prune->bytes);
 	_cleanup_db_ struct db_work work = { 0 };
 
-	if (!attributes || !cJSON_AddNumberToObject(report, "SpaceReclaimed", (double) bytes) || (out && !(*out = json_print(report))))
+	if (prune->failure)
+		return error_kept(prune->failure, error);
+	if (!attributes || (prune->kind->frees && !cJSON_AddNumberToObject(prune->report, "SpaceReclaimed", (double) prune->bytes)) ||
+	    (report && !(*report = json_print(prune->report))))
 		return error_oom(error);
 	/* What was removed is removed: the event is all that may be missing. */
-	if (db_begin(engine->db, &work, NULL) < 0 || journal_add(&work, type, "prune", "", attributes, NULL) < 0 ||
+	if (db_begin(prune->engine->db, &work, NULL) < 0 || journal_add(&work, prune->kind->type, "prune", "", attributes, NULL) < 0 ||
 	    db_commit(&work, NULL) < 0)
-		engine_log(engine, SCOW_LOG_WARNING, "the pruning of %ss is not in the journal", type);
+		engine_log(prune->engine, SCOW_LOG_WARNING, "the pruning of %ss is not in the journal", prune->kind->type);
 	return 0;
+}
+
+void prune_done(struct prune *prune)
+{
+	filters_done(&prune->filters);
+	cJSON_Delete(prune->report);
+	scow_error_unref(prune->failure);
 }
 
 /* ---- containers ---- */
@@ -62,61 +86,40 @@ static int labels_of(scow_engine *engine, const char *id, cJSON **out)
 	return r;
 }
 
-static bool container_chosen(scow_engine *engine, scow_container *container, const struct filters *filters, int64_t until)
+static bool container_chosen(const struct prune *prune, scow_container *container)
 {
 	_cleanup_json_ cJSON *labels = NULL;
 	int state = scow_container_state_now(container, NULL);
 
-	return container->created < until &&
+	return container->created < prune->until &&
 	       (state == SCOW_CONTAINER_CREATED || state == SCOW_CONTAINER_EXITED || state == SCOW_CONTAINER_DEAD) &&
-	       labels_of(engine, container->id, &labels) > 0 && filters_allow_labels(filters, labels);
+	       labels_of(prune->engine, container->id, &labels) > 0 && filters_allow_labels(&prune->filters, labels);
 }
 
-static int prune_containers(scow_engine *engine, const struct filters *filters, int64_t until, cJSON *deleted, uint64_t *bytes,
-			    scow_error **error)
-{
-	_cleanup_(scow_iter_unrefp) scow_iter *iter = NULL;
-	scow_container *container;
-	int first = scow_container_list(engine, SCOW_LIST_ALL, &iter, error);
-
-	while (iter && (container = scow_iter_next_container(iter))) {
-		scow_error *failure = NULL;
-		uint64_t size = 0;
-		int r;
-
-		if (!container_chosen(engine, container, filters, until))
-			continue;
-		(void) container_written(engine, container->id, &size, NULL);
-		r = scow_container_remove(container, SCOW_REMOVE_VOLUMES, &failure);
-		if (r == 0) {
-			*bytes += size;
-			if (!cJSON_AddItemToArray(deleted, cJSON_CreateString(container->id)))
-				r = error_oom(&failure);
-		}
-		note(r, &failure, &first, error);
-	}
-	return first;
-}
-
-int scow_engine_prune_containers(scow_engine *engine, const char *text, char **report, scow_error **error)
+int scow_engine_prune_containers(scow_engine *engine, const char *filters, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", NULL };
-	_cleanup_filters_ struct filters filters = { NULL };
-	_cleanup_json_ cJSON *root = cJSON_CreateObject();
-	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "ContainersDeleted") : NULL;
-	uint64_t bytes = 0;
-	int64_t until;
-	int r = engine_check(engine, error);
+	static const struct prune_kind kind = { "container", "ContainersDeleted", known, true };
+	_cleanup_(scow_iter_unrefp) scow_iter *iter = NULL;
+	_cleanup_prune_ struct prune prune = { NULL };
+	scow_container *container;
+	int r = prune_begin(&prune, engine, &kind, filters, error);
 
 	if (r == 0)
-		r = filters_parse(text, known, &filters, error);
-	if (r == 0)
-		r = filters_until(&filters, &until, error);
-	if (r == 0 && !deleted)
-		r = error_oom(error);
-	if (r == 0)
-		r = prune_containers(engine, &filters, until, deleted, &bytes, error);
-	return r < 0 ? r : finish(engine, "container", root, bytes, report, error);
+		r = scow_container_list(engine, SCOW_LIST_ALL, &iter, error);
+	while (r == 0 && (container = scow_iter_next_container(iter))) {
+		scow_error *failure = NULL;
+		uint64_t size = 0;
+		int removed;
+
+		if (!container_chosen(&prune, container))
+			continue;
+		(void) container_written(engine, container->id, &size, NULL);
+		removed = scow_container_remove(container, SCOW_REMOVE_VOLUMES, &failure);
+		prune.bytes += removed == 0 ? size : 0;
+		prune_note(&prune, removed, container->id, &failure);
+	}
+	return r < 0 ? r : prune_finish(&prune, report, error);
 }
 
 /* ---- images ---- */
@@ -130,18 +133,19 @@ static bool is_used(scow_engine *engine, const char *id)
 	return db_query(&work, &s, NULL, "SELECT 1 FROM containers WHERE image = ?1 UNION ALL SELECT 1 FROM mounts WHERE image = ?1 LIMIT 1", "t", id) != 0;
 }
 
-static bool image_chosen(scow_engine *engine, scow_image *image, bool all, const struct filters *filters, int64_t until)
+static bool image_chosen(const struct prune *prune, scow_image *image, bool all)
 {
 	_cleanup_json_ cJSON *labels = cJSON_CreateObject();
 	const struct image_config *config;
 
-	if ((!all && scow_image_tag_count(image)) || is_used(engine, scow_image_id(image)) || image_config_of(image, &config, NULL) < 0 ||
+	if ((!all && scow_image_tag_count(image)) || is_used(prune->engine, scow_image_id(image)) || image_config_of(image, &config, NULL) < 0 ||
 	    !labels)
 		return false;
 	for (size_t i = 0; i + 1 < config->n_labels; i += 2)
 		if (!cJSON_AddStringToObject(labels, config->labels[i], config->labels[i + 1]))
 			return false;
-	return (until == INT64_MAX || scow_image_created(image) < until / 1000000000) && filters_allow_labels(filters, labels);
+	return (prune->until == INT64_MAX || scow_image_created(image) < prune->until / 1000000000) &&
+	       filters_allow_labels(&prune->filters, labels);
 }
 
 static int remove_name(scow_engine *engine, const char *name, cJSON *deleted, scow_error **error)
@@ -188,21 +192,6 @@ static uint64_t stored_bytes(scow_engine *engine)
 	return (uint64_t) db_int(s, 0);
 }
 
-static int prune_images(scow_engine *engine, bool all, const struct filters *filters, int64_t until, cJSON *deleted, scow_error **error)
-{
-	_cleanup_(scow_iter_unrefp) scow_iter *iter = NULL;
-	scow_image *image;
-	int first = scow_image_list(engine, NULL, &iter, error);
-
-	while (iter && (image = scow_iter_next_image(iter))) {
-		scow_error *failure = NULL;
-
-		if (image_chosen(engine, image, all, filters, until))
-			note(remove_image(engine, image, deleted, &failure), &failure, &first, error);
-	}
-	return first;
-}
-
 /* "dangling" says the same as the argument, and wins. */
 static int read_dangling(const struct filters *filters, bool *all, scow_error **error)
 {
@@ -216,29 +205,31 @@ static int read_dangling(const struct filters *filters, bool *all, scow_error **
 	return 0;
 }
 
-int scow_image_prune(scow_engine *engine, int all, const char *text, char **report, scow_error **error)
+int scow_image_prune(scow_engine *engine, int all, const char *filters, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", "dangling", NULL };
-	_cleanup_filters_ struct filters filters = { NULL };
-	_cleanup_json_ cJSON *root = cJSON_CreateObject();
-	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "ImagesDeleted") : NULL;
-	bool every = all != 0;
+	static const struct prune_kind kind = { "image", "ImagesDeleted", known, true };
+	_cleanup_(scow_iter_unrefp) scow_iter *iter = NULL;
+	_cleanup_prune_ struct prune prune = { NULL };
 	uint64_t before, after;
-	int64_t until = 0;
-	int r = engine_check(engine, error);
+	bool every = all != 0;
+	scow_image *image;
+	int r = prune_begin(&prune, engine, &kind, filters, error);
 
 	if (r == 0)
-		r = filters_parse(text, known, &filters, error);
+		r = read_dangling(&prune.filters, &every, error);
 	if (r == 0)
-		r = filters_until(&filters, &until, error);
-	if (r == 0)
-		r = read_dangling(&filters, &every, error);
-	if (r == 0 && !deleted)
-		r = error_oom(error);
+		r = scow_image_list(engine, NULL, &iter, error);
 	if (r < 0)
 		return r;
 	before = stored_bytes(engine);
-	r = prune_images(engine, every, &filters, until, deleted, error);
+	while ((image = scow_iter_next_image(iter))) {
+		scow_error *failure = NULL;
+
+		if (image_chosen(&prune, image, every))
+			prune_note(&prune, remove_image(engine, image, prune.deleted, &failure), NULL, &failure);
+	}
 	after = stored_bytes(engine);
-	return r < 0 ? r : finish(engine, "image", root, before > after ? before - after : 0, report, error);
+	prune.bytes = before > after ? before - after : 0;
+	return prune_finish(&prune, report, error);
 }

@@ -10,11 +10,10 @@
 #include "base/iter.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "container/filters.h"
 #include "container/size.h"
 #include "container/sweep.h"
 #include "image/image.h"
-#include "store/journal.h"
+#include "system/prune.h"
 #include "system/volumes.h"
 #include "volume/volume-internal.h"
 
@@ -37,29 +36,20 @@ static int count_users(struct db_work *work, const char *name, int64_t *users, s
 
 /* ---- list ---- */
 
-static bool contains(const struct filters *filters, const char *text)
-{
-	const char *value;
-	bool any = !filters_have(filters, "name");
-
-	for (size_t i = 0; (value = filters_value(filters, "name", i)); i++)
-		any = any || strstr(text, value);
-	return any;
-}
-
 static int is_chosen(struct db_work *work, const struct filters *filters, const struct volume *volume, scow_error **error)
 {
 	int64_t users = 0;
 	int r;
 
-	if (!contains(filters, volume->name) || !filters_allow(filters, "driver", volume->driver) || !labels_fit(filters, volume))
+	if (!filters_contain(filters, "name", volume->name) || !filters_allow(filters, "driver", volume->driver) ||
+	    !labels_fit(filters, volume))
 		return 0;
 	if (!filters_have(filters, "dangling"))
 		return 1;
 	r = count_users(work, volume->name, &users, error);
 	if (r < 0)
 		return r;
-	return filters_allow(filters, "dangling", users ? "false" : "true") || filters_allow(filters, "dangling", users ? "0" : "1");
+	return filters_allow_bool(filters, "dangling", !users);
 }
 
 static void unref(void *item)
@@ -199,81 +189,45 @@ int volumes_usage(scow_engine *engine, cJSON *list, scow_error **error)
 
 /* ---- prune ---- */
 
-static int prune_one(scow_engine *engine, const struct volume *volume, const struct filters *filters, bool all, cJSON *deleted,
-		     int64_t *bytes, scow_error **error)
+static void prune_one(struct prune *prune, const struct volume *volume)
 {
 	struct db_work work = { 0 };
-	int64_t users = 0, size;
+	scow_error *failure = NULL;
+	int64_t users = 0, size = 0;
 	int r;
 
-	if ((!all && !volume->anonymous) || !labels_fit(filters, volume))
-		return 0;
-	db_lock(engine->db, &work);
-	r = count_users(&work, volume->name, &users, error);
+	db_lock(prune->engine->db, &work);
+	r = count_users(&work, volume->name, &users, &failure);
 	db_end(&work);
-	if (r < 0 || users)
-		return r;
-	size = measure(engine, volume);
-	r = volume_remove(engine, volume->name, false, error);
-	if (r == SCOW_E_BUSY || r == SCOW_E_NOT_FOUND) {
-		error_clear(error);
-		return 0;
+	if (r == 0 && users)
+		return;
+	if (r == 0) {
+		size = measure(prune->engine, volume);
+		r = volume_remove(prune->engine, volume->name, false, &failure);
 	}
 	if (r == 0 && size > 0)
-		*bytes += size;
-	return r < 0 ? r : cJSON_AddItemToArray(deleted, cJSON_CreateString(volume->name)) ? 0 : error_oom(error);
+		prune->bytes += (uint64_t) size;
+	prune_note(prune, r, volume->name, &failure);
 }
 
-static int note_prune(scow_engine *engine, int64_t bytes, scow_error **error)
-{
-	_cleanup_free_ char *attributes = strf("{\"reclaimed\":\"%lld\"}", (long long) bytes);
-	_cleanup_db_ struct db_work work = { 0 };
-	int r = attributes ? db_begin(engine->db, &work, error) : error_oom(error);
-
-	if (r == 0)
-		r = journal_add(&work, "volume", "prune", "", attributes, error);
-	return r < 0 ? r : db_commit(&work, error);
-}
-
-static int prune(scow_engine *engine, const struct filters *filters, bool all, cJSON *deleted, int64_t *bytes, scow_error **error)
-{
-	_cleanup_arena_ struct arena arena = { 0 };
-	struct volume **volumes = NULL;
-	int first = container_sweep(engine, error);
-
-	if (first == 0)
-		first = read_all(engine, &arena, &volumes, error);
-	for (size_t i = 0; volumes && volumes[i]; i++) {
-		scow_error *failure = NULL;
-		const int r = prune_one(engine, volumes[i], filters, all, deleted, bytes, &failure);
-
-		if (r < 0 && first == 0) {
-			first = r;
-			if (error)
-				*error = take_ptr(&failure);
-		}
-		scow_error_unref(failure);
-	}
-	return first < 0 ? first : note_prune(engine, *bytes, error);
-}
-
-int scow_volume_prune(scow_engine *engine, int all, const char *text, char **report, scow_error **error)
+int scow_volume_prune(scow_engine *engine, int all, const char *filters, char **report, scow_error **error)
 {
 	static const char *const known[] = { "label", "label!", "all", NULL };
-	_cleanup_filters_ struct filters filters = { NULL };
-	_cleanup_json_ cJSON *root = cJSON_CreateObject();
-	cJSON *deleted = root ? cJSON_AddArrayToObject(root, "VolumesDeleted") : NULL;
+	static const struct prune_kind kind = { "volume", "VolumesDeleted", known, true };
+	_cleanup_arena_ struct arena arena = { 0 };
+	_cleanup_prune_ struct prune prune = { NULL };
+	struct volume **volumes = NULL;
 	const char *wanted;
-	int64_t bytes = 0;
-	int r = engine_check(engine, error);
+	int r = prune_begin(&prune, engine, &kind, filters, error);
 
-	if (r == 0)
-		r = filters_parse(text, known, &filters, error);
-	if (r == 0 && (wanted = filters_value(&filters, "all", 0)))
+	if (r == 0 && (wanted = filters_value(&prune.filters, "all", 0)))
 		all = str_eq(wanted, "true") || str_eq(wanted, "1");
 	if (r == 0)
-		r = deleted ? prune(engine, &filters, all, deleted, &bytes, error) : error_oom(error);
-	if (r == 0 && (!cJSON_AddNumberToObject(root, "SpaceReclaimed", (double) bytes) || (report && !(*report = json_print(root)))))
-		r = error_oom(error);
-	return r;
+		r = container_sweep(engine, error);
+	if (r == 0)
+		r = read_all(engine, &arena, &volumes, error);
+	for (size_t i = 0; r == 0 && volumes[i]; i++)
+		if ((all || volumes[i]->anonymous) && labels_fit(&prune.filters, volumes[i]))
+			prune_one(&prune, volumes[i]);
+	return r < 0 ? r : prune_finish(&prune, report, error);
 }
