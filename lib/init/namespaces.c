@@ -5,6 +5,7 @@
  * children live in it.
  */
 #include "init/init.h"
+#include "init/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,23 +70,38 @@ void step_unshare(const struct wire_step *step)
 }
 
 /*
- * The child becomes our sibling (CLONE_PARENT): the library waits for it as it would have for us. It hears of it by a pidfd,
- * and we end: our own end is of no interest any more.
+ * The child becomes our sibling (CLONE_PARENT): whoever waits for us waits for it, too, and hears of it by a pidfd; then we end, for our
+ * own end is of no interest any more. The child does nothing before it is told of: if we are killed in between nobody could end it, so
+ * it ends by itself, and is found, to be reaped, by our process group.
  */
 void step_enter(const struct wire_step *step)
 {
-	int pidfd = -1;
+	int pidfd = -1, told[2];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_PARENT | step->number[0],
 		.pidfd = (uint64_t) (uintptr_t) &pidfd,
 	};
+	char byte = 1;
+	long n;
 
 	doing("enter the namespaces", NULL, NULL, NULL);
 	/* In the pid namespace of others before our files are closed: nobody there may look at or trace us (CVE-2016-9962). */
 	must(sys(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE");
-	if (must(sys(SYS_clone3, &args, sizeof(args)), "clone3") == 0)
+	must(sys(SYS_pipe2, told, O_CLOEXEC), "pipe2");
+	sys(SYS_setpgid, 0, 0);
+	if (must(sys(SYS_clone3, &args, sizeof(args)), "clone3") == 0) {
+		sys(SYS_close, told[1]);
+		while ((n = sys(SYS_read, told[0], &byte, 1)) == -EINTR)
+			;
+		if (n != 1)
+			finish(125);
+		sys(SYS_close, told[0]);
 		return;
+	}
+	FAULT_POINT("enter.made");
 	report_fd(WIRE_CHILD_FD, pidfd);
+	sys(SYS_write, told[1], &byte, 1);
+	FAULT_POINT("enter.told");
 	finish(0);
 }
 

@@ -5,7 +5,8 @@
  * 1. The rules are Docker's: the first check comes an interval after the start; in the start period, until the first success, failures
  *    do not count and the start interval holds; so many failures in a row are "unhealthy", one success is "healthy".
  * 2. A copy of us carries out the plan, which joins the container, and makes the program as our child. Nothing of that is waited for:
- *    a container may hang it, until its timeout kills it.
+ *    a container may hang it, until its timeout kills it, and while it is frozen not even that. Both are reaped, whatever becomes of
+ *    them: what is dead in the container's pid namespace and has not been reaped keeps its PID 1 from ending.
  * 3. The last results are in ROOT/containers/ID/health, replaced by rename; the status is in the state file, too.
  */
 #include "init/supervisor.h"
@@ -21,12 +22,19 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define STRAY_MS 50
+
 static struct {
-	int pid, pidfd, socket, output; /* of the check that runs; pid 0: none */
+	bool runs;
+	int first, program; /* pidfds: who carries out the plan, and whom it made, if it does not become the program; -1: none, or reaped */
+	int first_pid, stray; /* a process group: a first process that was killed before it told of the program has left that; or 0 */
+	int code;             /* of who was reaped last */
+	bool made;            /* there is a program besides the first process */
+	int socket, output;
 	bool late;
 	uint64_t due, deadline; /* ms, monotonic */
 	struct wire_health_result result;
-} probe = { .pidfd = -1, .socket = -1, .output = -1 };
+} probe = { .first = -1, .program = -1, .socket = -1, .output = -1 };
 
 static struct wire_health health;
 
@@ -141,8 +149,8 @@ static void begin_probe(void)
 
 	memset(&probe.result, 0, sizeof(probe.result));
 	probe.result.started = clock_ns(CLOCK_REALTIME);
-	probe.late = false;
-	args.pidfd = (uint64_t) (uintptr_t) &probe.pidfd;
+	probe.late = probe.made = false;
+	args.pidfd = (uint64_t) (uintptr_t) &probe.first;
 	r = sys(SYS_pipe2, pipe, O_CLOEXEC);
 	if (r == 0)
 		r = sys(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
@@ -163,10 +171,11 @@ static void begin_probe(void)
 		record(-1);
 		return;
 	}
-	probe.pid = (int) r;
+	probe.runs = true;
+	probe.first_pid = (int) r;
 	probe.deadline = now_ms() + supervisor.config.health_timeout_ms;
 	set_nonblock(probe.output);
-	watch(probe.pidfd, EPOLLIN, WATCH_PROBE);
+	watch(probe.first, EPOLLIN, WATCH_PROBE);
 	watch(probe.socket, EPOLLIN, WATCH_PROBE_REPORT);
 	watch(probe.output, EPOLLIN, WATCH_PROBE_OUTPUT);
 }
@@ -191,17 +200,9 @@ void health_output(void)
 	}
 }
 
-static void end_probe(int code)
-{
-	health_output();
-	close_fd(&probe.output);
-	close_fd(&probe.socket);
-	close_fd(&probe.pidfd);
-	probe.pid = 0;
-	record(code);
-}
+/* ---- its end ---- */
 
-/* An event may be old news: of a process whose child has taken its place since. */
+/* An event may be old news: of what is reaped, and whose number another descriptor has. */
 static bool is_readable(int fd)
 {
 	struct pollfd fds = { .fd = fd, .events = POLLIN };
@@ -210,84 +211,129 @@ static bool is_readable(int fd)
 	return fd >= 0 && sys(SYS_ppoll, &fds, 1, &now, 0, 8) > 0;
 }
 
+static void kill_process(int pidfd)
+{
+	if (pidfd >= 0)
+		sys(SYS_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
+}
+
+static void reap(int *pidfd)
+{
+	siginfo_t end = { .si_code = CLD_EXITED };
+
+	if (*pidfd < 0)
+		return;
+	while (sys(SYS_waitid, P_PIDFD, *pidfd, &end, WEXITED | __WALL, 0) == -EINTR)
+		;
+	probe.code = end.si_code == CLD_EXITED ? end.si_status : 128 + end.si_status;
+	close_fd(pidfd);
+}
+
+/* It ends by itself (step_enter), but nobody knows when: it may be frozen. */
+static void reap_stray(void)
+{
+	long r = 1;
+
+	while (probe.stray && (r > 0 || r == -EINTR))
+		r = sys(SYS_wait4, -probe.stray, 0, WNOHANG | __WALL, 0);
+	if (r < 0)
+		probe.stray = 0;
+}
+
+/* Both are reaped. */
+static void end_probe(int code)
+{
+	health_output();
+	close_fd(&probe.output);
+	close_fd(&probe.socket);
+	probe.runs = false;
+	record(code);
+}
+
 void health_report(void)
 {
-	const struct wire_failure *failure;
-	int pidfd = -1;
-	long n;
+	while (is_readable(probe.socket)) {
+		const struct wire_failure *failure;
+		int pidfd;
+		long n = run_receive(probe.socket, &pidfd, &failure);
 
-	if (!is_readable(probe.socket))
-		return;
-	n = run_receive(probe.socket, &pidfd, &failure);
-	if (n > 0 && pidfd >= 0) {
-		/* The first process has done its part; from now on its child is the one. */
-		while (sys(SYS_wait4, probe.pid, 0, __WALL, 0) == -EINTR)
-			;
-		close_fd(&probe.pidfd);
-		probe.pidfd = pidfd;
-		probe.pid = run_pid_of(pidfd);
-		watch(probe.pidfd, EPOLLIN, WATCH_PROBE);
-		return;
+		if (n > 0 && failure)
+			say(failure->text);
+		if (n > 0 && pidfd >= 0) {
+			probe.made = true;
+			probe.program = pidfd;
+			watch(pidfd, EPOLLIN, WATCH_PROBE);
+			/* The time was up before we knew whom to kill. */
+			if (probe.late)
+				kill_process(pidfd);
+		}
+		/* The program runs, or nothing does: there is no more to hear. */
+		if (n <= 0)
+			close_fd(&probe.socket);
 	}
-	if (n > 0 && failure)
-		say(failure->text);
-	/* It runs, or has ended: either way there is no more to hear. */
-	close_fd(&probe.socket);
 }
 
 void health_ended(void)
 {
-	int status = 0, code;
-
-	/* A report that is there explains the end, or says that this was not the program yet. */
-	if (probe.pid)
-		health_report();
-	if (!probe.pid || !is_readable(probe.pidfd))
+	if (is_readable(probe.first))
+		reap(&probe.first);
+	/* What the first process said before its end explains that, or tells of the program, whose code counts: it is reaped last. */
+	health_report();
+	if (probe.first >= 0 || (probe.program >= 0 && !is_readable(probe.program)))
 		return;
-	while (sys(SYS_wait4, probe.pid, &status, __WALL, 0) == -EINTR)
-		;
-	code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	reap(&probe.program);
+	if (!probe.runs)
+		return;
+	if (!probe.made)
+		probe.stray = probe.first_pid;
+	reap_stray();
 	if (probe.late) {
 		probe.result.output_size = 0;
 		say("Health check exceeded timeout");
-		code = -1;
 		close_fd(&probe.output);
 	}
-	end_probe(code);
+	end_probe(probe.late ? -1 : probe.code);
 }
 
 void health_stop(void)
 {
-	if (probe.pid) {
-		sys(SYS_pidfd_send_signal, probe.pidfd, SIGKILL, 0, 0);
-		while (sys(SYS_wait4, probe.pid, 0, __WALL, 0) == -EINTR)
-			;
-	}
+	kill_process(probe.first);
+	reap(&probe.first);
+	health_report();
+	kill_process(probe.program);
+	reap(&probe.program);
+	if (probe.runs && !probe.made)
+		probe.stray = probe.first_pid;
+	reap_stray();
 	close_fd(&probe.output);
 	close_fd(&probe.socket);
-	close_fd(&probe.pidfd);
-	probe.pid = 0;
+	probe.runs = false;
 	probe.due = 0;
 }
 
 int health_wait(void)
 {
-	uint64_t now, at = probe.pid ? probe.deadline : probe.due;
+	uint64_t now, at = probe.runs ? probe.deadline : probe.due;
 
-	if (!supervisor.health_plan || !supervisor.pid || (probe.pid && probe.late))
+	if (!supervisor.health_plan || !supervisor.pid || (probe.runs && probe.late))
 		return -1;
+	if (probe.stray)
+		return STRAY_MS;
 	now = now_ms();
 	return at > now ? (int) (at - now < 3600000 ? at - now : 3600000) : 0;
 }
 
 void health_tick(void)
 {
+	reap_stray();
 	if (health_wait() != 0)
 		return;
-	if (!probe.pid) {
+	if (!probe.runs) {
 		begin_probe();
 		return;
 	}
+	FAULT_POINT("health.late");
 	probe.late = true;
-	sys(SYS_pidfd_send_signal, probe.pidfd, SIGKILL, 0, 0);
+	kill_process(probe.first);
+	kill_process(probe.program);
 }

@@ -23,6 +23,7 @@ import zlib
 sys.dont_write_bytecode = True
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/fault"), str(TOP / "tests/support")]
+import health  # noqa: E402
 import operations  # noqa: E402
 import snapshot  # noqa: E402
 import stage as stages  # noqa: E402
@@ -306,6 +307,9 @@ def main():
             else:
                 say(name, *rest)
         if not options.operation and not options.point:
+            for name, problem in health.cases(SCOW, archive):
+                say(name, "failed" if problem else "passed", problem or "")
+            known.pop("health.late")  # of its cases only
             never = [f"{point} ({where})" for point, where in known.items() if not any(point in points for points in reached.values())]
             # A step that no operation here has in its plan is like those that are.
             forgotten = [one for one in never if not one.startswith("step.")]
