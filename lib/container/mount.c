@@ -3,8 +3,7 @@
  * Adding a mount to a container, and taking one away, running or not.
  *
  * 1. The row first: a volume is held, and the settings have the mount, before anything is mounted; a failure takes both back.
- * 2. One that runs gets it by an errand (runtime/mount.h). What a supervisor starts again by its policy begins as it did before:
- *    the next start that is asked for has the mount.
+ * 2. One that runs gets it by an errand (runtime/mount.h), and what its supervisor starts again by its policy by mount-later.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "container/event.h"
 #include "container/id-map.h"
 #include "container/live.h"
+#include "container/mount-later.h"
 #include "container/scratch.h"
 #include "container/volumes.h"
 #include "runtime/mount.h"
@@ -30,6 +30,7 @@ struct change {
 	scow_container_config *wish, *now; /* the one mount; all settings */
 	struct volumes held;
 	struct mount_place place;
+	bool noted; /* for its supervisor */
 };
 
 static void change_done(struct change *change)
@@ -46,6 +47,17 @@ static void change_done(struct change *change)
 		.container = (c), .place = {.pidfd = -1, .user_fd = -1 }                                                                   \
 	}
 
+static bool maps_ids(const scow_container_config *config)
+{
+	struct namespace_choice choice;
+	const char *user = config->namespaces[SCOW_NAMESPACE_USER];
+
+	if (config->n_uid_maps || config->n_gid_maps)
+		return true;
+	return namespace_parse(SCOW_NAMESPACE_USER, user, &choice, NULL) == 0 && choice.mode != NAMESPACE_DEFAULT &&
+	       choice.mode != NAMESPACE_HOST;
+}
+
 /* The process is verified after its namespace was opened: then it was that one's all the time. */
 static int find_place(struct change *change, scow_error **error)
 {
@@ -53,8 +65,11 @@ static int find_place(struct change *change, scow_error **error)
 	struct stat theirs, ours;
 	char path[64];
 
-	if (!container_runs(change->row.state) || !change->row.pid)
+	if (!container_runs(change->row.state) || !change->row.pid) {
+		/* Between two runs: as it will be. */
+		change->place.own_user = engine->facts.rootless || maps_ids(change->now);
 		return 0;
+	}
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", change->row.pid);
 	change->place.user_fd = open(path, O_RDONLY | O_CLOEXEC);
 	change->place.pidfd = container_pidfd(engine, &change->row);
@@ -131,6 +146,7 @@ static int build(struct change *change, const struct config_mount *mount, struct
 	return r == 0 && arena_failed(&spec->arena) ? error_oom(error) : r;
 }
 
+/* In what runs, and in what its supervisor starts again. */
 static int mount_live(struct change *change, const struct config_mount *mount, scow_error **error)
 {
 	struct spec spec = { .layers_fd = -1, .container_fd = -1 };
@@ -140,7 +156,11 @@ static int mount_live(struct change *change, const struct config_mount *mount, s
 	if (r == 0 && scratch_wanted(&spec))
 		r = scratch_open(change->container, &spec, &dir_fd, error);
 	spec.container_fd = dir_fd;
-	if (r == 0)
+	if (r == 0 && change->row.supervisor) {
+		r = later_put(change->container, mount->target, &spec, error);
+		change->noted = r == 0;
+	}
+	if (r == 0 && change->place.pidfd >= 0)
 		r = mount_into(change->container->engine, &change->place, &spec, error);
 	arena_done(&spec.arena);
 	return r;
@@ -165,7 +185,7 @@ static void take_back(struct change *change, const char *target)
 	scow_error *failure = NULL;
 
 	change->now->n_mounts--;
-	if (store(change, target, &failure) < 0)
+	if ((change->noted && later_put(change->container, target, NULL, &failure) < 0) || store(change, target, &failure) < 0)
 		engine_log(change->container->engine, SCOW_LOG_WARNING, "container %.12s: a mount that failed stays in its settings: %s",
 			   change->container->id, scow_error_message(failure));
 	scow_error_unref(failure);
@@ -193,7 +213,7 @@ static int add(struct change *change, const char *text, scow_error **error)
 	FAULT_POINT("mount.stored");
 	if (change->held.n && mount->kind == MOUNT_VOLUME)
 		r = volumes_copy_up(container, error);
-	if (r == 0 && change->place.pidfd >= 0) {
+	if (r == 0 && (change->place.pidfd >= 0 || change->row.supervisor)) {
 		r = change->held.n ? resolve(change, error) : 0;
 		if (r == 0)
 			r = mount_live(change, mount, error);
@@ -235,6 +255,8 @@ static int take_away(struct change *change, const char *target, scow_error **err
 		return error_set(error, SCOW_E_NOT_FOUND, "its settings have no mount on '%s'", clean);
 	if (change->place.pidfd >= 0)
 		r = unmount_from(change->container->engine, &change->place, clean, error);
+	if (r == 0 && change->row.supervisor)
+		r = later_put(change->container, clean, NULL, error);
 	if (r < 0)
 		return r;
 	FAULT_POINT("mount.gone");

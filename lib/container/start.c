@@ -26,6 +26,7 @@
 #include "container/hooks.h"
 #include "container/join.h"
 #include "container/log-attributes.h"
+#include "container/mount-later.h"
 #include "container/networks.h"
 #include "container/published.h"
 #include "container/root.h"
@@ -398,6 +399,8 @@ static int supervise(struct start *start, scow_error **error)
 	params.log = !log.none;
 	params.log_bytes = log.max_bytes;
 	params.log_files = log.max_files;
+	start->spec.later_mounts = true;
+	later_clear(start->layers.dir_fd);
 	r = networks_hand_over(&start->networks, start->layers.dir_fd, &start->spec, error);
 	if (r == 0)
 		r = log_attributes(start->container, &log, start->spec.env, start->spec.n_env, &attributes, error);

@@ -97,6 +97,7 @@ step_fn step_go, step_join, step_unshare, step_enter, step_hostname, step_domain
 step_fn step_cgroup_join;
 step_fn step_propagation, step_overlay, step_root_bind, step_root_read_only, step_pivot, step_make_dir; /* root.c */
 step_fn step_root_attach, step_root_clone;
+step_fn step_later;                                                                                      /* later.c */
 step_fn step_mount, step_bind, step_tree, step_unmount, step_cgroup, step_read_only, step_mask;                        /* mounts.c */
 step_fn step_userns;                                                                                     /* userns.c */
 step_fn step_file;                                                                                       /* files.c */

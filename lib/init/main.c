@@ -80,6 +80,7 @@ static step_fn *const steps[WIRE_KINDS] = {
 	[WIRE_UNMOUNT] = step_unmount,
 	[WIRE_HOLDER] = step_holder,
 	[WIRE_ROOT_CLONE] = step_root_clone,
+	[WIRE_LATER] = step_later,
 };
 
 void finish(int code)

@@ -109,6 +109,7 @@ enum wire_kind {
 	WIRE_DEPUTY,      /* numbers: fd of the socket to serve (deputy-wire.h). The root, if there is one, is reported; then nothing is any more */
 	WIRE_UNMOUNT,     /* texts: path */
 	WIRE_HOLDER,      /* numbers: fd that listens (holder-wire.h). A child of nobody's stays, in our user and network namespaces */
+	WIRE_LATER,       /* numbers: 0: opens the sources of what WIRE_LATER_NAME says, 1: mounts and unmounts; nothing where that is not */
 	WIRE_ROOT_CLONE,  /* the root with all that is mounted in it becomes one that is mounted nowhere */
 	WIRE_KINDS
 };
@@ -205,6 +206,19 @@ struct wire_network {
 	uint32_t held_fd;     /* a plain user's, whose networks the holder has (holder-wire.h): where each run gets its user namespace; or 0 */
 };
 
+/*
+ * ROOT/containers/ID/mounts, of a detached container: what has changed in its mounts since its start. For each target struct wire_later
+ * and a plan: UNMOUNT, if there was something at the start, TREE, BIND, MOUNT. Replaced by rename.
+ */
+#define WIRE_LATER_NAME "mounts"
+#define WIRE_LATER_MAGIC 0x3174616cu /* "lat1" */
+#define WIRE_LATER_BYTES_MAX (1 << 20)
+struct wire_later {
+	uint32_t magic, size; /* of the plan; a multiple of 8 */
+	uint32_t replaces, reserved; /* 1: the plan begins with UNMOUNT */
+	char target[64];      /* its SHA-256 in hexadecimal */
+};
+
 /* ROOT/containers/ID/tether, of a detached container: the arguments for WIRE_TETHER of each run, each with its NUL. */
 #define WIRE_TETHER_NAME "tether"
 #define WIRE_TETHER_OPTIONAL "?"   /* before them: the container runs without it where it cannot be had */
@@ -263,4 +277,5 @@ struct wire_guard {
 _Static_assert(sizeof(struct wire_scheduler) == 48, "as the kernel's");
 _Static_assert(sizeof(struct wire_plan) == 24 && sizeof(struct wire_step) == 72, "the same bytes on both sides");
 _Static_assert(sizeof(struct wire_batch) == 16 && sizeof(struct wire_patch) == 24, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_later) == 80, "the same bytes on both sides, and plans at multiples of 8");
 _Static_assert(sizeof(struct wire_report) == 40 && sizeof(struct wire_guard) == 16, "the same bytes on both sides");

@@ -42,3 +42,14 @@ int unmount_from(scow_engine *engine, const struct mount_place *place, const cha
 	plan_compile_unmount(target, place->own_user, &job);
 	return run(engine, place, &job, error);
 }
+
+int mount_later(scow_engine *engine, const struct spec *spec, const char *replaced, void **bytes, size_t *size, scow_error **error)
+{
+	_cleanup_job_ struct job job = { 0 };
+	struct plan_facts facts;
+	int r = launch_facts(engine, &facts, error);
+
+	if (r == 0)
+		r = plan_compile_later(spec, &facts, replaced, &job, error);
+	return r < 0 ? r : job_bytes(&job, bytes, size, error);
+}

@@ -17,5 +17,11 @@ struct mount_place {
 
 /* All mounts of @spec. */
 int mount_into(scow_engine *engine, const struct mount_place *place, const struct spec *spec, scow_error **error) _must_check_;
+/*
+ * The same for the runs that a supervisor begins later (WIRE_LATER_NAME), malloc'ed. @replaced: a target where they have something that
+ * goes; NULL: none. @spec may be NULL then.
+ */
+int mount_later(scow_engine *engine, const struct spec *spec, const char *replaced, void **bytes, size_t *size, scow_error **error)
+	_must_check_;
 /* What is mounted last on @target. */
 int unmount_from(scow_engine *engine, const struct mount_place *place, const char *target, scow_error **error) _must_check_;

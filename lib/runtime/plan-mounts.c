@@ -186,11 +186,34 @@ static void join(struct job *job, unsigned int fd, uint64_t namespaces)
 	step->number[1] = namespaces;
 }
 
+static int open_all(const struct spec *spec, const struct plan_facts *facts, uint32_t flags, struct job *job, scow_error **error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
+			r = add_source(job, spec, &spec->mounts[i], facts, WIRE_TREE, flags, true, error);
+	return r;
+}
+
+static int mount_all(const struct spec *spec, const struct plan_facts *facts, uint32_t flags, struct job *job, scow_error **error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++) {
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
+			r = add_bind(job, spec, &spec->mounts[i], facts, flags | WIRE_PREPARED, true, error);
+		else
+			r = add_file_system(job, &spec->mounts[i], facts, flags, error);
+	}
+	return r;
+}
+
 int plan_compile_mount(const struct spec *spec, const struct plan_facts *facts, bool owns_ids, struct job *job, scow_error **error)
 {
 	uint32_t flags = facts->user_ns ? WIRE_USER_NS : 0;
 	struct wire_step *step;
-	int r = 0;
+	int r;
 
 	/* A plain user sees the host's mounts in a namespace of his own, as at a start. */
 	if (facts->user_ns) {
@@ -202,17 +225,20 @@ int plan_compile_mount(const struct spec *spec, const struct plan_facts *facts, 
 		step = job_step(job, WIRE_USERNS, 0);
 		step->number[1] = WIRE_FD_NS + 2;
 	}
-	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
-			r = add_source(job, spec, &spec->mounts[i], facts, WIRE_TREE, flags, true, error);
+	r = open_all(spec, facts, flags, job, error);
 	join(job, 1, CLONE_NEWNS | (owns_ids ? CLONE_NEWUSER : 0));
-	for (size_t i = 0; i < spec->n_mounts && r == 0; i++) {
-		if (spec->mounts[i].kind == SPEC_MOUNT_BIND)
-			r = add_bind(job, spec, &spec->mounts[i], facts, flags | WIRE_PREPARED, true, error);
-		else
-			r = add_file_system(job, &spec->mounts[i], facts, flags, error);
-	}
-	return r;
+	return r < 0 ? r : mount_all(spec, facts, flags, job, error);
+}
+
+int plan_compile_later(const struct spec *spec, const struct plan_facts *facts, const char *replaced, struct job *job, scow_error **error)
+{
+	uint32_t flags = facts->user_ns ? WIRE_USER_NS : 0;
+	int r;
+
+	if (replaced)
+		text_step(job, WIRE_UNMOUNT, 0, replaced);
+	r = spec ? open_all(spec, facts, flags, job, error) : 0;
+	return r < 0 || !spec ? r : mount_all(spec, facts, flags, job, error);
 }
 
 void plan_compile_unmount(const char *target, bool own, struct job *job)

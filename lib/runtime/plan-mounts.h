@@ -20,5 +20,8 @@ int plan_add_sources(struct job *job, const struct spec *spec, const struct plan
  */
 int plan_compile_mount(const struct spec *spec, const struct plan_facts *facts, bool owns_ids, struct job *job,
 		       scow_error **error) _must_check_;
+/* As steps of WIRE_LATER. @replaced: a target where something is unmounted first, or NULL; @spec may be NULL then. */
+int plan_compile_later(const struct spec *spec, const struct plan_facts *facts, const char *replaced, struct job *job,
+		       scow_error **error) _must_check_;
 /* @own: its user namespace is another than ours. */
 void plan_compile_unmount(const char *target, bool own, struct job *job);

@@ -362,6 +362,8 @@ static int add_preparations(struct job *job, const struct spec *spec, const stru
 	r = plan_add_sources(job, spec, facts, slave || (spec->root_propagation & MS_SHARED), false, error);
 	if (r < 0)
 		return r;
+	if (spec->later_mounts)
+		add_number(job, WIRE_LATER, 0, 0);
 	/* Or the host would get what covers its directories. */
 	add_number(job, WIRE_PROPAGATION, 0, MS_REC | MS_PRIVATE);
 	r = add_root(job, spec, facts, error);
@@ -426,6 +428,10 @@ static int compile(const struct spec *spec, const struct plan_facts *facts, cons
 	r = plan_add_mounts(job, spec, facts, slave, error);
 	if (r < 0)
 		return r;
+	if (spec->later_mounts && !facts->mapped)
+		add_number(job, WIRE_LATER, 0, 0);
+	if (spec->later_mounts)
+		add_number(job, WIRE_LATER, 0, 1);
 	add_files(job, spec);
 	add_devices(job, spec);
 	/* What they put into the root or its namespaces is then made read-only or masked as the rest. */

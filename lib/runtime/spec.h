@@ -178,6 +178,7 @@ struct spec {
 	bool read_only_root;
 	unsigned long root_propagation;    /* 0: MS_PRIVATE|MS_REC */
 
+	bool later_mounts;                 /* it has a supervisor, whose runs begin with what was mounted since (WIRE_LATER_NAME) */
 	struct spec_mount *mounts; size_t n_mounts; /* in order; the builder has sorted them by depth */
 	struct spec_device *devices; size_t n_devices;
 	bool default_dev_links;            /* /dev/fd, stdin, stdout, stderr, core, ptmx, console when there is a terminal */

@@ -383,6 +383,56 @@ class Volumes(cli.Cli):
         with open("/proc/self/mountinfo") as mounts:
             self.assertNotIn(where, mounts.read())
 
+    def test_mounts_are_there_after_a_restart_by_policy(self):
+        """What was mounted while it ran (row 88) is saved: its supervisor's runs have it, and those of a start by hand."""
+        first, where = self.directory(), self.directory()
+        pathlib.Path(where, "file").write_text("of the host")
+        for more in ([], ["--userns", "auto"]):
+            with self.subTest(more):
+                self.ok("run", "-d", "--name", "cont", "--restart", "always", *more, "-v", f"{first}:/first", "base", "sleep", "100")
+                self.ok("mount", "cont", f"type=bind,src={where},dst=/m,ro")
+                self.ok("mount", "cont", "type=volume,src=vol,dst=/m2/vol")
+                self.ok("mount", "cont", "type=tmpfs,dst=/t,tmpfs-size=1m")
+                self.ok("mount", "cont", f"type=bind,src={where}/file,dst=/one")
+                self.ok("mount", "cont", f"type=bind,src={first},dst=/gone")
+                self.ok("unmount", "cont", "/gone")
+                self.ok("unmount", "cont", "/first")
+                self.ok("exec", "cont", "touch", "/m2/vol/x")
+                seen = self.mounts_of("cont")
+                self.assertFalse({"/gone", "/first"} & seen)
+                self.assertTrue({"/m", "/m2/vol", "/t", "/one"} <= seen)
+                self.restart_by_policy("cont")
+                self.assertEqual(self.mounts_of("cont"), seen)
+                self.assertEqual(self.ok("exec", "cont", "cat", "/m/file", "/one"), "of the hostof the host")
+                self.assertEqual(self.ok("exec", "cont", "ls", "/m2/vol"), "x")
+                self.fails("Read-only", "exec", "cont", "touch", "/m/x")
+                self.ok("mount", "cont", f"type=bind,src={where},dst=/first")
+                self.ok("unmount", "cont", "/one")
+                self.restart_by_policy("cont")
+                self.assertEqual(self.ok("exec", "cont", "ls", "/first"), "file")
+                self.assertNotIn("/one", self.mounts_of("cont"))
+                self.ok("restart", "-t", "0", "cont")
+                self.assertTrue({"/m", "/m2/vol", "/t", "/first"} <= self.mounts_of("cont"))
+                self.ok("unmount", "cont", "/m2/vol")
+                self.restart_by_policy("cont")
+                self.assertNotIn("/m2/vol", self.mounts_of("cont"))
+                self.ok("rm", "-f", "cont")
+                self.ok("volume", "rm", "vol")
+
+    def mounts_of(self, name):
+        return {line.split()[4] for line in self.ok("exec", name, "cat", "/proc/1/mountinfo").split("\n")}
+
+    def restart_by_policy(self, name):
+        state = self.inspect(name, "{{json .State}}")
+        os.kill(state["Pid"], signal.SIGKILL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            now = self.inspect(name, "{{json .State}}")
+            if now["Running"] and now["Pid"] not in (0, state["Pid"]):
+                return
+            time.sleep(0.02)
+        self.fail(f"{name} did not come back: {now}")
+
     def test_user_namespaces(self):
         self.run_ok("-v", "vol:/v", "base", "touch", "/v/f")
         for more in (), ("-u", "5"):
