@@ -32,16 +32,20 @@ static ssize_t give(void *userdata, const void **data, scow_error **error)
 	return (ssize_t) n;
 }
 
+static char base[] = "/dev/shm/scow-fuzz-XXXXXX";
 static int base_fd = -1;
 static struct stat canary;
 
+static void clear(void)
+{
+	path_remove_tree(AT_FDCWD, base);
+}
+
 static void prepare(void)
 {
-	char path[64] = "/dev/shm/scow-fuzz-XXXXXX";
-
-	if (!mkdtemp(path))
+	if (!mkdtemp(base) || atexit(clear))
 		abort();
-	base_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (base_fd < 0 || mkdirat(base_fd, "canary", 0755) < 0 || fstatat(base_fd, "canary", &canary, 0) < 0)
 		abort();
 }
@@ -81,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	fd = openat(base_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void) !unpack_layer(&engine, fd, give, &input, &stats, NULL);
+	free(stats.lower_links);
 	free(stats.warnings);
 	close(fd);
 	check();
