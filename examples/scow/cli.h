@@ -98,7 +98,7 @@ struct cli {
 };
 
 extern const struct command container_commands[], run_commands[], exec_commands[], image_commands[], system_commands[], complete_commands[], start_commands[];
-extern const struct command log_commands[], event_commands[], lifecycle_commands[], port_commands[], stats_commands[], prune_commands[], network_commands[], volume_commands[], file_commands[];
+extern const struct command log_commands[], event_commands[], lifecycle_commands[], port_commands[], stats_commands[], prune_commands[], df_commands[], network_commands[], volume_commands[], file_commands[];
 
 /* Opens the engine on first use; NULL after printing why not. */
 scow_engine *cli_engine(struct cli *cli);
@@ -111,7 +111,11 @@ int cli_help(struct cli *cli, const char *name);
 /* The commands one after the other, in no order; NULL after the last. Those without a summary are not for people. */
 const struct command *cli_command(size_t index);
 const struct command *cli_find_command(const char *name);
-extern const char *const cli_groups[];   /* "image"; ends with NULL */
+/* "scow image ls" */
+struct group {
+	const char *name, *summary;
+};
+extern const struct group cli_groups[];   /* ends with a NULL name */
 extern const struct option cli_options[]; /* before the command */
 
 /* ---- hooks.c ---- */
@@ -167,9 +171,13 @@ bool gpus_configure(scow_container_config *config, const struct run_options *opt
 bool scheduling_configure(scow_container_config *config, const struct run_options *options);
 
 /* ---- containers.c ---- */
-/* Does one thing to each container named, prints its name if told to, and goes on after a failure. An exit code. */
-int each_container(struct cli *cli, int argc, char **argv, bool print_name,
+/* What each_container() does besides: print the name of each, and take it for done where there is none of that name. */
+enum { EACH_PRINT_NAME = 1, EACH_MAY_BE_GONE = 2 };
+/* Does one thing to each container named, and goes on after a failure. An exit code. */
+int each_container(struct cli *cli, int argc, char **argv, unsigned int flags,
 		   int (*act)(scow_container *container, void *data, scow_error **error), void *data);
+/* A command line as a table shows it: in quotes, on one line, and short unless @whole. */
+const char *command_cell(const char *command, bool whole);
 /* Adds "name=value" to *filters, a JSON text (NULL: none yet). False after printing what is wrong. */
 bool filters_read(const struct list *options, const char **filters);
 

@@ -100,8 +100,8 @@ static void offer_commands(const struct completion *c, const char *group)
 				offer(c, name + strlen(prefix), command->summary);
 		}
 	}
-	for (size_t i = 0; !group && cli_groups[i]; i++)
-		offer(c, cli_groups[i], "Commands of one kind");
+	for (size_t i = 0; !group && cli_groups[i].name; i++)
+		offer(c, cli_groups[i].name, cli_groups[i].summary);
 }
 
 static bool takes_value(const struct option *option)
@@ -285,8 +285,8 @@ static int complete(struct cli *cli, void *target, int argc, char **argv)
 		return 0;
 	}
 	name = argv[first];
-	for (size_t i = 0; cli_groups[i]; i++)
-		if (strcmp(name, cli_groups[i]) == 0) {
+	for (size_t i = 0; cli_groups[i].name; i++)
+		if (strcmp(name, cli_groups[i].name) == 0) {
 			if (first + 1 == argc - 1) {
 				offer_commands(&c, name);
 				return 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int each_container(struct cli *cli, int argc, char **argv, bool print_name,
+int each_container(struct cli *cli, int argc, char **argv, unsigned int flags,
 		   int (*act)(scow_container *container, void *data, scow_error **error), void *data)
 {
 	int code = 0;
@@ -19,9 +19,10 @@ int each_container(struct cli *cli, int argc, char **argv, bool print_name,
 		SCOW_AUTO(scow_error) *error = NULL;
 
 		if (scow_container_get(cli->engine, argv[i], &container, &error) < 0 || act(container, data, &error) < 0) {
+			if (!(flags & EACH_MAY_BE_GONE) || scow_error_status(error) != SCOW_E_NOT_FOUND)
+				code = 1;
 			complain_error(&error);
-			code = 1;
-		} else if (print_name) {
+		} else if (flags & EACH_PRINT_NAME) {
 			printf("%s\n", argv[i]);
 		}
 	}
@@ -103,7 +104,7 @@ static int kill_all(struct cli *cli, void *target, int argc, char **argv)
 		complain("invalid signal: %s", options->signal);
 		return 1;
 	}
-	return each_container(cli, argc, argv, true, kill_one, &number);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, kill_one, &number);
 }
 
 /* ---- stop ---- */
@@ -125,7 +126,7 @@ static int stop(struct cli *cli, void *target, int argc, char **argv)
 {
 	struct signal_options *options = target;
 
-	return each_container(cli, argc, argv, true, stop_one, &options->seconds);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, stop_one, &options->seconds);
 }
 
 /* ---- wait ---- */
@@ -161,7 +162,7 @@ static int wait_all(struct cli *cli, void *target, int argc, char **argv)
 		condition++;
 	if (condition > SCOW_WAIT_REMOVED)
 		return complain_usage(cli, "'%s' is not a valid value for --condition: not-running, next-exit or removed", wanted);
-	return each_container(cli, argc, argv, false, wait_one, &condition);
+	return each_container(cli, argc, argv, 0, wait_one, &condition);
 }
 
 /* ---- rm ---- */
@@ -185,7 +186,9 @@ static int remove_one(scow_container *container, void *data, scow_error **error)
 
 static int remove_all(struct cli *cli, void *target, int argc, char **argv)
 {
-	return each_container(cli, argc, argv, true, remove_one, target);
+	const struct remove_options *options = target;
+
+	return each_container(cli, argc, argv, EACH_PRINT_NAME | (options->force ? EACH_MAY_BE_GONE : 0), remove_one, target);
 }
 
 /* ---- ps ---- */
@@ -209,59 +212,135 @@ static const struct option ps_table[] = {
 	{ NULL },
 };
 static const struct column ps_columns[] = {
-	{ "ID", "CONTAINER ID" },      { "Image", "IMAGE" },   { "Command", "COMMAND" }, { "RunningFor", "CREATED" },
-	{ "CreatedAt", "CREATED AT" }, { "Status", "STATUS" }, { "State", "STATE" },     { "Ports", "PORTS" },
-	{ "Names", "NAMES" },          { "Labels", "LABELS" }, { "Size", "SIZE" },       { "Networks", "NETWORKS" },
+	{ "ID", "CONTAINER ID" },
+	{ "Image", "IMAGE" },
+	{ "Command", "COMMAND" },
+	{ "RunningFor", "CREATED" },
+	{ "CreatedAt", "CREATED AT" },
+	{ "Status", "STATUS" },
+	{ "State", "STATE" },
+	{ "Ports", "PORTS" },
+	{ "Names", "NAMES" },
+	{ "Labels", "LABELS" },
+	{ "Size", "SIZE" },
+	{ "Networks", "NETWORKS" },
+	{ "Mounts", "MOUNTS" },
+	{ "LocalVolumes", "LOCAL VOLUMES" },
+	{ "Label", "LABEL" },
 	{ NULL, NULL },
 };
 
-static const char *command_text(const scow_container *container, bool whole)
+/* At most so many characters, the last an ellipsis where there were more. */
+static const char *shortened(const char *text, size_t limit)
 {
-	const char *command = scow_container_command(container);
+	const char *end = text, *cut = text;
+	size_t n = 0;
 
-	if (!whole && strlen(command) > 20)
-		return keep_format("\"%.19s\xe2\x80\xa6\"", command);
-	return keep_format("\"%s\"", command);
+	for (; *end; n++) {
+		if (n < limit)
+			cut = end;
+		for (end++; ((unsigned char) *end & 0xc0) == 0x80; end++)
+			;
+	}
+	return n > limit ? keep_format("%.*s\xe2\x80\xa6", (int) (cut - text), text) : text;
 }
 
-/* "a=1,b=2", which only inspect knows. */
-static const char *labels_text(scow_container *container)
+/* In double quotes, and on one line whatever is in it. */
+static const char *quoted(const char *text)
+{
+	static const char escaped[] = "\n\t\r\"\\", names[] = "ntr\"\\";
+	char *out = keep_alloc(strlen(text) * 4 + 3), *o = out;
+
+	*o++ = '"';
+	for (; *text; text++) {
+		const char *escape = strchr(escaped, *text);
+
+		if (escape)
+			o += sprintf(o, "\\%c", names[escape - escaped]);
+		else if ((unsigned char) *text < ' ' || *text == 0x7f)
+			o += sprintf(o, "\\x%02x", (unsigned int) *text);
+		else
+			*o++ = *text;
+	}
+	*o++ = '"';
+	*o = 0;
+	return out;
+}
+
+const char *command_cell(const char *command, bool whole)
+{
+	return quoted(whole ? command : shortened(command, 20));
+}
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* "a=1,b=2" */
+static const char *labels_text(const cJSON *labels)
 {
 	const char *text = "";
-	char *document = NULL;
 	const cJSON *label;
-	cJSON *json;
 
-	if (scow_container_inspect_json(container, &document, NULL) < 0)
-		return text;
-	json = cJSON_Parse(document);
-	scow_free(document);
-	cJSON_ArrayForEach(label, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "Config"),
-								   "Labels")) if (cJSON_IsString(label)) text =
+	cJSON_ArrayForEach(label, labels) if (cJSON_IsString(label)) text =
 		keep_format("%s%s%s=%s", text, *text ? "," : "", label->string, label->valuestring);
-	cJSON_Delete(json);
 	return text;
 }
 
 /* "bridge,lan", or the mode of one that is on none. */
-static const char *networks_text(scow_container *container)
+static const char *networks_text(const cJSON *document)
 {
+	const cJSON *network, *mode = member(member(document, "HostConfig"), "NetworkMode");
 	const char *text = "";
-	char *document = NULL;
-	const cJSON *network, *mode;
-	cJSON *json;
 
-	if (scow_container_inspect_json(container, &document, NULL) < 0)
-		return text;
-	json = cJSON_Parse(document);
-	scow_free(document);
-	cJSON_ArrayForEach(network, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "NetworkSettings"), "Networks"))
-		text = keep_format("%s%s%s", text, *text ? "," : "", network->string);
-	mode = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "HostConfig"), "NetworkMode");
-	if (!*text && cJSON_IsString(mode))
-		text = keep_text(mode->valuestring);
-	cJSON_Delete(json);
+	cJSON_ArrayForEach(network, member(member(document, "NetworkSettings"), "Networks")) text =
+		keep_format("%s%s%s", text, *text ? "," : "", network->string);
+	return *text || !cJSON_IsString(mode) ? text : keep_text(mode->valuestring);
+}
+
+/* "data,/srv": names of volumes, paths of the host. @local: how many are volumes of the local driver. */
+static const char *mounts_text(const cJSON *mounts, bool whole, int *local)
+{
+	const cJSON *mount;
+	const char *text = "";
+
+	*local = 0;
+	cJSON_ArrayForEach(mount, mounts)
+	{
+		const char *name = cJSON_GetStringValue(member(mount, "Name")), *driver = cJSON_GetStringValue(member(mount, "Driver"));
+
+		if (!name || !*name)
+			name = cJSON_GetStringValue(member(mount, "Source"));
+		if (name && *name)
+			text = keep_format("%s%s%s", text, *text ? "," : "", whole ? name : shortened(name, 15));
+		*local += driver && strcmp(driver, "local") == 0;
+	}
 	return text;
+}
+
+/* What only inspect knows. */
+static void add_inspected(cJSON *row, scow_container *container, const struct table *table, bool whole)
+{
+	static const char *const fields[] = { "Labels", ".Label ", "Networks", "Mounts", "LocalVolumes" };
+	cJSON *document = NULL;
+	char *text = NULL;
+	bool wanted = false;
+	int local;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		wanted = wanted || table_wants(table, fields[i]);
+	if (wanted && scow_container_inspect_json(container, &text, NULL) == 0)
+		document = cJSON_Parse(text);
+	scow_free(text);
+	row_text(row, "Networks", networks_text(document));
+	row_text(row, "Labels", labels_text(member(member(document, "Config"), "Labels")));
+	row_text(row, "Mounts", mounts_text(member(document, "Mounts"), whole, &local));
+	row_text(row, "LocalVolumes", keep_format("%d", local));
+	/* For {{.Label "name"}}; no field of its own. */
+	if (table->format && strstr(table->format, ".Label "))
+		cJSON_AddItemToObject(row, "Label", cJSON_Duplicate(member(member(document, "Config"), "Labels"), 1));
+	cJSON_Delete(document);
 }
 
 /* "12.3kB (virtual 4.5MB)". */
@@ -286,15 +365,14 @@ static cJSON *ps_row(scow_container *container, const struct table *table, bool 
 	row = cJSON_CreateObject();
 	row_text(row, "ID", short_id(scow_container_id(container), whole));
 	row_text(row, "Image", scow_container_image_name(container));
-	row_text(row, "Command", command_text(container, whole));
+	row_text(row, "Command", command_cell(scow_container_command(container), whole));
 	row_text(row, "CreatedAt", local_time(scow_container_created(container)));
 	row_text(row, "RunningFor", human_since(scow_container_created(container)));
 	row_text(row, "Status", scow_container_status_text(container));
 	row_text(row, "State", states[state]);
 	row_text(row, "Ports", table_wants(table, "Ports") ? ports_text(container) : "");
 	row_text(row, "Names", scow_container_name(container));
-	row_text(row, "Networks", table_wants(table, "Networks") ? networks_text(container) : "");
-	row_text(row, "Labels", table_wants(table, "Labels") ? labels_text(container) : "");
+	add_inspected(row, container, table, whole);
 	row_text(row, "Size", table_wants(table, "Size") ? size_text(container) : "");
 	return row;
 }
@@ -338,22 +416,46 @@ static int ps(struct cli *cli, void *target, int argc, char **argv)
 
 struct inspect_options {
 	const char *format, *type;
+	bool size;
 };
+#define INSPECT_FORMAT                                                                                                                     \
+	{                                                                                                                                  \
+		"format", 'f', OPTION_TEXT, "string", "\"json\" or a Go template, as {{.State.ExitCode}}",                                 \
+			offsetof(struct inspect_options, format)                                                                           \
+	}
+#define INSPECT_SIZE                                                                                                                       \
+	{                                                                                                                                  \
+		"size", 's', OPTION_SWITCH, NULL, "Show how much a container wrote, and how large all its files are",                      \
+			offsetof(struct inspect_options, size)                                                                             \
+	}
 static const struct option inspect_table[] = {
-	{ "format", 'f', OPTION_TEXT, "string", "\"json\" or a Go template, as {{.State.ExitCode}}",
-	  offsetof(struct inspect_options, format) },
+	INSPECT_FORMAT,
+	INSPECT_SIZE,
 	{ "type", 0, OPTION_TEXT, "string", "Look only for this (container|image|network|volume)", offsetof(struct inspect_options, type) },
 	{ NULL },
 };
+static const struct option container_inspect_table[] = { INSPECT_FORMAT, INSPECT_SIZE, { NULL } };
+static const struct option other_inspect_table[] = { INSPECT_FORMAT, { NULL } };
+
+/* @json with SizeRw and SizeRootFs first. */
+static const char *with_sizes(scow_container *container, const char *json)
+{
+	uint64_t written = 0, total = 0;
+
+	if (scow_container_size(container, &written, &total, NULL) < 0)
+		return json;
+	return keep_format("{\"SizeRw\":%llu,\"SizeRootFs\":%llu,%s", (unsigned long long) written, (unsigned long long) total, json + 1);
+}
 
 /* The document of a container, or else an image, a network or a volume by that name; NULL after telling why there is none. */
-static char *inspect_one(struct cli *cli, const char *name, const char *type)
+static const char *inspect_one(struct cli *cli, const char *name, const char *type, bool size)
 {
 	SCOW_AUTO(scow_container) *container = NULL;
 	SCOW_AUTO(scow_network) *network = NULL;
 	SCOW_AUTO(scow_volume) *volume = NULL;
 	SCOW_AUTO(scow_image) *image = NULL;
 	SCOW_AUTO(scow_error) *error = NULL;
+	const char *document;
 	char *json = NULL;
 	int r = SCOW_E_NOT_FOUND;
 
@@ -384,7 +486,9 @@ static char *inspect_one(struct cli *cli, const char *name, const char *type)
 		complain("no such object: %s", name);
 	else if (r < 0)
 		complain_error(&error);
-	return r < 0 ? NULL : json;
+	document = r < 0 ? NULL : keep_text(json);
+	scow_free(json);
+	return document && container && size ? with_sizes(container, document) : document;
 }
 
 static bool print_template(const char *format, const char *document)
@@ -401,7 +505,7 @@ static bool print_template(const char *format, const char *document)
 	return text;
 }
 
-static int inspect_all(struct cli *cli, const char *format, const char *type, int argc, char **argv)
+static int inspect_all(struct cli *cli, const struct inspect_options *options, const char *type, int argc, char **argv)
 {
 	const char *all = "[";
 	int code = 0;
@@ -409,17 +513,16 @@ static int inspect_all(struct cli *cli, const char *format, const char *type, in
 	if (!cli_engine(cli))
 		return 1;
 	for (int i = 0; i < argc; i++) {
-		char *document = inspect_one(cli, argv[i], type);
+		const char *document = inspect_one(cli, argv[i], type, options->size);
 
 		if (!document)
 			code = 1;
-		else if (format)
-			code = print_template(format, document) ? code : 1;
+		else if (options->format)
+			code = print_template(options->format, document) ? code : 1;
 		else
 			all = keep_format("%s%s%s", all, all[1] ? "," : "", document);
-		scow_free(document);
 	}
-	if (!format)
+	if (!options->format)
 		puts(printable(json_indent(keep_format("%s]", all)), stdout, true));
 	return code;
 }
@@ -431,27 +534,27 @@ static int inspect(struct cli *cli, void *target, int argc, char **argv)
 	if (options->type && strcmp(options->type, "container") != 0 && strcmp(options->type, "image") != 0 &&
 	    strcmp(options->type, "network") != 0 && strcmp(options->type, "volume") != 0)
 		return complain_usage(cli, "'%s' is not a valid value for --type: container, image, network or volume", options->type);
-	return inspect_all(cli, options->format, options->type, argc, argv);
+	return inspect_all(cli, options, options->type, argc, argv);
 }
 
 static int inspect_image(struct cli *cli, void *target, int argc, char **argv)
 {
-	return inspect_all(cli, ((struct inspect_options *) target)->format, "image", argc, argv);
+	return inspect_all(cli, target, "image", argc, argv);
 }
 
 static int inspect_container(struct cli *cli, void *target, int argc, char **argv)
 {
-	return inspect_all(cli, ((struct inspect_options *) target)->format, "container", argc, argv);
+	return inspect_all(cli, target, "container", argc, argv);
 }
 
 static int inspect_network(struct cli *cli, void *target, int argc, char **argv)
 {
-	return inspect_all(cli, ((struct inspect_options *) target)->format, "network", argc, argv);
+	return inspect_all(cli, target, "network", argc, argv);
 }
 
 static int inspect_volume(struct cli *cli, void *target, int argc, char **argv)
 {
-	return inspect_all(cli, ((struct inspect_options *) target)->format, "volume", argc, argv);
+	return inspect_all(cli, target, "volume", argc, argv);
 }
 
 const struct command container_commands[] = {
@@ -467,13 +570,13 @@ const struct command container_commands[] = {
 	  false, ps },
 	{ "inspect", NULL, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images, networks or volumes", inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect },
-	{ "container inspect", NULL, "[OPTIONS] CONTAINER [CONTAINER...]", "Show everything about containers", inspect_table,
+	{ "container inspect", NULL, "[OPTIONS] CONTAINER [CONTAINER...]", "Show everything about containers", container_inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_container },
-	{ "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", "Show everything about networks", inspect_table,
+	{ "network inspect", NULL, "[OPTIONS] NETWORK [NETWORK...]", "Show everything about networks", other_inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_network },
-	{ "volume inspect", NULL, "[OPTIONS] VOLUME [VOLUME...]", "Show everything about volumes", inspect_table,
+	{ "volume inspect", NULL, "[OPTIONS] VOLUME [VOLUME...]", "Show everything about volumes", other_inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_volume },
-	{ "image inspect", NULL, "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images", inspect_table,
+	{ "image inspect", NULL, "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images", other_inspect_table,
 	  sizeof(struct inspect_options), 1, -1, false, inspect_image },
 	{ NULL },
 };

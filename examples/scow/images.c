@@ -249,7 +249,7 @@ struct remove_options {
 	bool force;
 };
 static const struct option remove_table[] = {
-	{ "force", 'f', OPTION_SWITCH, NULL, "Also an image that has several names", offsetof(struct remove_options, force) },
+	{ "force", 'f', OPTION_SWITCH, NULL, "Also an image that has several names, or is not there", offsetof(struct remove_options, force) },
 	{ NULL },
 };
 
@@ -276,8 +276,9 @@ static int remove_images(struct cli *cli, void *target, int argc, char **argv)
 		char *report = NULL;
 
 		if (scow_image_remove(cli->engine, argv[i], options->force ? SCOW_REMOVE_FORCE : 0, &report, &error) < 0) {
+			if (!options->force || scow_error_status(error) != SCOW_E_NOT_FOUND)
+				code = 1;
 			complain_error(&error);
-			code = 1;
 		} else {
 			print_report(report);
 		}

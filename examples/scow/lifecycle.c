@@ -17,7 +17,7 @@ static int pause_one(scow_container *container, void *data, scow_error **error)
 static int pause_all(struct cli *cli, void *target, int argc, char **argv)
 {
 	(void) target;
-	return each_container(cli, argc, argv, true, pause_one, NULL);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, pause_one, NULL);
 }
 
 static int unpause_one(scow_container *container, void *data, scow_error **error)
@@ -29,7 +29,7 @@ static int unpause_one(scow_container *container, void *data, scow_error **error
 static int unpause_all(struct cli *cli, void *target, int argc, char **argv)
 {
 	(void) target;
-	return each_container(cli, argc, argv, true, unpause_one, NULL);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, unpause_one, NULL);
 }
 
 /* ---- restart ---- */
@@ -52,7 +52,7 @@ static int restart_one(scow_container *container, void *data, scow_error **error
 
 static int restart_all(struct cli *cli, void *target, int argc, char **argv)
 {
-	return each_container(cli, argc, argv, true, restart_one, &((struct restart_options *) target)->seconds);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, restart_one, &((struct restart_options *) target)->seconds);
 }
 
 /* ---- rename ---- */
@@ -66,7 +66,7 @@ static int rename_container(struct cli *cli, void *target, int argc, char **argv
 {
 	(void) target;
 	(void) argc;
-	return each_container(cli, 1, argv, false, rename_one, argv[1]);
+	return each_container(cli, 1, argv, 0, rename_one, argv[1]);
 }
 
 /* ---- update ---- */
@@ -97,6 +97,15 @@ static int update_one(scow_container *container, void *data, scow_error **error)
 	return scow_container_update(container, data, error);
 }
 
+/* No flag was given: each leaves something in its struct, which begins as zeros. */
+static bool is_empty(const void *options, size_t size)
+{
+	for (const char *p = options, *end = p + size; p < end; p++)
+		if (*p)
+			return false;
+	return true;
+}
+
 static int update(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_container_config) *changes = scow_container_config_new();
@@ -104,6 +113,10 @@ static int update(struct cli *cli, void *target, int argc, char **argv)
 	unsigned int retries = 0;
 	scow_restart policy;
 
+	if (is_empty(options, sizeof(*options))) {
+		complain_usage(cli, "you must provide one or more flags when using this command");
+		return 1;
+	}
 	if (!limits_configure(changes, options))
 		return 1;
 	if (options->restart) {
@@ -111,7 +124,7 @@ static int update(struct cli *cli, void *target, int argc, char **argv)
 			return 1;
 		scow_container_config_set_restart(changes, policy, retries);
 	}
-	return each_container(cli, argc, argv, true, update_one, changes);
+	return each_container(cli, argc, argv, EACH_PRINT_NAME, update_one, changes);
 }
 
 /* ---- top ---- */
@@ -155,7 +168,7 @@ static int top_one(scow_container *container, void *data, scow_error **error)
 static int top(struct cli *cli, void *target, int argc, char **argv)
 {
 	(void) target;
-	return each_container(cli, argc, argv, false, top_one, NULL);
+	return each_container(cli, argc, argv, 0, top_one, NULL);
 }
 
 const struct command lifecycle_commands[] = {

@@ -2,6 +2,7 @@
 /* logs: what a detached container printed, each stream to ours of the same name. */
 #include "cli.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -12,7 +13,8 @@ struct logs_options {
 	const char *since, *until, *tail;
 };
 static const struct option logs_table[] = {
-	{ "details", 0, OPTION_SWITCH, NULL, "Show attributes of entries (there are none)", offsetof(struct logs_options, details) },
+	{ "details", 0, OPTION_SWITCH, NULL, "Show what log options (labels, env, tag) added to each",
+	  offsetof(struct logs_options, details) },
 	{ "follow", 'f', OPTION_SWITCH, NULL, "Wait for more while the container runs", offsetof(struct logs_options, follow) },
 	{ "since", 0, OPTION_TEXT, "string", "From a date on, as 2026-01-02T13:23:37Z, or a time ago, as 42m",
 	  offsetof(struct logs_options, since) },
@@ -24,9 +26,32 @@ static const struct option logs_table[] = {
 };
 
 struct show {
-	bool timestamps;
+	const scow_log *log;
+	bool timestamps, details;
 	bool inside[3]; /* by stream: the last entry was part of a longer line */
 };
+
+/* "WHERE=here,stage=test ", by name. */
+static const char *details_of(const scow_log *log)
+{
+	const char *text = scow_log_attributes(log);
+	cJSON *attributes = text ? cJSON_Parse(text) : NULL, *last = NULL;
+
+	text = "";
+	/* The next in the order of names, as often as there are any. */
+	for (size_t n = (size_t) cJSON_GetArraySize(attributes); n; n--) {
+		cJSON *item, *next = NULL;
+
+		cJSON_ArrayForEach(item, attributes) if ((!last || strcmp(item->string, last->string) > 0) &&
+							 (!next || strcmp(item->string, next->string) < 0)) next = item;
+		if (!next)
+			break;
+		text = keep_format("%s%s%s=%s", text, *text ? "," : "", next->string, cJSON_IsString(next) ? next->valuestring : "");
+		last = next;
+	}
+	cJSON_Delete(attributes);
+	return *text ? keep_format("%s ", text) : "";
+}
 
 static int show_entry(int stream, int64_t time_ns, const void *data, size_t size, void *userdata)
 {
@@ -38,6 +63,12 @@ static int show_entry(int stream, int64_t time_ns, const void *data, size_t size
 
 		time_format(stamp, time_ns, false);
 		fprintf(out, "%s ", stamp);
+	}
+	if (show->details && !show->inside[stream]) {
+		void *mark = keep_mark();
+
+		fputs(printable(details_of(show->log), out, false), out);
+		keep_release(mark);
 	}
 	show->inside[stream] = size && ((const char *) data)[size - 1] != '\n';
 	/* As both may be the same terminal or pipe, one must not overtake the other. */
@@ -81,7 +112,7 @@ static int logs(struct cli *cli, void *target, int argc, char **argv)
 	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_log) *log = NULL;
 	struct logs_options *options = target;
-	struct show show = { .timestamps = options->timestamps };
+	struct show show = { .timestamps = options->timestamps, .details = options->details };
 	int64_t since = 0, until = 0, tail;
 	int r;
 
@@ -95,6 +126,7 @@ static int logs(struct cli *cli, void *target, int argc, char **argv)
 	if (r == 0)
 		r = scow_container_logs(container, options->follow ? SCOW_LOG_FOLLOW : 0, since, until, tail < 0 ? -1 : tail, show_entry,
 					&show, &log, &error);
+	show.log = log;
 	if (r == 0)
 		r = pump(log, &error);
 	if (r < 0 && scow_error_status(error) != SCOW_E_CANCELED)

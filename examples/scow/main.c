@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct command *const tables[] = { run_commands, start_commands, exec_commands,  container_commands, image_commands,
-						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, prune_commands, network_commands, volume_commands, file_commands };
+						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, prune_commands, df_commands, network_commands, volume_commands, file_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \
 	for (size_t t_ = 0; t_ < sizeof tables / sizeof *tables; t_++)                                                                     \
@@ -157,10 +157,22 @@ static int print_group(const char *group)
 	return 0;
 }
 
+const struct group cli_groups[] = {
+	{ "container", "Containers: most of the commands below, and prune" },
+	{ "image", "Images, and prune" },
+	{ "network", "Networks: create, ls, rm, connect, disconnect, prune" },
+	{ "system", "The whole store: df, prune, check" },
+	{ "volume", "Volumes: create, ls, rm, prune" },
+	{ NULL, NULL },
+};
+
 static int print_help(void)
 {
 	printf("Usage:  scow [OPTIONS] COMMAND\n\nContainers without a daemon: a command line on libscow\n");
 	options_print_help(cli_options);
+	printf("\nGroups of commands, \"scow GROUP COMMAND\":\n");
+	for (const struct group *group = cli_groups; group->name; group++)
+		printf("  %-10s %s\n", group->name, group->summary);
 	print_commands("Commands", "");
 	printf("\nRun 'scow COMMAND --help' for more information on a command.\n");
 	return 0;
@@ -179,12 +191,10 @@ static int print_command_help(const struct command *command)
 	return 0;
 }
 
-const char *const cli_groups[] = { "container", "image", "network", "system", "volume", NULL };
-
 static bool is_group(const char *name)
 {
-	for (size_t i = 0; cli_groups[i]; i++)
-		if (strcmp(name, cli_groups[i]) == 0)
+	for (const struct group *group = cli_groups; group->name; group++)
+		if (strcmp(name, group->name) == 0)
 			return true;
 	return false;
 }
@@ -196,6 +206,8 @@ static int no_such_command(const char *name)
 	EACH_COMMAND(command)
 	if (command->summary && !strchr(command->name, ' '))
 		fprintf(stderr, " %s", command->name);
+	for (const struct group *group = cli_groups; group->name; group++)
+		fprintf(stderr, " %s", group->name);
 	fprintf(stderr, "\nRun 'scow --help' for more information\n");
 	return EXIT_ENGINE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What takes room, and what may go: system df, container prune, image prune, system prune. */
+/* What may go, and whether all is well: container prune, image prune, system prune, system check. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -120,7 +120,8 @@ static int prune(struct cli *cli, const struct prune_options *options, bool cont
 		ok = prune_networks(cli, filters) && ok;
 	if (options->volumes)
 		ok = prune_volumes(cli, false, NULL, &bytes) && ok;
-	printf("Total reclaimed space: %s\n", human_size(bytes));
+	if (ok || bytes)
+		printf("Total reclaimed space: %s\n", human_size(bytes));
 	return ok ? 0 : 1;
 }
 
@@ -152,131 +153,6 @@ static int system_prune(struct cli *cli, void *target, int argc, char **argv)
 				  : "all stopped containers, all networks without a container, and all images without a name");
 }
 
-/* ---- df ---- */
-
-struct df_options {
-	bool verbose;
-	const char *format;
-};
-static const struct option df_table[] = {
-	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template", offsetof(struct df_options, format) },
-	{ "verbose", 'v', OPTION_SWITCH, NULL, "Show everything in the document", offsetof(struct df_options, verbose) },
-	{ NULL },
-};
-static const struct column df_columns[] = {
-	{ "Type", "TYPE" }, { "TotalCount", "TOTAL" },        { "Active", "ACTIVE" },
-	{ "Size", "SIZE" }, { "Reclaimable", "RECLAIMABLE" }, { NULL, NULL },
-};
-
-static double number_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static void add_line(struct table *table, const char *type, int total, int active, double size, double reclaimable)
-{
-	cJSON *row = cJSON_CreateObject();
-	const char *share = size > 0 ? keep_format(" (%.0f%%)", 100 * reclaimable / size) : "";
-
-	row_text(row, "Type", type);
-	row_text(row, "TotalCount", keep_format("%d", total));
-	row_text(row, "Active", keep_format("%d", active));
-	row_text(row, "Size", human_size((uint64_t) size));
-	row_text(row, "Reclaimable", keep_format("%s%s", human_size(reclaimable > 0 ? (uint64_t) reclaimable : 0), share));
-	table_add(table, row);
-}
-
-/* Docker's arithmetic: what is not in use alone. */
-static void add_images(struct table *table, const cJSON *json)
-{
-	const cJSON *item, *images = cJSON_GetObjectItemCaseSensitive(json, "Images");
-	double size = number_of(json, "LayersSize"), used = 0;
-	int active = 0;
-
-	cJSON_ArrayForEach(item, images)
-	{
-		if (number_of(item, "Containers") == 0)
-			continue;
-		active++;
-		used += number_of(item, "Size") - number_of(item, "SharedSize");
-	}
-	add_line(table, "Images", cJSON_GetArraySize(images), active, size, size - used);
-}
-
-static void add_containers(struct table *table, const cJSON *json)
-{
-	const cJSON *item, *containers = cJSON_GetObjectItemCaseSensitive(json, "Containers");
-	double size = 0, reclaimable = 0;
-	int active = 0;
-
-	cJSON_ArrayForEach(item, containers)
-	{
-		const cJSON *state = cJSON_GetObjectItemCaseSensitive(item, "State");
-		bool runs =
-			cJSON_IsString(state) && (strcmp(state->valuestring, "running") == 0 || strcmp(state->valuestring, "paused") == 0 ||
-						  strcmp(state->valuestring, "restarting") == 0);
-
-		active += runs;
-		size += number_of(item, "SizeRw");
-		reclaimable += runs ? 0 : number_of(item, "SizeRw");
-	}
-	add_line(table, "Containers", cJSON_GetArraySize(containers), active, size, reclaimable);
-}
-
-static void add_volumes(struct table *table, const cJSON *json)
-{
-	const cJSON *item, *volumes = cJSON_GetObjectItemCaseSensitive(json, "Volumes");
-	double size = 0, reclaimable = 0;
-	int active = 0;
-
-	cJSON_ArrayForEach(item, volumes)
-	{
-		const cJSON *usage = cJSON_GetObjectItemCaseSensitive(item, "UsageData");
-		const double bytes = number_of(usage, "Size");
-
-		active += number_of(usage, "RefCount") > 0;
-		size += bytes > 0 ? bytes : 0;
-		reclaimable += bytes > 0 && number_of(usage, "RefCount") == 0 ? bytes : 0;
-	}
-	add_line(table, "Local Volumes", cJSON_GetArraySize(volumes), active, size, reclaimable);
-}
-
-static int df(struct cli *cli, void *target, int argc, char **argv)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	struct df_options *options = target;
-	struct table table = {
-		.format = options->format,
-		.standard = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
-		.titles = df_columns,
-	};
-	char *text = NULL;
-	cJSON *json;
-
-	(void) argc;
-	(void) argv;
-	if (!cli_engine(cli))
-		return 1;
-	if (scow_engine_df_json(cli->engine, &text, &error) < 0) {
-		complain_error(&error);
-		return 1;
-	}
-	if (options->verbose) {
-		puts(printable(json_indent(text), stdout, true));
-		scow_free(text);
-		return 0;
-	}
-	json = cJSON_Parse(text);
-	scow_free(text);
-	add_images(&table, json);
-	add_containers(&table, json);
-	add_volumes(&table, json);
-	cJSON_Delete(json);
-	return table_print(&table);
-}
-
 /* ---- check ---- */
 
 struct check_options {
@@ -289,6 +165,13 @@ static const struct option check_table[] = {
 	{ "repair", 0, OPTION_SWITCH, NULL, "Drop what is damaged, so that it is pulled again, and leftovers", offsetof(struct check_options, repair) },
 	{ NULL },
 };
+
+static double number_of(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
 
 static const char *text_item(const cJSON *object, const char *name)
 {
@@ -343,7 +226,6 @@ const struct command prune_commands[] = {
 	{ "image prune", NULL, "[OPTIONS]", "Remove images that are not used", prune_table, sizeof(struct prune_options), 0, 0, false,
 	  image_prune },
 	{ "system check", NULL, "[OPTIONS]", "Verify the store, and mend it", check_table, sizeof(struct check_options), 0, 0, false, check },
-	{ "system df", NULL, "[OPTIONS]", "Show what takes room", df_table, sizeof(struct df_options), 0, 0, false, df },
 	{ "system prune", NULL, "[OPTIONS]", "Remove what is not used", system_prune_table, sizeof(struct prune_options), 0, 0, false,
 	  system_prune },
 	{ NULL },

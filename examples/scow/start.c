@@ -197,7 +197,7 @@ static int start(struct cli *cli, void *target, int argc, char **argv)
 	if (argc == 0)
 		return complain_usage(cli, "'scow start' requires at least 1 argument");
 	if (!options->attach && !options->interactive)
-		return each_container(cli, argc, argv, true, start_one, NULL);
+		return each_container(cli, argc, argv, EACH_PRINT_NAME, start_one, NULL);
 	if (argc > 1)
 		return complain_usage(cli, "you cannot start and attach multiple containers at once");
 	if (!cli_engine(cli))

@@ -1,133 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The part of Go's templates that people write after --format: fields, range, if, and Docker's functions,
- * over a JSON document. No variables, no parentheses, no definitions.
+ * The part of Go's templates that people write after --format: fields, variables, range, if, with, parentheses and pipes, over a JSON
+ * document. No definitions of templates, no comments, and an else has no if of its own.
  *
  *	{{.State.ExitCode}}  {{json .Config.Env}}  {{range .Mounts}}{{.Source}} {{end}}  {{if .State.OOMKilled}}oom{{end}}
+ *	{{range $port, $bound := .NetworkSettings.Ports}}{{$port}} at {{(index $bound 0).HostPort}}{{end}}
  */
-#include "cli.h"
+#include "template.h"
 
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct text {
-	char *data;
-	size_t size, room;
-};
-
-struct render {
-	struct text out;
-	const cJSON *root;
-	cJSON *made; /* values that functions gave: an array that owns them */
-	const char *problem;
-};
+/* What is given to one function, besides what a pipe brings. */
+enum { ARGUMENTS = 8 };
 
 enum ending { END_OF_TEXT, END_OF_BLOCK, END_BY_ELSE };
 
-static void put(struct text *text, const char *data, size_t size)
-{
-	if (text->size + size + 1 > text->room) {
-		char *larger = keep_alloc(text->room = (text->size + size + 1) * 2);
+/* ---- expressions ---- */
 
-		memcpy(larger, text->data ? text->data : "", text->size);
-		text->data = larger;
+static const cJSON *pipeline(struct render *render, const cJSON *dot, const char **p);
+
+static void set_variable(struct render *render, const char *name, const cJSON *value)
+{
+	struct variable *variable = keep_alloc(sizeof(*variable));
+
+	*variable = (struct variable){ name, value, render->variables };
+	render->variables = variable;
+}
+
+/* ".a.b" of @value. */
+static const cJSON *fields(struct render *render, const cJSON *value, const char *path, const char *whole)
+{
+	while (value && *path == '.' && path[1]) {
+		char *name = keep_format("%.*s", (int) strcspn(path + 1, "."), path + 1);
+
+		value = cJSON_GetObjectItemCaseSensitive(value, name);
+		if (!value)
+			return render_fail(render, keep_format("there is no field '%s' (in '%s')", name, whole));
+		path += 1 + strlen(name);
 	}
-	memcpy(text->data + text->size, data, size);
-	text->size += size;
-	text->data[text->size] = 0;
-}
-
-static void put_text(struct text *text, const char *data)
-{
-	put(text, data, strlen(data));
-}
-
-static const char *number_text(double number)
-{
-	return number == (double) (int64_t) number ? keep_format("%lld", (long long) number) : keep_format("%.10g", number);
-}
-
-/* As Go prints it: lists as [a b], objects as map[k:v]. */
-static void put_value(struct text *out, const cJSON *value)
-{
-	const cJSON *item;
-
-	if (cJSON_IsString(value)) {
-		put_text(out, value->valuestring);
-	} else if (cJSON_IsNumber(value)) {
-		put_text(out, number_text(value->valuedouble));
-	} else if (cJSON_IsBool(value)) {
-		put_text(out, cJSON_IsTrue(value) ? "true" : "false");
-	} else if (cJSON_IsArray(value) || cJSON_IsObject(value)) {
-		put_text(out, cJSON_IsObject(value) ? "map[" : "[");
-		cJSON_ArrayForEach(item, value)
-		{
-			if (item != value->child)
-				put_text(out, " ");
-			if (item->string && cJSON_IsObject(value))
-				put_text(out, keep_format("%s:", item->string));
-			put_value(out, item);
-		}
-		put_text(out, "]");
-	} else {
-		put_text(out, "<no value>");
-	}
-}
-
-static const char *value_text(const cJSON *value)
-{
-	struct text out = { 0 };
-
-	put_text(&out, "");
-	put_value(&out, value);
-	return out.data;
-}
-
-static const cJSON *make(struct render *render, cJSON *value)
-{
-	cJSON_AddItemToArray(render->made, value);
 	return value;
 }
 
-static const cJSON *fail(struct render *render, const char *problem)
-{
-	if (!render->problem)
-		render->problem = problem;
-	return NULL;
-}
-
-static bool truth(const cJSON *value)
-{
-	if (cJSON_IsString(value))
-		return value->valuestring[0];
-	if (cJSON_IsNumber(value))
-		return value->valuedouble < 0 || value->valuedouble > 0;
-	if (cJSON_IsArray(value) || cJSON_IsObject(value))
-		return value->child;
-	return cJSON_IsTrue(value);
-}
-
-/* ---- expressions ---- */
-
 static const cJSON *look_up(struct render *render, const cJSON *dot, const char *path)
 {
-	const char *whole = path;
+	const char *name = keep_format("%.*s", (int) strcspn(path, "."), path);
 
-	if (*path == '$') {
-		dot = render->root;
-		path++;
-	}
-	while (*path == '.' && path[1]) {
-		char *name = keep_format("%.*s", (int) strcspn(path + 1, "."), path + 1);
-
-		dot = cJSON_GetObjectItemCaseSensitive(dot, name);
-		if (!dot)
-			return fail(render, keep_format("there is no field '%s' (in '%s')", name, whole));
-		path += 1 + strlen(name);
-	}
-	return dot;
+	if (*path != '$')
+		return fields(render, dot, path, path);
+	if (!name[1])
+		return fields(render, render->root, path + 1, path);
+	for (const struct variable *variable = render->variables; variable; variable = variable->next)
+		if (strcmp(variable->name, name) == 0)
+			return fields(render, variable->value, path + strlen(name), path);
+	return render_fail(render, keep_format("undefined variable '%s'", name));
 }
 
 /* One word of an action: a field, a number, or a quoted text. */
@@ -141,124 +68,130 @@ static const cJSON *operand(struct render *render, const cJSON *dot, const char 
 		return look_up(render, dot, word);
 	if (*word == '"' || *word == '`') {
 		if (n < 2 || word[n - 1] != *word)
-			return fail(render, "unterminated text");
-		return make(render, cJSON_CreateString(keep_format("%.*s", (int) n - 2, word + 1)));
+			return render_fail(render, "unterminated text");
+		return render_keep(render, cJSON_CreateString(keep_format("%.*s", (int) n - 2, word + 1)));
 	}
 	number = strtod(word, &end);
 	if (!*end)
-		return make(render, cJSON_CreateNumber(number));
+		return render_keep(render, cJSON_CreateNumber(number));
 	if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
-		return make(render, cJSON_CreateBool(*word == 't'));
-	return fail(render, keep_format("function '%s' not defined", word));
+		return render_keep(render, cJSON_CreateBool(*word == 't'));
+	return template_call(render, word, NULL, 0);
 }
 
-static const cJSON *change_case(struct render *render, const char *text, int (*change)(int))
+/* Docker's methods, as {{.Label "a"}}: a member of an object that rows have for it. In a title row the field is a text. */
+static const cJSON *call_field(struct render *render, const cJSON *dot, const char *field, const cJSON *argument)
 {
-	char *copy = keep_text(text);
+	const cJSON *object = look_up(render, dot, field), *found;
 
-	for (char *p = copy; *p; p++)
-		*p = (char) change((unsigned char) *p);
-	return make(render, cJSON_CreateString(copy));
+	if (!object || cJSON_IsString(object))
+		return object;
+	found = cJSON_IsString(argument) ? cJSON_GetObjectItemCaseSensitive(object, argument->valuestring) : NULL;
+	return found ? found : render_keep(render, cJSON_CreateString(""));
 }
 
-static const cJSON *join(struct render *render, const cJSON *list, const char *separator)
+/* Cuts the next word off, texts kept whole; NULL at the end, a pipe or a parenthesis. */
+static char *next_word(const char **p)
 {
-	struct text out = { 0 };
-	const cJSON *item;
+	const char *start = *p += strspn(*p, " \t\n"), *end = start;
 
-	put_text(&out, "");
-	cJSON_ArrayForEach(item, list)
-	{
-		if (item != list->child)
-			put_text(&out, separator);
-		put_value(&out, item);
-	}
-	return make(render, cJSON_CreateString(out.data));
-}
-
-static const cJSON *length(struct render *render, const cJSON *value)
-{
-	return make(render, cJSON_CreateNumber(cJSON_IsString(value) ? (double) strlen(value->valuestring) : cJSON_GetArraySize(value)));
-}
-
-static const cJSON *as_json(struct render *render, const cJSON *value)
-{
-	char *text = cJSON_PrintUnformatted(value);
-	const cJSON *result = make(render, cJSON_CreateString(text ? text : ""));
-
-	free(text);
-	return result;
-}
-
-static const cJSON *call(struct render *render, const char *name, const cJSON **args, size_t n)
-{
-	const cJSON *found;
-
-	if (strcmp(name, "json") == 0 && n == 1)
-		return as_json(render, args[0]);
-	if (strcmp(name, "len") == 0 && n == 1)
-		return length(render, args[0]);
-	if (strcmp(name, "not") == 0 && n == 1)
-		return make(render, cJSON_CreateBool(!truth(args[0])));
-	if ((strcmp(name, "eq") == 0 || strcmp(name, "ne") == 0) && n == 2)
-		return make(render, cJSON_CreateBool(cJSON_Compare(args[0], args[1], 1) == (*name == 'e')));
-	if (strcmp(name, "upper") == 0 && n == 1 && cJSON_IsString(args[0]))
-		return change_case(render, args[0]->valuestring, toupper);
-	if (strcmp(name, "lower") == 0 && n == 1 && cJSON_IsString(args[0]))
-		return change_case(render, args[0]->valuestring, tolower);
-	if (strcmp(name, "println") == 0 && n == 1)
-		return make(render, cJSON_CreateString(keep_format("%s\n", value_text(args[0]))));
-	if (strcmp(name, "join") == 0 && n == 2 && cJSON_IsString(args[1]))
-		return join(render, args[0], args[1]->valuestring);
-	if (strcmp(name, "index") == 0 && n == 2) {
-		found = cJSON_IsString(args[1]) ? cJSON_GetObjectItemCaseSensitive(args[0], args[1]->valuestring)
-						: cJSON_GetArrayItem(args[0], (int) cJSON_GetNumberValue(args[1]));
-		return found ? found : make(render, cJSON_CreateNull());
-	}
-	return fail(render, keep_format("cannot apply '%s' to that", name));
-}
-
-/* Cuts the next word off *rest, quotes kept whole; NULL at the end or at a '|'. */
-static char *next_word(const char **rest)
-{
-	const char *p = *rest + strspn(*rest, " \t\n"), *start = p;
-
-	if (*p == '"' || *p == '`') {
-		for (p++; *p && *p != *start; p++)
+	if (*end == '"' || *end == '`') {
+		for (end++; *end && *end != *start; end++)
 			;
-		p += *p != 0;
+		end += *end != 0;
 	} else {
-		p += strcspn(p, " \t\n|\"`");
+		end += strcspn(end, " \t\n|\"`()");
 	}
-	*rest = p;
-	return p == start ? NULL : keep_format("%.*s", (int) (p - start), start);
+	*p = end;
+	return end == start ? NULL : keep_format("%.*s", (int) (end - start), start);
 }
 
-/* "json .Config", ".Names | upper", "index .Labels \"a\"". */
-static const cJSON *evaluate(struct render *render, const cJSON *dot, const char *action)
+/* "(index .a 0).b" from behind the opening parenthesis. */
+static const cJSON *in_parentheses(struct render *render, const cJSON *dot, const char **p)
 {
-	const cJSON *value = NULL, *args[4];
-	const char *rest = action;
+	const cJSON *value = pipeline(render, dot, p);
+	const char *path;
+
+	if (!value)
+		return NULL;
+	if (**p != ')')
+		return render_fail(render, "a parenthesis is not closed");
+	path = keep_format("%.*s", (int) strcspn(*p + 1, " \t\n|()"), *p + 1);
+	*p += 1 + strlen(path);
+	return fields(render, value, path, path);
+}
+
+/* The next value of a command; NULL at its end, or with the problem told. */
+static const cJSON *next_value(struct render *render, const cJSON *dot, const char **p)
+{
+	char *word;
+
+	*p += strspn(*p, " \t\n");
+	if (**p == '(')
+		return ++*p, in_parentheses(render, dot, p);
+	word = next_word(p);
+	return word ? operand(render, dot, word) : NULL;
+}
+
+/* "json .Config", "(index .a 0).b", ".Label \"a\"": with @last, what the pipe brings, as the last argument. */
+static const cJSON *command(struct render *render, const cJSON *dot, const char **p, const cJSON *last)
+{
+	const cJSON *args[ARGUMENTS + 1];
+	char *name = NULL;
+	size_t n = 0;
+
+	*p += strspn(*p, " \t\n");
+	if (**p != '(' && !(name = next_word(p)))
+		return render_fail(render, "an action is empty");
+	if (!name)
+		return next_value(render, dot, p);
+	while (n < ARGUMENTS && (args[n] = next_value(render, dot, p)))
+		n++;
+	if (render->problem)
+		return NULL;
+	if (last)
+		args[n++] = last;
+	if (*name == '.' && n == 1)
+		return call_field(render, dot, name, args[0]);
+	return n || isalpha((unsigned char) *name) ? template_call(render, name, args, n) : operand(render, dot, name);
+}
+
+static const cJSON *pipeline(struct render *render, const cJSON *dot, const char **p)
+{
+	const cJSON *value = NULL;
 
 	do {
-		char *name = next_word(&rest), *word;
-		size_t n = 0;
-
-		if (!name)
-			return fail(render, "an action is empty");
-		while ((word = next_word(&rest)) && n < 3) {
-			args[n] = operand(render, dot, word);
-			if (!args[n++])
-				return NULL;
-		}
-		if (value)
-			args[n++] = value;
-		value = n || isalpha((unsigned char) *name) ? call(render, name, args, n) : operand(render, dot, name);
+		value = command(render, dot, p, value);
 		if (!value)
 			return NULL;
-		rest += strspn(rest, " \t\n");
-	} while (*rest++ == '|');
+		*p += strspn(*p, " \t\n");
+	} while (**p == '|' && (*p)++);
 	return value;
+}
+
+static const cJSON *evaluate(struct render *render, const cJSON *dot, const char *action)
+{
+	const cJSON *value = pipeline(render, dot, &action);
+
+	return value && *action ? render_fail(render, keep_format("cannot read '%s'", action)) : value;
+}
+
+/* Cuts "$a, $b := " off *p. How many there were. */
+static int declared(const char **p, const char *names[2])
+{
+	const char *rest = *p;
+	int n = 0;
+
+	while (n < 2 && *rest == '$') {
+		size_t size = strcspn(rest, " \t\n,:|.");
+
+		names[n++] = keep_format("%.*s", (int) size, rest);
+		rest += size + strspn(rest + size, " \t\n,");
+	}
+	if (!n || !starts_with(rest, ":="))
+		return 0;
+	*p = rest + 2 + strspn(rest + 2, " \t\n");
+	return n;
 }
 
 /* ---- blocks ---- */
@@ -271,27 +204,49 @@ static void finish_block(struct render *render, const char **p, const cJSON *dot
 	if (ending == END_BY_ELSE)
 		ending = block(render, p, dot, shown);
 	if (ending == END_OF_TEXT)
-		fail(render, "'end' is missing");
+		render_fail(render, "'end' is missing");
 }
 
-static void if_block(struct render *render, const char **p, const cJSON *dot, const char *condition, bool shown)
+/* @with: what is inside is about the value. */
+static void if_block(struct render *render, const char **p, const cJSON *dot, const char *condition, bool with, bool shown)
 {
-	const cJSON *value = shown ? evaluate(render, dot, condition) : NULL;
-	bool yes = value && truth(value);
+	const cJSON *value;
+	const char *names[2];
+	struct variable *outer = render->variables;
+	int n = declared(&condition, names);
+	bool yes;
 
-	finish_block(render, p, dot, block(render, p, dot, shown && yes), shown && !yes);
+	value = shown ? evaluate(render, dot, condition) : NULL;
+	yes = value && value_is_true(value);
+	if (n == 1 && value)
+		set_variable(render, names[0], value);
+	finish_block(render, p, dot, block(render, p, with && yes ? value : dot, shown && yes), shown && !yes);
+	render->variables = outer;
+}
+
+static void set_range_variables(struct render *render, const char *names[2], int n, const cJSON *item, int index)
+{
+	if (n == 2)
+		set_variable(render, names[0],
+			     render_keep(render, item->string ? cJSON_CreateString(item->string) : cJSON_CreateNumber(index)));
+	if (n)
+		set_variable(render, names[n - 1], item);
 }
 
 static void range_block(struct render *render, const char **p, const cJSON *dot, const char *list, bool shown)
 {
+	const char *names[2], *start = *p;
+	struct variable *outer = render->variables;
+	int n = declared(&list, names), index = 0;
 	const cJSON *value = shown ? evaluate(render, dot, list) : NULL, *item;
-	const char *start = *p;
 	enum ending ending = END_OF_TEXT;
 
 	cJSON_ArrayForEach(item, value)
 	{
 		*p = start;
+		set_range_variables(render, names, n, item, index++);
 		ending = block(render, p, item, true);
+		render->variables = outer;
 	}
 	if (ending == END_OF_TEXT)
 		ending = block(render, p, dot, false);
@@ -304,7 +259,7 @@ static char *next_action(struct render *render, const char **p, bool shown)
 	const char *start = *p + 2, *end = strstr(start, "}}");
 
 	if (!end) {
-		fail(render, "unclosed action");
+		render_fail(render, "unclosed action");
 		*p += strlen(*p);
 		return NULL;
 	}
@@ -324,16 +279,28 @@ static char *next_action(struct render *render, const char **p, bool shown)
 	return keep_format("%.*s", end > start ? (int) (end - start) : 0, start);
 }
 
+/* Its value; or "$x := ...", which has none to show. */
+static void show(struct render *render, const cJSON *dot, const char *action)
+{
+	const char *names[2];
+	int n = declared(&action, names);
+	const cJSON *value = evaluate(render, dot, action);
+
+	if (value && n)
+		set_variable(render, names[0], value);
+	else if (value)
+		text_put_value(&render->out, value);
+}
+
 static enum ending block(struct render *render, const char **p, const cJSON *dot, bool shown)
 {
 	while (**p && !render->problem) {
 		const char *open = strstr(*p, "{{");
 		size_t plain = open ? (size_t) (open - *p) : strlen(*p);
-		const cJSON *value;
 		char *action;
 
 		if (shown)
-			put(&render->out, *p, plain);
+			text_put(&render->out, *p, plain);
 		*p += plain;
 		if (!open)
 			break;
@@ -345,13 +312,13 @@ static enum ending block(struct render *render, const char **p, const cJSON *dot
 		if (strcmp(action, "else") == 0)
 			return END_BY_ELSE;
 		if (starts_with(action, "if ")) {
-			if_block(render, p, dot, action + 3, shown);
+			if_block(render, p, dot, action + 3, false, shown);
+		} else if (starts_with(action, "with ")) {
+			if_block(render, p, dot, action + 5, true, shown);
 		} else if (starts_with(action, "range ")) {
 			range_block(render, p, dot, action + 6, shown);
 		} else if (shown) {
-			value = evaluate(render, dot, action);
-			if (value)
-				put_value(&render->out, value);
+			show(render, dot, action);
 		}
 	}
 	return END_OF_TEXT;
@@ -377,9 +344,9 @@ char *template_render(const char *template, const cJSON *value, const char **pro
 	struct render render = { .root = value, .made = cJSON_CreateArray() };
 	const char *p = with_escapes(template);
 
-	put(&render.out, "", 0);
+	text_put(&render.out, "", 0);
 	if (block(&render, &p, value, true) != END_OF_TEXT)
-		fail(&render, "'end' or 'else' without a beginning");
+		render_fail(&render, "'end' or 'else' without a beginning");
 	cJSON_Delete(render.made);
 	*problem = render.problem;
 	return render.problem ? NULL : render.out.data;
@@ -393,31 +360,31 @@ char *json_indent(const char *json)
 
 	for (const char *p = json; *p; p++) {
 		if (quoted || !strchr("{}[],: \t\r\n\"", *p)) {
-			put(&out, p, 1);
+			text_put(&out, p, 1);
 			if (*p == '\\' && quoted && p[1])
-				put(&out, ++p, 1);
+				text_put(&out, ++p, 1);
 			else
 				quoted = quoted && *p != '"';
 		} else if (*p == '"') {
 			quoted = true;
-			put(&out, p, 1);
+			text_put(&out, p, 1);
 		} else if (*p == ':') {
-			put_text(&out, ": ");
+			text_put_string(&out, ": ");
 		} else if (!isspace((unsigned char) *p)) {
 			const char *next = p + 1 + strspn(p + 1, " \t\r\n");
 			bool opens = *p == '{' || *p == '[', closes = *p == '}' || *p == ']';
 
 			if (opens && (*next == '}' || *next == ']')) {
-				put(&out, p, 1);
-				put(&out, p = next, 1);
+				text_put(&out, p, 1);
+				text_put(&out, p = next, 1);
 				continue;
 			}
 			depth += opens - closes;
 			if (!closes)
-				put(&out, p, 1);
-			put_text(&out, keep_format("\n%*s", depth * 4, ""));
+				text_put(&out, p, 1);
+			text_put_string(&out, keep_format("\n%*s", depth * 4, ""));
 			if (closes)
-				put(&out, p, 1);
+				text_put(&out, p, 1);
 		}
 	}
 	return out.data ? out.data : keep_text("");

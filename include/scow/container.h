@@ -694,7 +694,7 @@ SCOW_API const char *scow_container_image_name(const scow_container *container);
 /** scow_container_image_id() - the image's id. Returns: borrowed. Since: 0.1. */
 SCOW_API const char *scow_container_image_id(const scow_container *container);
 
-/** scow_container_command() - entrypoint and command as one line, for tables. Returns: borrowed. Since: 0.1. */
+/** scow_container_command() - entrypoint and command as one line, for tables; arguments with blanks in single quotes. Returns: borrowed. Since: 0.1. */
 SCOW_API const char *scow_container_command(const scow_container *container);
 
 /** scow_container_state_now() - asks the store. Returns: a scow_container_state, SCOW_E_NOT_FOUND once removed, or another status. Since: 0.1. */

@@ -49,6 +49,13 @@ SCOW_API int scow_log_fd(const scow_log *log);
 /** scow_log_dispatch() - hand over what there is, without blocking. Returns: 1 while more may come, 0 at the end, or a status. Since: 0.1. */
 SCOW_API int scow_log_dispatch(scow_log *log, scow_error **error);
 
+/**
+ * scow_log_attributes() - what log options (labels, env, tag) added to the entry, for use inside the function for entries
+ *
+ * Returns: borrowed, until that function returns: a JSON object of strings, {"stage":"test"}; NULL where there is nothing.  Since: 0.1.
+ */
+SCOW_API const char *scow_log_attributes(const scow_log *log);
+
 /** scow_log_unref() - stop reading; NULL is allowed. Returns: NULL. Since: 0.1. */
 SCOW_API scow_log *scow_log_unref(scow_log *log);
 

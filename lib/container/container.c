@@ -99,7 +99,7 @@ int container_check(scow_container *container, scow_error **error)
 	return engine_check(container->engine, error);
 }
 
-/* The arguments as one line for tables. */
+/* The arguments as one line for tables, those with blanks in quotes, as Docker shows them. */
 static char *command_line(const cJSON *args)
 {
 	_cleanup_str_ struct str line = { 0 };
@@ -107,9 +107,9 @@ static char *command_line(const cJSON *args)
 
 	cJSON_ArrayForEach(item, args)
 	{
-		if (line.size)
-			str_add_char(&line, ' ');
-		str_add(&line, cJSON_IsString(item) ? item->valuestring : "");
+		const char *text = cJSON_IsString(item) ? item->valuestring : "", *quote = line.size && strchr(text, ' ') ? "'" : "";
+
+		str_printf(&line, "%s%s%s%s", line.size ? " " : "", quote, text, quote);
 	}
 	return str_take(&line);
 }

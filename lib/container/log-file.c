@@ -48,9 +48,9 @@ static int hex(const char *at, const char *end)
 		return -1;
 	for (int i = 0; i < 4; i++) {
 		int c = (unsigned char) at[i], digit = c >= '0' && c <= '9'   ? c - '0'
-				       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-							      : -1;
+						       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+						       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+									      : -1;
 
 		if (digit < 0)
 			return -1;
@@ -135,11 +135,18 @@ static bool take_string(struct reader *r, char **data, size_t *size)
 	return take(r, '"');
 }
 
-/* Any value: only where it ends matters. */
+static bool skip_string(struct reader *r)
+{
+	if (!take(r, '"'))
+		return false;
+	while (r->at < r->end && *r->at != '"')
+		r->at += *r->at == '\\' && r->at + 1 < r->end ? 2 : 1;
+	return take(r, '"');
+}
+
+/* Any value: only where it ends matters, and it stays as it is. */
 static bool skip_value(struct reader *r)
 {
-	char *text;
-	size_t size;
 	int depth = 0;
 
 	do {
@@ -147,7 +154,7 @@ static bool skip_value(struct reader *r)
 		if (r->at == r->end)
 			return false;
 		if (*r->at == '"') {
-			if (!take_string(r, &text, &size))
+			if (!skip_string(r))
 				return false;
 		} else if (*r->at == '{' || *r->at == '[') {
 			if (++depth > DEPTH_MAX)
@@ -178,7 +185,12 @@ static bool is(const char *text, size_t size, const char *word)
 
 enum { SEEN_LOG = 1, SEEN_STREAM = 2, SEEN_TIME = 4, SEEN_ALL = 7 };
 
-static bool take_member(struct reader *r, struct log_entry *out, int *seen)
+/* Where the attributes stand in the line. */
+struct place {
+	char *begin, *end;
+};
+
+static bool take_member(struct reader *r, struct log_entry *out, struct place *attributes, int *seen)
 {
 	char *name, *text;
 	size_t name_size, size;
@@ -202,6 +214,12 @@ static bool take_member(struct reader *r, struct log_entry *out, int *seen)
 		if (!take_string(r, &text, &size) || !log_parse_time(text, size, &out->time_ns))
 			return false;
 		*seen |= SEEN_TIME;
+	} else if (is(name, name_size, "attrs")) {
+		skip_space(r);
+		attributes->begin = r->at;
+		if (!skip_value(r))
+			return false;
+		attributes->end = r->at;
 	} else {
 		return skip_value(r);
 	}
@@ -211,18 +229,25 @@ static bool take_member(struct reader *r, struct log_entry *out, int *seen)
 bool log_parse(char *line, size_t size, struct log_entry *out)
 {
 	struct reader r = { line, line + size };
+	struct place attributes = { NULL, NULL };
 	int seen = 0;
 
 	if (!take(&r, '{'))
 		return false;
 	do {
-		if (!take_member(&r, out, &seen))
+		if (!take_member(&r, out, &attributes, &seen))
 			return false;
 	} while (take(&r, ','));
 	if (!take(&r, '}'))
 		return false;
 	skip_space(&r);
-	return r.at == r.end && seen == SEEN_ALL;
+	if (r.at != r.end || seen != SEEN_ALL)
+		return false;
+	/* What stood behind them was read: a comma, a brace, or a blank. */
+	if (attributes.end)
+		*attributes.end = 0;
+	out->attributes = attributes.begin;
+	return true;
 }
 
 /* ---- times ---- */

@@ -20,6 +20,7 @@ struct log_entry {
 	int64_t time_ns;
 	const char *data;
 	size_t size;
+	const char *attributes; /* JSON: what log options added to it; NULL: nothing */
 };
 
 /* Reads a line without its newline. It is decoded in place; @out points into it. false: it is no entry. */

@@ -61,6 +61,7 @@ struct scow_log {
 	struct log_wish wish;
 	scow_log_line_fn line;
 	void *userdata;
+	const char *attributes; /* of the entry that is being handed over */
 	int dir_fd, epoll_fd, timer_fd, watch_fd, pidfd;
 	struct parts parts;  /* the first is being read */
 	off_t offset, limit; /* in it; the limit is the last one's */
@@ -441,6 +442,11 @@ int scow_log_fd(const scow_log *log)
 	return log ? log->epoll_fd : -1;
 }
 
+const char *scow_log_attributes(const scow_log *log)
+{
+	return log ? log->attributes : NULL;
+}
+
 /* ---- reading ---- */
 
 static void read_events(scow_log *log)
@@ -515,7 +521,9 @@ static int hand_over(scow_log *log, char *line, size_t size, scow_error **error)
 
 	if (!log_parse(line, size, &entry) || !log_wanted(&log->wish, &entry))
 		return 0;
+	log->attributes = entry.attributes;
 	r = log->line(entry.stream, entry.time_ns, entry.data, entry.size, log->userdata);
+	log->attributes = NULL;
 	return r == 0 ? 0 : error_set(error, r < 0 ? r : SCOW_E_CANCELED, "the caller stopped reading the log");
 }
 

@@ -230,7 +230,7 @@ class Names(Life):
 class Lists(Life):
     def test_filters(self):
         for name, label in ("one", "a=1"), ("two", "a=2"), ("three", "b=1"):
-            self.ok("create", "--name", name, "--label", label, "base", "sh", "-c", "exit 3")
+            self.ok("create", "--name", name, "--label", label, "-v", f"of-{name}:/data", "base", "sh", "-c", "exit 3\n")
         self.assertEqual(self.scow("start", "-a", "two").returncode, 3)
 
         def names(*filters):
@@ -248,10 +248,37 @@ class Lists(Life):
         self.assertEqual(self.ok("ps", "-l", "--format", "{{.Names}}"), "three\n")
         self.assertEqual(self.ok("ps", "-n", "2", "--format", "{{.Names}}"), "three\ntwo\n")
         self.assertRegex(self.ok("ps", "-as"), r"SIZE\n(.* 0B \(virtual [\d.]+MB\)\n){3}$")
+        self.assertEqual(self.ok("ps", "-f", "exited=3", "--format", '{{.Label "a"}} {{.Mounts}} {{.LocalVolumes}} {{.Command}}'),
+                         "2 of-two 1 \"sh -c 'exit 3\\n'\"\n")
         self.refused("'colour' is not a filter", "ps", "-f", "colour=red")
         self.refused("NAME=VALUE", "ps", "-f", "status")
         self.refused("'nobody'", "ps", "-f", "since=nobody")
         self.ok("rm", "one", "two", "three")
+        self.ok("volume", "rm", "of-one", "of-two", "of-three")
+
+    def test_templates(self):
+        self.ok("create", "--name", "shaped", "-p", "8080:80", "--label", "words=one two", "base", "true")
+
+        def shown(template):
+            return self.ok("inspect", "-f", template, "shaped").rstrip("\n")
+        for template, text in {
+            '{{(index (index .HostConfig.PortBindings "80/tcp") 0).HostPort}}': "8080",
+            '{{index .HostConfig.PortBindings "80/tcp" 0 "HostPort"}}': "8080",
+            "{{range $p, $at := .HostConfig.PortBindings}}{{$p}} -> {{(index $at 0).HostPort}}{{end}}": "80/tcp -> 8080",
+            "{{range $i, $word := split .Config.Labels.words \" \"}}{{$i}}{{$word}} {{$.Name}};{{end}}": "0one /shaped;1two /shaped;",
+            "{{title .Config.Labels.words}} {{truncate .Name 3}} [{{pad .Platform 1 2}}]": "One Two /sh [ linux  ]",
+            '{{printf "%s: %d%% %q" .Name .State.Pid .Platform}}': '/shaped: 0% "linux"',
+            "{{with .State}}{{.Status}}{{end}}{{$x := .Name}}{{with .Config.Domainname}}no{{else}}{{$x}}{{end}}": "created/shaped",
+            "{{if and .Name (not .State.Running) (eq .State.ExitCode 0)}}idle{{end}}{{.Name | upper | json}}": 'idle"/SHAPED"',
+        }.items():
+            self.assertEqual(shown(template), text)
+        for template, problem in {"{{(.Name}}": "not closed", "{{.Name)}}": "cannot read", "{{$x}}": "undefined variable",
+                                  "{{nothing}}": "not defined", "{{printf \"%x\" .Id}}": "printf", "{{.Nope}}": "no field"}.items():
+            self.refused(problem, "inspect", "-f", template, "shaped")
+        self.assertRegex(self.ok("inspect", "-s", "-f", "{{.SizeRw}} {{.SizeRootFs}}", "shaped"), r"^0 \d{6,}\n$")
+        self.refused("one or more flags", "update", "shaped")
+        done = self.scow("rm", "-f", "shaped", "absent")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "shaped\n", "scow: no such container: 'absent'\n"))
 
     def test_top_and_stats(self):
         self.start("seen")
@@ -302,7 +329,8 @@ class Room(Life):
         self.assertEqual((rows["Containers"]["TotalCount"], rows["Containers"]["Active"], rows["Containers"]["Size"]), ("2", "1", "100kB"))
         self.assertRegex(rows["Containers"]["Reclaimable"], r"^100kB \(100%\)$")
         self.assertTrue(re.match(r"TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\n", self.ok("system", "df")))
-        self.assertEqual(json.loads(self.ok("system", "df", "-v"))["Volumes"], [])
+        self.assertEqual(json.loads(self.ok("system", "df", "-v", "--format", "json"))["Volumes"], [])
+        self.assertRegex(self.ok("system", "df", "-v"), r"(?s)^Images space.*\nbase +latest .*\nContainers space.* .sh -c 'head -c 1000…. .* writer\n")
         self.assertIn("[y/N]", self.ok("container", "prune", input="n\n"))
         self.assertIn("Total reclaimed space: 0B", self.ok("container", "prune", "-f", "--filter", "until=1h"))
         done = self.ok("container", "prune", input="y\n")

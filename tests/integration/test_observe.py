@@ -81,6 +81,10 @@ class Compressed(cli.Cli):
             self.assertEqual(entry["attrs"], {"stage": "a \"b\"", "WHERE": "here", "tag": f"attributed/{identity[:12]}"})
         done = self.scow("logs", identity)
         self.assertEqual((done.stdout, done.stderr), ("one\n", "two\n"))
+        details = f"WHERE=here,stage=a \"b\",tag=attributed/{identity[:12]} "
+        done = self.scow("logs", "--details", identity)
+        self.assertEqual((done.stdout, done.stderr), (details + "one\n", details + "two\n"))
+        self.assertRegex(self.scow("logs", "-t", "--details", identity).stdout, r"^\S+Z WHERE=here,stage=")
 
     def test_refused(self):
         done = self.scow("create", "--log-opt", "compress=true", "base", "true")
