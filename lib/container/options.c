@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/mount_flag.h"
 #include "base/str.h"
 #include "container/config.h"
 #include "container/id-map.h"
@@ -266,43 +267,6 @@ const char *bind_options_format(const struct bind_options *options, struct arena
 	return used ? arena_strndup(arena, text, used) : NULL;
 }
 
-static const struct {
-	const char *name;
-	unsigned long set, clear;
-} tmpfs_flags[] = {
-	{ "defaults", 0, 0 },
-	{ "ro", MS_RDONLY, 0 },
-	{ "rw", 0, MS_RDONLY },
-	{ "exec", 0, MS_NOEXEC },
-	{ "noexec", MS_NOEXEC, 0 },
-	{ "suid", 0, MS_NOSUID },
-	{ "nosuid", MS_NOSUID, 0 },
-	{ "dev", 0, MS_NODEV },
-	{ "nodev", MS_NODEV, 0 },
-	{ "sync", MS_SYNCHRONOUS, 0 },
-	{ "async", 0, MS_SYNCHRONOUS },
-	{ "dirsync", MS_DIRSYNC, 0 },
-	{ "atime", 0, MS_NOATIME },
-	{ "noatime", MS_NOATIME, 0 },
-	{ "diratime", 0, MS_NODIRATIME },
-	{ "nodiratime", MS_NODIRATIME, 0 },
-	{ "relatime", MS_RELATIME, 0 },
-	{ "norelatime", 0, MS_RELATIME },
-	{ "strictatime", MS_STRICTATIME, 0 },
-	{ "nostrictatime", 0, MS_STRICTATIME },
-};
-
-static bool tmpfs_flag(const char *option, size_t size, unsigned long *flags)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(tmpfs_flags); i++) {
-		if (option_is(option, size, tmpfs_flags[i].name)) {
-			*flags = (*flags & ~tmpfs_flags[i].clear) | tmpfs_flags[i].set;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* A number in the base, then at most one of @suffixes, then the end. */
 static bool number_is_valid(const char *text, size_t size, const char *allowed, const char *suffixes)
 {
@@ -346,7 +310,7 @@ int tmpfs_options_parse(const char *text, struct arena *arena, unsigned long *fl
 	*flags = MS_NOEXEC | MS_NOSUID | MS_NODEV;
 	*data = NULL;
 	while ((option = next_option(&list, &size))) {
-		if (tmpfs_flag(option, size, flags))
+		if (mount_flag(option, size, flags))
 			continue;
 		if (!tmpfs_datum_is_valid(option, size))
 			return error_set(error, SCOW_E_INVALID, "'%.*s' is not an option of a tmpfs", (int) size, option);

@@ -5,47 +5,10 @@
  * mount namespace: never on the host. So each container has a tmpfs volume of its own, which is not what Docker does (doc/volumes.md).
  */
 #include <string.h>
-#include <sys/mount.h>
 
+#include "base/mount_flag.h"
 #include "base/str.h"
 #include "volume/volume-internal.h"
-
-static const struct {
-	const char *name;
-	unsigned long set, clear;
-} flags[] = {
-	{ "defaults", 0, 0 },
-	{ "rw", 0, MS_RDONLY },
-	{ "ro", MS_RDONLY, 0 },
-	{ "suid", 0, MS_NOSUID },
-	{ "nosuid", MS_NOSUID, 0 },
-	{ "dev", 0, MS_NODEV },
-	{ "nodev", MS_NODEV, 0 },
-	{ "exec", 0, MS_NOEXEC },
-	{ "noexec", MS_NOEXEC, 0 },
-	{ "async", 0, MS_SYNCHRONOUS },
-	{ "sync", MS_SYNCHRONOUS, 0 },
-	{ "dirsync", MS_DIRSYNC, 0 },
-	{ "atime", 0, MS_NOATIME },
-	{ "noatime", MS_NOATIME, 0 },
-	{ "diratime", 0, MS_NODIRATIME },
-	{ "nodiratime", MS_NODIRATIME, 0 },
-	{ "relatime", MS_RELATIME, 0 },
-	{ "norelatime", 0, MS_RELATIME },
-	{ "strictatime", MS_STRICTATIME, 0 },
-	{ "nostrictatime", 0, MS_STRICTATIME },
-};
-
-static bool take_flag(const char *option, struct volume_source *out)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		if (!str_eq(option, flags[i].name))
-			continue;
-		out->flags = (out->flags & ~flags[i].clear) | flags[i].set;
-		return true;
-	}
-	return false;
-}
 
 /* True if it is to be a bind. */
 static bool read_options(char *text, struct str *data, struct volume_source *out)
@@ -57,7 +20,7 @@ static bool read_options(char *text, struct str *data, struct volume_source *out
 		if (str_eq(option, "bind") || str_eq(option, "rbind")) {
 			bind = true;
 			out->recursive = *option == 'r';
-		} else if (*option && !take_flag(option, out)) {
+		} else if (*option && !mount_flag(option, strlen(option), &out->flags)) {
 			if (data->size)
 				str_add_char(data, ',');
 			str_add(data, option);
