@@ -67,14 +67,15 @@ void deputy_end(struct deputy *deputy)
 static int send_request(struct deputy *deputy, struct deputy_request *request, const int fds[2], const char *path, const char *path2,
 			const void *blob)
 {
+	const size_t fds_bytes = (fds[1] < 0 ? 1 : 2) * sizeof(int);
 	struct iovec parts[] = {
 		{ request, sizeof(*request) }, { (void *) path, 0 }, { (void *) path2, 0 }, { (void *) blob, request->blob_size }
 	};
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { .header = { CMSG_LEN((fds[1] < 0 ? 1 : 2) * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 4, .msg_control = &control };
+	} control = { .header = { CMSG_LEN(fds_bytes), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 4, .msg_control = &control, .msg_controllen = CMSG_SPACE(fds_bytes) };
 	ssize_t n;
 
 	parts[1].iov_len = request->path_size = (uint32_t) strlen(path) + 1;
@@ -83,15 +84,13 @@ static int send_request(struct deputy *deputy, struct deputy_request *request, c
 		return -ENAMETOOLONG;
 	if (request->blob_size > DEPUTY_BLOB_MAX)
 		return -E2BIG;
-	request->n_fds = fds[1] < 0 ? 1 : 2;
-	memcpy(CMSG_DATA(&control.header), fds, request->n_fds * sizeof(int));
-	message.msg_controllen = CMSG_SPACE(request->n_fds * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fds, fds_bytes);
 	while ((n = sendmsg(deputy->socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
 	return n < 0 ? -errno : 0;
 }
 
-/* @blob: where the answer's goes, of @size. @opened: the descriptor that came, or NULL. */
+/* @blob: where the answer's goes, of @size; 0: it is only asked how large that is. @opened: the descriptor that came, or NULL. */
 static ssize_t receive_answer(struct deputy *deputy, void *blob, size_t size, int *opened)
 {
 	struct deputy_answer answer;
@@ -114,7 +113,7 @@ static ssize_t receive_answer(struct deputy *deputy, void *blob, size_t size, in
 		return answer.result;
 	if (opened)
 		return fd < 0 ? -EMFILE : (*opened = take_fd(&fd), 0);
-	return answer.blob_size > size ? -ERANGE : answer.result;
+	return size && answer.blob_size > size ? -ERANGE : answer.result;
 }
 
 static ssize_t ask(struct deputy *deputy, struct deputy_request *request, const int fds[2], const char *path, const char *path2)

@@ -45,6 +45,7 @@ int deputy_times(struct deputy *deputy, int dir, const char *name, const struct 
 int deputy_chmod(struct deputy *deputy, int fd, mode_t mode);
 int deputy_set_xattr(struct deputy *deputy, int fd, const char *name, const void *value, size_t size);
 int deputy_remove_xattr(struct deputy *deputy, int fd, const char *name);
+/* These two with @size 0: how much there is. */
 ssize_t deputy_get_xattr(struct deputy *deputy, int fd, const char *name, void *value, size_t size);
 ssize_t deputy_list_xattrs(struct deputy *deputy, int fd, char *names, size_t size);
 /* stat of @name without following it; O_PATH of it does the rest. */

@@ -37,7 +37,7 @@ struct deputy_request {
 	uint32_t op, flags;
 	uint64_t number[2];
 	int64_t times[4]; /* seconds and nanoseconds of access, then of change */
-	uint32_t path_size, path2_size, blob_size, n_fds;
+	uint32_t path_size, path2_size, blob_size;
 };
 
 struct deputy_answer {
