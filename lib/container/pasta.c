@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "container/config-network.h"
+#include "container/published.h"
 #include "engine/job.h"
 #include "network/usernet.h"
 
@@ -92,39 +93,59 @@ static unsigned int free_port(const struct port_spec *port)
 	return 0;
 }
 
-static int add_ports(const scow_container_config *config, struct uplink *uplink, scow_error **error)
+static int add_port(const struct port_spec *port, struct uplink *uplink, struct ports *ports, scow_error **error)
 {
-	bool has[2] = { false, false };
+	struct port_binding *binding;
+	char text[PORT_SPEC_TEXT], host[ADDRESS_TEXT];
+	unsigned int number;
 
-	for (size_t i = 0; i < config->n_ports; i++) {
-		const struct port_spec *port = &config->ports[i];
-		bool udp = port->protocol == IPPROTO_UDP;
-		char text[PORT_SPEC_TEXT], host[ADDRESS_TEXT];
-		unsigned int number;
+	if (port->protocol != IPPROTO_TCP && port->protocol != IPPROTO_UDP)
+		return error_set(error, SCOW_E_UNSUPPORTED, "port %s: a plain user's container can publish tcp and udp only",
+				 port_format(port->protocol, port->port, text));
+	number = free_port(port);
+	if (!number)
+		return error_set(error, SCOW_E_BUSY, "publish '%s': no port of the host is free", port_spec_format(port, text));
+	snprintf(text, sizeof(text), "%s%s%u:%u", port->host.family ? address_format(&port->host, host) : "", port->host.family ? "/" : "",
+		 number, port->port);
+	uplink_add(uplink, port->protocol == IPPROTO_UDP ? "-u" : "-t");
+	uplink_add(uplink, text);
+	binding = arena_append(&ports->arena, &ports->bindings, &ports->n_bindings, sizeof(*binding));
+	if (!binding)
+		return error_oom(error);
+	*binding = (struct port_binding){ .protocol = port->protocol, .port = port->port, .host_port = (uint16_t) number, .host = port->host };
+	if (!binding->host.family)
+		binding->host.family = AF_INET;
+	return 0;
+}
 
-		if (!udp && port->protocol != IPPROTO_TCP)
-			return error_set(error, SCOW_E_UNSUPPORTED, "port %s: a plain user's container can publish tcp and udp only",
-					 port_format(port->protocol, port->port, text));
-		number = free_port(port);
-		if (!number)
-			return error_set(error, SCOW_E_BUSY, "publish '%s': no port of the host is free", port_spec_format(port, text));
-		snprintf(text, sizeof(text), "%s%s%u:%u", port->host.family ? address_format(&port->host, host) : "",
-			 port->host.family ? "/" : "", number, port->port);
-		has[udp] = true;
-		if (uplink->kind == UPLINK_USERNET) {
-			usernet_add_port(uplink, port, number);
-			continue;
-		}
-		uplink_add(uplink, udp ? "-u" : "-t");
-		uplink_add(uplink, text);
-	}
-	for (size_t i = 0; i < 2 && uplink->kind == UPLINK_PASTA; i++) {
-		if (has[i])
-			continue;
-		uplink_add(uplink, i ? "-u" : "-t");
+static bool has_none(const struct ports *ports, int protocol)
+{
+	for (size_t i = 0; i < ports->n_bindings; i++)
+		if (ports->bindings[i].protocol == protocol)
+			return false;
+	return true;
+}
+
+/* They are the container's by their rows; that nobody else has bound them the program finds out. */
+static int add_ports(scow_container *container, const scow_container_config *config, struct uplink *uplink, scow_error **error)
+{
+	__attribute__((cleanup(ports_done))) struct ports ports;
+	struct published_ports wanted = { .n = 0 };
+	int r;
+
+	ports_init(&ports);
+	r = published_wanted(container, config, &ports.arena, &wanted, error);
+	for (size_t i = 0; i < wanted.n && r == 0; i++)
+		r = add_port(&wanted.specs[i], uplink, &ports, error);
+	if (has_none(&ports, IPPROTO_TCP)) {
+		uplink_add(uplink, "-t");
 		uplink_add(uplink, "none");
 	}
-	return 0;
+	if (has_none(&ports, IPPROTO_UDP)) {
+		uplink_add(uplink, "-u");
+		uplink_add(uplink, "none");
+	}
+	return r < 0 || !ports.n_bindings ? r : published_record(container, &ports, error);
 }
 
 /* "pasta:--mtu,1400": as podman has it. */
@@ -183,7 +204,7 @@ int pasta_prepare(scow_container *container, const scow_container_config *config
 		return r;
 	}
 	if (out->uplink.kind != UPLINK_SLIRP) {
-		r = add_ports(config, &out->uplink, error);
+		r = add_ports(container, config, &out->uplink, error);
 		if (r < 0)
 			return r;
 		if (!out->optional)

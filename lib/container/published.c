@@ -26,12 +26,7 @@ static bool is_published(const scow_container_config *config, int protocol, uint
 	return false;
 }
 
-struct wanted {
-	struct port_spec *specs;
-	size_t n;
-};
-
-static int add_range(const scow_container_config *config, const struct port_range *range, struct arena *arena, struct wanted *out,
+static int add_range(const scow_container_config *config, const struct port_range *range, struct arena *arena, struct published_ports *out,
 		     scow_error **error)
 {
 	for (unsigned int port = range->first; port <= range->last; port++) {
@@ -47,13 +42,15 @@ static int add_range(const scow_container_config *config, const struct port_rang
 	return 0;
 }
 
-/* What is asked for; with -P also all that is exposed, each on any free port. */
-static int find_wanted(const scow_container_config *config, const struct image_config *image, struct arena *arena, struct wanted *out,
-		       scow_error **error)
+int published_wanted(scow_container *container, const scow_container_config *config, struct arena *arena, struct published_ports *out,
+		     scow_error **error)
 {
+	const struct image_config *image;
 	struct port_range range;
-	int r = 0;
+	int r = container_image_of(container, &image, error);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < config->n_ports; i++) {
 		struct port_spec *spec = arena_append(arena, &out->specs, &out->n, sizeof(*spec));
 
@@ -73,7 +70,7 @@ static int find_wanted(const scow_container_config *config, const struct image_c
 
 /* ---- a start ---- */
 
-static int record(scow_container *container, const struct ports *ports, scow_error **error)
+int published_record(scow_container *container, const struct ports *ports, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	int r = db_begin(container->engine->db, &work, error);
@@ -83,23 +80,20 @@ static int record(scow_container *container, const struct ports *ports, scow_err
 	return r < 0 ? r : db_commit(&work, error);
 }
 
-static int take_once(scow_container *container, const struct wanted *wanted, struct networks *networks, scow_error **error)
+static int take_once(scow_container *container, const struct published_ports *wanted, struct networks *networks, scow_error **error)
 {
 	int r = ports_take(&networks->ns, &networks->attachment, wanted->specs, wanted->n, &networks->ports, error);
 
-	return r < 0 || !networks->ports.n_bindings ? r : record(container, &networks->ports, error);
+	return r < 0 || !networks->ports.n_bindings ? r : published_record(container, &networks->ports, error);
 }
 
 static int take(scow_container *container, const scow_container_config *config, struct networks *networks, scow_error **error)
 {
 	_cleanup_arena_ struct arena arena = { 0 };
-	const struct image_config *image;
-	struct wanted wanted = { 0 };
+	struct published_ports wanted = { 0 };
 	scow_error *failure = NULL;
-	int r = container_image_of(container, &image, error);
+	int r = published_wanted(container, config, &arena, &wanted, error);
 
-	if (r == 0)
-		r = find_wanted(config, image, &arena, &wanted, error);
 	if (r < 0)
 		return r;
 	r = take_once(container, &wanted, networks, &failure);
@@ -162,6 +156,8 @@ int published_prepare(scow_container *container, const scow_container_config *co
 			  &networks->end);
 	r = firewall_begin(&networks->ns, &networks->begin, &networks->end, error);
 	networks->in_firewall = r == 0;
+	if (r == 0)
+		r = ports_lead_in(&networks->ns, &networks->ports, error);
 	return r < 0 ? r : ports_forget_connections(&networks->ns, &networks->ports, error);
 }
 
@@ -311,7 +307,7 @@ static cJSON *binding_json(const struct port_binding *port)
 	return NULL;
 }
 
-static bool add_binding(cJSON *root, const struct port_binding *port)
+bool published_add(cJSON *root, const struct port_binding *port)
 {
 	char name[PORT_TEXT];
 	cJSON *list, *item;
@@ -344,12 +340,17 @@ static bool add_all_exposed(cJSON *root, const struct image_config *image, const
 	struct port_range range;
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < config->n_exposed; i++)
+	for (size_t i = 0; ok && config && i < config->n_exposed; i++)
 		ok = add_exposed(root, &config->exposed[i], object);
 	for (size_t i = 0; ok && i < image->n_exposed_ports; i++)
 		if (port_range_parse(image->exposed_ports[i], &range, NULL) == 0)
 			ok = add_exposed(root, &range, object);
 	return ok;
+}
+
+bool exposed_add(cJSON *root, const struct image_config *image, const scow_container_config *config)
+{
+	return add_all_exposed(root, image, config, false);
 }
 
 cJSON *exposed_json(const struct image_config *image, const scow_container_config *config)
@@ -387,11 +388,11 @@ cJSON *published_json(scow_container *container, const struct attachment *attach
 		ok = ports_read(&work, container->id, attachment, &arena, &ports, &n, NULL) == 0;
 	}
 	for (size_t i = 0; ok && i < n; i++)
-		ok = add_binding(root, &ports[i]);
+		ok = published_add(root, &ports[i]);
 	ok = ok && container_config_of(container, &config, NULL) == 0 && container_image_of(container, &image, NULL) == 0;
 	/* With the host's network, or another container's, nothing of its own is exposed. */
 	if (ok && config_is_networked(config))
-		ok = add_all_exposed(root, image, config, false);
+		ok = exposed_add(root, image, config);
 	if (ok)
 		return root;
 	cJSON_Delete(root);

@@ -29,19 +29,22 @@ enum wire_holder_op {
 	WIRE_HOLDER_SYSCTL, /* name ("net/ipv4/ip_forward") and value: written */
 	WIRE_HOLDER_ASK,    /* name: a sysctl, whose value is the answer's */
 	WIRE_HOLDER_UPLINK, /* a pidfd comes along: of what makes the way out, from now on */
+	WIRE_HOLDER_PORT,   /* a bound socket of the host comes along, and one that hangs up when it is to end: leads to that address */
 };
 
 struct wire_holder_request {
 	uint32_t magic, op;
+	uint32_t protocol, port, family; /* IPPROTO_*, its number, AF_* */
+	unsigned char address[16];
 	char name[WIRE_HOLDER_TEXT], value[WIRE_HOLDER_TEXT];
 };
 
 struct wire_holder_answer {
 	uint32_t magic;
-	int32_t error;   /* an errno */
+	int32_t error;   /* an errno; EOVERFLOW: as many ports as it can have */
 	uint32_t uplink; /* 1: there is a way out */
 	uint32_t reserved;
 	char value[WIRE_HOLDER_TEXT];
 };
 
-_Static_assert(sizeof(struct wire_holder_request) == 264 && sizeof(struct wire_holder_answer) == 144, "the same bytes on both sides");
+_Static_assert(sizeof(struct wire_holder_request) == 292 && sizeof(struct wire_holder_answer) == 144, "the same bytes on both sides");

@@ -10,7 +10,7 @@
  * 2. Who needs the networks keeps a connection. A moment after the last one is closed the process ends, and the namespaces with it.
  * 3. The program that makes the way out is tied to this process's end (tether.c).
  */
-#include "init/holder-wire.h"
+#include "init/holder.h"
 #include "init/names-serve.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 #define LISTENER 3
 #define LINGER_MS 500
-#define FULL_NAP_NS (10 * 1000 * 1000)
+#define SENT_MAX 2 /* descriptors with a request */
 
 static struct {
 	int epoll;
@@ -36,11 +36,11 @@ static struct {
 	uint64_t idle_since;
 } holder;
 
-static void watch_fd(int fd)
+void holder_watch(int op, int fd, uint32_t events, enum holder_event what, unsigned int which)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint64_t) fd };
+	struct epoll_event event = { .events = events, .data.u64 = (uint64_t) what << 32 | which };
 
-	sys(SYS_epoll_ctl, holder.epoll, EPOLL_CTL_ADD, fd, &event);
+	sys(SYS_epoll_ctl, holder.epoll, op, fd, &event);
 }
 
 /* ---- requests ---- */
@@ -129,7 +129,26 @@ static void hand_over(int socket, struct wire_holder_answer *answer)
 	names_close(&fds[WIRE_HOLDER_FILTER]);
 }
 
-static void obey(int socket, struct wire_holder_request *request, size_t size, int *fd)
+static int take_uplink(int *fd)
+{
+	if (*fd < 0)
+		return EBADF;
+	names_close(&holder.uplink);
+	holder.uplink = *fd;
+	*fd = -1;
+	return 0;
+}
+
+static int take_port(const struct wire_holder_request *request, int fds[SENT_MAX])
+{
+	int r = fds[0] < 0 || fds[1] < 0 ? EBADF : forward_begin(request, fds[0], fds[1]);
+
+	if (r == 0)
+		fds[0] = fds[1] = -1;
+	return r;
+}
+
+static void obey(int socket, struct wire_holder_request *request, size_t size, int fds[SENT_MAX])
 {
 	struct wire_holder_answer answer = { .magic = WIRE_HOLDER_MAGIC, .error = EPROTO };
 
@@ -146,10 +165,10 @@ static void obey(int socket, struct wire_holder_request *request, size_t size, i
 			answer.error = (int32_t) -read_sysctl(request, answer.value);
 			break;
 		case WIRE_HOLDER_UPLINK:
-			answer.error = *fd < 0 ? EBADF : 0;
-			names_close(&holder.uplink);
-			holder.uplink = *fd;
-			*fd = -1;
+			answer.error = take_uplink(&fds[0]);
+			break;
+		case WIRE_HOLDER_PORT:
+			answer.error = take_port(request, fds);
 			break;
 		default:
 			break;
@@ -161,15 +180,16 @@ static void obey(int socket, struct wire_holder_request *request, size_t size, i
 static void hear(int socket)
 {
 	static struct wire_holder_request request;
-	unsigned int n_fds = 1;
-	int fd = -1;
-	long n = names_receive(socket, &request, sizeof(request), &fd, &n_fds);
+	unsigned int n_fds = SENT_MAX;
+	int fds[SENT_MAX] = { -1, -1 };
+	long n = names_receive(socket, &request, sizeof(request), fds, &n_fds);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n > 0) {
-		obey(socket, &request, (size_t) n, &fd);
-		names_close(&fd);
+		obey(socket, &request, (size_t) n, fds);
+		for (unsigned int i = 0; i < SENT_MAX; i++)
+			names_close(&fds[i]);
 		return;
 	}
 	sys(SYS_close, socket);
@@ -184,7 +204,7 @@ static void accept_connection(void)
 
 	/* It stays in the queue, and we would be told of it without end. */
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
-		sys(SYS_nanosleep, &(struct timespec){ .tv_nsec = FULL_NAP_NS }, 0);
+		sys(SYS_nanosleep, &(struct timespec){ .tv_nsec = HOLDER_FULL_NAP_NS }, 0);
 	if (fd < 0)
 		return;
 	/* The user whose namespace it is, who is root in here; or root of some outer one, who is nobody. */
@@ -193,7 +213,7 @@ static void accept_connection(void)
 		return;
 	}
 	holder.n_connections++;
-	watch_fd((int) fd);
+	holder_watch(EPOLL_CTL_ADD, (int) fd, EPOLLIN, HOLDER_CONNECTION, (unsigned int) fd);
 }
 
 /* ---- the whole ---- */
@@ -234,7 +254,31 @@ static void prepare(int listener)
 	}
 	holder.epoll = (int) sys(SYS_epoll_create1, EPOLL_CLOEXEC);
 	holder.uplink = -1;
-	watch_fd(LISTENER);
+	holder_watch(EPOLL_CTL_ADD, LISTENER, EPOLLIN, HOLDER_LISTENER, 0);
+}
+
+static void happen(enum holder_event what, unsigned int which)
+{
+	switch (what) {
+	case HOLDER_LISTENER:
+		accept_connection();
+		break;
+	case HOLDER_CONNECTION:
+		hear((int) which);
+		break;
+	case HOLDER_FORWARD:
+		forward_accept(which);
+		break;
+	case HOLDER_LIFE:
+		forward_end(which);
+		break;
+	case HOLDER_FLOW:
+		forward_flow(which);
+		break;
+	case HOLDER_CLIENT:
+		forward_client(which);
+		break;
+	}
 }
 
 static noreturn void hold(int listener)
@@ -253,12 +297,8 @@ static noreturn void hold(int listener)
 	for (;;) {
 		long n = sys(SYS_epoll_pwait, holder.epoll, events, 16, time_to_wait(), 0, 8);
 
-		for (long i = 0; i < n; i++) {
-			if (events[i].data.u64 == LISTENER)
-				accept_connection();
-			else
-				hear((int) events[i].data.u64);
-		}
+		for (long i = 0; i < n; i++)
+			happen((enum holder_event)(events[i].data.u64 >> 32), (unsigned int) events[i].data.u64);
 	}
 }
 

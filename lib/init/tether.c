@@ -4,7 +4,8 @@
  * and otherwise on the host, that starts the program and waits for the end of the container's first process. Its own end takes all
  * others in its pid namespace along, whatever they have made of themselves; nobody in the container sees any of them.
  *
- * A supervised container's is started anew for each run, by arguments that the library has left in its directory.
+ * A supervised container's is started anew for each run, by arguments that the library has left in its directory. Where they name no
+ * program, usernet.c is the way out: a process that stays on the host, where it needs nobody to tie it.
  */
 #include "init/supervisor.h"
 
@@ -25,8 +26,15 @@
 
 /* ---- the tether itself ---- */
 
-/* It begins when @go ends. */
-static long bear_program(char **args, int errors, const int go[2])
+static bool stays(char **args)
+{
+	while (*args && !text_equal(*args, WIRE_TETHER_READY))
+		args++;
+	return *args;
+}
+
+/* It begins when @go ends. @ready: where it writes that it is ready, if it stays in the foreground. */
+static long bear_program(char **args, int errors, int ready, const int go[2])
 {
 	struct clone_args clone = { .exit_signal = SIGCHLD };
 	char *none[] = { NULL };
@@ -40,7 +48,11 @@ static long bear_program(char **args, int errors, const int go[2])
 	sys(SYS_read, go[0], &byte, 1);
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof(no_signals));
 	sys(SYS_dup3, errors, 2, 0);
-	sys(SYS_close_range, 3, ~0U, 0);
+	if (stays(args) && ready == 3)
+		sys(SYS_fcntl, ready, F_SETFD, 0);
+	else if (stays(args))
+		sys(SYS_dup3, ready, 3, 0);
+	sys(SYS_close_range, stays(args) ? 4 : 3, ~0U, 0);
 	sys(SYS_execve, args[0], args, none);
 	finish(127);
 }
@@ -105,18 +117,25 @@ static void become_visible(void)
 	must(sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl PR_SET_DUMPABLE");
 }
 
-/* It goes into the background when it is ready, and then is our child: true. Else @errors says why. */
+/* It goes into the background when it is ready, and then is our child, or stays and says so: true. Else @errors says why. */
 static bool start_program(char **args, const int go[2], char errors[ERRORS_MAX])
 {
-	int pipe[2], status = 0;
+	int pipe[2], ready[2], status = 0;
 	long child;
+	char byte;
 
 	must(sys(SYS_pipe2, pipe, O_CLOEXEC), "pipe2");
-	child = bear_program(args, pipe[1], go);
+	must(sys(SYS_pipe2, ready, O_CLOEXEC), "pipe2");
+	child = bear_program(args, pipe[1], ready[1], go);
 	become_visible();
 	sys(SYS_close, go[1]);
+	sys(SYS_close, ready[1]);
+	if (stays(args) && sys(SYS_read, ready[0], &byte, 1) == 1)
+		return true;
 	while (sys(SYS_wait4, child, &status, __WALL, 0) == -EINTR)
 		;
+	sys(SYS_close, ready[0]);
+	status |= stays(args);
 	read_errors(pipe[0], errors);
 	sys(SYS_close, pipe[0]);
 	sys(SYS_close, pipe[1]);
@@ -169,6 +188,8 @@ void step_tether(const struct wire_step *step)
 
 	if (!args[0])
 		fail("decode", -EINVAL);
+	if (text_equal(args[0], WIRE_TETHER_USERNET))
+		usernet_main(args + 1, (int) step->number[2], (int) step->number[0], (int) step->number[1]);
 	tether(args, (int) step->number[0], (int) step->number[1]);
 }
 
@@ -176,6 +197,12 @@ void step_tether(const struct wire_step *step)
 
 static char file[FILE_MAX];
 static size_t file_size;
+
+/* It runs without a network where none can be had. */
+static bool is_optional(void)
+{
+	return text_equal(file, WIRE_TETHER_OPTIONAL);
+}
 
 long tether_load(void)
 {
@@ -194,6 +221,16 @@ long tether_load(void)
 bool tether_is_there(void)
 {
 	return file_size;
+}
+
+/* Nobody's child, as the tether. */
+static noreturn void begin_usernet(char **ports, int pidfd, int netns)
+{
+	struct clone_args clone = { .exit_signal = SIGCHLD };
+
+	if (must(sys(SYS_clone3, &clone, sizeof(clone)), "clone3"))
+		finish(0);
+	usernet_main(ports, pidfd, pidfd, netns);
 }
 
 static noreturn void start(int pid, int pidfd, int socket)
@@ -215,8 +252,11 @@ static noreturn void start(int pid, int pidfd, int socket)
 	sys(SYS_close_range, 3, 63, 0);
 	doing("open the container's network namespace", NULL, NULL, NULL);
 	must(netns, "open");
-	for (char *at = file; at < file + file_size && n < ARGUMENTS_MAX; at += text_length(at) + 1)
+	for (char *at = file + (is_optional() ? sizeof(WIRE_TETHER_OPTIONAL) : 0); at < file + file_size && n < ARGUMENTS_MAX;
+	     at += text_length(at) + 1)
 		args[n++] = at;
+	if (n && text_equal(args[0], WIRE_TETHER_USERNET))
+		begin_usernet(args + 1, pidfd, netns);
 	doing("join a namespace", NULL, NULL, NULL);
 	must(sys(SYS_setns, pidfd, CLONE_NEWUSER), "setns");
 	userns_become_root();
@@ -251,13 +291,13 @@ static const struct wire_failure *try_to_begin(int pid, int pidfd)
 
 const struct wire_failure *tether_begin(int pid, int pidfd)
 {
-	const struct timespec time = { .tv_nsec = WIRE_TETHER_NAP_MS * 1000 * 1000 };
+	static const struct timespec nap = { .tv_nsec = WIRE_TETHER_NAP_MS * 1000 * 1000 };
 	const struct wire_failure *problem = try_to_begin(pid, pidfd);
 
 	/* The last run's may have the ports for a moment. */
 	for (unsigned int i = 0; i < WIRE_TETHER_TRIES && problem && says(problem->text, WIRE_TETHER_BIND); i++) {
-		sys(SYS_ppoll, 0, 0, &time, 0, 8);
+		sys(SYS_nanosleep, &nap, 0);
 		problem = try_to_begin(pid, pidfd);
 	}
-	return problem;
+	return problem && is_optional() && !says(problem->text, WIRE_TETHER_BIND) ? NULL : problem;
 }

@@ -39,21 +39,22 @@ static const struct service service = {
 	.what = "holder of the networks", .socket = WIRE_HOLDER_SOCKET_NAME, .lock = "networks", .start = start_holder
 };
 
-/* @fds: WIRE_HOLDER_FDS, -1 where none came; or NULL. @fd: sent along, or -1. 0 or -errno; what the answer says is in it. */
-static int ask(int socket, const struct wire_holder_request *request, int fd, struct wire_holder_answer *answer, int *fds)
+/* @sent: @n_sent that go along. @fds: WIRE_HOLDER_FDS, -1 where none came; or NULL. 0 or -errno; what the answer says is in it. */
+static int ask(int socket, const struct wire_holder_request *request, const int *sent, size_t n_sent, struct wire_holder_answer *answer,
+	       int *fds)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(WIRE_HOLDER_FDS * sizeof(int))];
-	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	} control = { .header = { CMSG_LEN(n_sent * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
 	struct iovec part = { (void *) request, sizeof(*request) };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (n_sent) {
+		memcpy(CMSG_DATA(&control.header), sent, n_sent * sizeof(int));
 		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(sizeof(int));
+		message.msg_controllen = CMSG_SPACE(n_sent * sizeof(int));
 	}
 	while ((n = sendmsg(socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
@@ -77,7 +78,7 @@ static int join(int socket, struct netns *out)
 	const struct wire_holder_request request = { .magic = WIRE_HOLDER_MAGIC, .op = WIRE_HOLDER_JOIN };
 	int fds[WIRE_HOLDER_FDS] = { -1, -1, -1, -1, -1 };
 	struct wire_holder_answer answer = { .error = 0 };
-	int r = ask(socket, &request, -1, &answer, fds);
+	int r = ask(socket, &request, NULL, 0, &answer, fds);
 
 	out->hold_fd = socket;
 	out->user_fd = fds[WIRE_HOLDER_USER];
@@ -123,7 +124,7 @@ int holder_sysctl(struct netns *ns, const char *name, const char *value)
 
 	snprintf(request.name, sizeof(request.name), "%s", name);
 	snprintf(request.value, sizeof(request.value), "%s", value);
-	r = ask(ns->hold_fd, &request, -1, &answer, NULL);
+	r = ask(ns->hold_fd, &request, NULL, 0, &answer, NULL);
 	return r < 0 ? r : -answer.error;
 }
 
@@ -133,7 +134,7 @@ bool holder_sysctl_is(struct netns *ns, const char *name, const char *value)
 	struct wire_holder_answer answer;
 
 	snprintf(request.name, sizeof(request.name), "%s", name);
-	if (ask(ns->hold_fd, &request, -1, &answer, NULL) < 0 || answer.error)
+	if (ask(ns->hold_fd, &request, NULL, 0, &answer, NULL) < 0 || answer.error)
 		return false;
 	answer.value[WIRE_HOLDER_TEXT - 1] = 0;
 	answer.value[strcspn(answer.value, "\n")] = 0;
@@ -146,7 +147,7 @@ static int start_uplink(struct netns *ns, scow_error **error)
 	struct wire_holder_request request = { .magic = WIRE_HOLDER_MAGIC, .op = WIRE_HOLDER_ASK };
 	struct wire_holder_answer answer;
 	_cleanup_fd_ int pidfd = -1;
-	int r = ask(ns->hold_fd, &request, -1, &answer, NULL);
+	int r = ask(ns->hold_fd, &request, NULL, 0, &answer, NULL);
 
 	if (r == 0 && answer.uplink)
 		return 0;
@@ -155,7 +156,7 @@ static int start_uplink(struct netns *ns, scow_error **error)
 		if (r < 0)
 			return r;
 		request.op = WIRE_HOLDER_UPLINK;
-		r = ask(ns->hold_fd, &request, pidfd, &answer, NULL);
+		r = ask(ns->hold_fd, &request, &pidfd, 1, &answer, NULL);
 	}
 	if (r == 0)
 		r = -answer.error;
@@ -175,4 +176,26 @@ int holder_uplink(struct netns *ns, scow_error **error)
 	work_unlock(ns->engine, "uplink", lock);
 	ns->has_uplink = r == 0;
 	return r;
+}
+
+int holder_publish(struct netns *ns, const struct port_binding *binding, int socket, int life, scow_error **error)
+{
+	struct wire_holder_request request = {
+		.magic = WIRE_HOLDER_MAGIC,
+		.op = WIRE_HOLDER_PORT,
+		.protocol = (uint32_t) binding->protocol,
+		.port = binding->port,
+		.family = (uint32_t) binding->target.family,
+	};
+	struct wire_holder_answer answer;
+	char text[PORT_TEXT];
+	int r;
+
+	memcpy(request.address, binding->target.bytes, sizeof(request.address));
+	r = ask(ns->hold_fd, &request, (int[]){ socket, life }, 2, &answer, NULL);
+	if (r == 0)
+		r = -answer.error;
+	if (r == -EOVERFLOW)
+		return error_set(error, SCOW_E_LIMIT, "as many ports are published as one user's networks can have");
+	return r < 0 ? error_errno(error, -r, "listen", "publish port %s", port_format(binding->protocol, binding->host_port, text)) : 0;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "network/firewall.h"
 #include "network/netlink.h"
 
 /* A connection, as a network namespace to work on. @start: 0 is returned where there is none; else it is made, and the result is 1. */
@@ -19,3 +20,5 @@ bool holder_sysctl_is(struct netns *ns, const char *name, const char *value);
  * anyway.
  */
 int holder_uplink(struct netns *ns, scow_error **error) _must_check_;
+/* What comes to @socket, of the host, goes to a container, until the other end of @life is closed. SCOW_E_LIMIT. */
+int holder_publish(struct netns *ns, const struct port_binding *binding, int socket, int life, scow_error **error) _must_check_;

@@ -12,6 +12,7 @@
 #include "network/ports.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "network/holder.h"
 
 #define OPTION_HOST "com.docker.network.bridge.host_binding_ipv4"
 #define RANDOM_TRIES 32
@@ -48,10 +50,24 @@ void ports_init(struct ports *ports)
 	*ports = (struct ports){ .hold_fd = -1, .queue_fd = -1 };
 }
 
+static void forget_queue(struct ports *ports)
+{
+	cleanup_fd(&ports->queue_fd);
+	ports->queue_fd = -1;
+}
+
+static void forget_sockets(struct ports *ports)
+{
+	for (size_t i = 0; i < ports->n_sockets; i++)
+		cleanup_fd(&ports->sockets[i].fd);
+	ports->n_sockets = 0;
+}
+
 void ports_done(struct ports *ports)
 {
 	cleanup_fd(&ports->hold_fd);
-	cleanup_fd(&ports->queue_fd);
+	forget_queue(ports);
+	forget_sockets(ports);
 	arena_done(&ports->arena);
 	ports_init(ports);
 }
@@ -123,7 +139,7 @@ static int find_places(struct taking *taking, const struct port_spec *spec, stru
 	*n = 0;
 	if (!out4 && !out6)
 		return 0;
-	if (host.family == AF_INET6 && address_is_loopback(&host))
+	if (host.family == AF_INET6 && address_is_loopback(&host) && taking->ns->hold_fd < 0)
 		return refuse_loopback6(error);
 	if (host.family && !(host.family == AF_INET ? out4 : out6))
 		return error_set(error, SCOW_E_INVALID, "port %u/%s cannot be published on %s: the container has no %s address", spec->port,
@@ -229,6 +245,22 @@ static int put_away(struct taking *taking, scow_error **error)
 	return 0;
 }
 
+/* A plain user's: the holder of his networks listens there, once it is told. */
+static int note_socket(struct taking *taking, int fd, scow_error **error)
+{
+	struct ports *ports = taking->ports;
+	struct port_socket *slot;
+
+	if (taking->ns->hold_fd < 0)
+		return 0;
+	slot = arena_append(&ports->arena, &ports->sockets, &ports->n_sockets, sizeof(*slot));
+	if (!slot)
+		return error_oom(error);
+	slot->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	slot->binding = ports->n_bindings - 1;
+	return slot->fd < 0 ? error_errno(error, errno, "fcntl", "hold the published ports") : 0;
+}
+
 static int keep(struct taking *taking, int fd, scow_error **error)
 {
 	struct ports *ports = taking->ports;
@@ -329,6 +361,8 @@ static int take_at(struct taking *taking, const struct port_spec *spec, const st
 	int fds[2] = { -1, -1 }, refused = 0, r = 0;
 	size_t which = 0;
 
+	if (spec->protocol == IPPROTO_SCTP && taking->ns->hold_fd >= 0)
+		return error_set(error, SCOW_E_UNSUPPORTED, "port %u/sctp: a plain user's container can publish tcp and udp only", spec->port);
 	if (spec->protocol == IPPROTO_SCTP) {
 		if (is_held_by_us(taking, spec, *port))
 			return EADDRINUSE;
@@ -346,6 +380,8 @@ static int take_at(struct taking *taking, const struct port_spec *spec, const st
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
 			r = add_binding(taking, spec, &places[i], *port, error);
+		if (r == 0 && fds[i] >= 0 && places[i].target.family)
+			r = note_socket(taking, fds[i], error);
 		if (r == 0 && fds[i] >= 0)
 			r = keep(taking, take_fd(&fds[i]), error);
 		cleanup_fd(&fds[i]);
@@ -422,16 +458,25 @@ int ports_take(struct netns *ns, const struct attachment *attachment, const stru
 	struct taking taking = { .ns = ns, .id = attachment->id, .attachment = attachment, .ports = out };
 	int r = 0;
 
-	if (n && ns->fd >= 0)
-		return error_set(error, SCOW_E_UNSUPPORTED, "ports cannot be published from another network namespace");
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = take_one(&taking, &specs[i], error);
 	if (r == 0)
 		r = put_away(&taking, error);
 	for (unsigned int i = 0; i < taking.n_fds; i++)
 		close(taking.fds[i]);
-	cleanup_fd(&out->queue_fd);
-	out->queue_fd = -1;
+	if (ns->hold_fd < 0)
+		forget_queue(out);
+	return r;
+}
+
+int ports_lead_in(struct netns *ns, struct ports *ports, scow_error **error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ports->n_sockets && r == 0; i++)
+		r = holder_publish(ns, &ports->bindings[ports->sockets[i].binding], ports->sockets[i].fd, ports->queue_fd, error);
+	forget_sockets(ports);
+	forget_queue(ports);
 	return r;
 }
 
@@ -541,7 +586,7 @@ int ports_read(struct db_work *work, const char *id, const struct attachment *at
 		if (endpoint)
 			binding->target = *target_of(endpoint, binding->host.family);
 		/* No port of the host's at all. */
-		if (address_equal(&binding->host, &binding->target))
+		if (binding->target.family && address_equal(&binding->host, &binding->target))
 			binding->host_port = 0;
 	}
 	return r;

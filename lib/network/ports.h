@@ -9,12 +9,17 @@
 
 #include "network/firewall.h"
 
+struct port_socket {
+	int fd;
+	size_t binding;
+};
 struct ports {
 	struct arena arena;
 	struct port_binding *bindings;
 	size_t n_bindings;
 	int hold_fd;  /* -1: none */
 	int queue_fd; /* the way into it, while ports are taken */
+	struct port_socket *sockets; size_t n_sockets; /* a plain user's, until ports_lead_in() */
 };
 void ports_init(struct ports *ports);
 void ports_done(struct ports *ports);
@@ -25,6 +30,8 @@ void ports_done(struct ports *ports);
  */
 int ports_take(struct netns *ns, const struct attachment *attachment, const struct port_spec *specs, size_t n, struct ports *out,
 	       scow_error **error) _must_check_;
+/* A plain user's: the holder of his networks passes on what comes, as long as the hold is open. Nothing to do for root's. */
+int ports_lead_in(struct netns *ns, struct ports *ports, scow_error **error) _must_check_;
 /* UDP clients that were there before, whose packets went elsewhere, come to the container with their next one. After the rules. */
 int ports_forget_connections(struct netns *ns, const struct ports *ports, scow_error **error) _must_check_;
 /* Rows for them. SCOW_E_BUSY: of another container, which is named; it may be dead. */
