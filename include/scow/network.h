@@ -60,7 +60,7 @@ SCOW_API void scow_network_config_add_pool(scow_network_config *config, const ch
 /** scow_network_config_add_reserved() - an address of a pool that no container gets; @name says whose it is (`--aux-address`). Since: 0.1. */
 SCOW_API void scow_network_config_add_reserved(scow_network_config *config, const char *name, const char *address);
 
-/** scow_network_config_set_option() - Docker's "com.docker.network.bridge.name", "com.docker.network.driver.mtu", "parent", ... Since: 0.1. */
+/** scow_network_config_set_option() - Docker's "com.docker.network.bridge.name", "parent", ...; "scow.rate.in", "scow.rate.out". Since: 0.1. */
 SCOW_API void scow_network_config_set_option(scow_network_config *config, const char *name, const char *value);
 
 /** scow_network_config_add_label() - metadata. Since: 0.1. */
@@ -166,7 +166,7 @@ SCOW_API void scow_endpoint_config_set_gateway_priority(scow_endpoint_config *co
 /** scow_endpoint_config_set_interface() - its name inside, in place of the next "ethN". Since: 0.1. */
 SCOW_API void scow_endpoint_config_set_interface(scow_endpoint_config *config, const char *name);
 
-/** scow_endpoint_config_set_option() - Docker's driver options of an endpoint ("com.docker.network.endpoint.sysctls", ...). Since: 0.1. */
+/** scow_endpoint_config_set_option() - Docker's "com.docker.network.endpoint.sysctls", ...; "scow.rate.in", "scow.rate.out". Since: 0.1. */
 SCOW_API void scow_endpoint_config_set_option(scow_endpoint_config *config, const char *name, const char *value);
 
 #ifdef __cplusplus

@@ -13,12 +13,14 @@
 #include <sys/socket.h>
 
 #define ANSWERS 4096
+#define RUN_DIGITS 4
 
 static const char *what_of(uint32_t type)
 {
 	return type == RTM_NEWLINK    ? "set up the link"
 	       : type == RTM_NEWADDR  ? "add the address"
 	       : type == RTM_NEWROUTE ? "add the route"
+	       : type == RTM_NEWQDISC ? "hold the link to its rate"
 				      : "change the network";
 }
 
@@ -51,10 +53,18 @@ static bool is_whole(const struct wire_batch *batch, size_t size)
 	return at == batch->size;
 }
 
-static long fill(long socket, const struct wire_patch *patch, void *bytes, const struct wire_patch_values *values)
+static void put_run(char *at, uint32_t run)
 {
 	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned int i = 0; i < RUN_DIGITS; i++)
+		at[i] = digits[run >> (12 - 4 * i) & 15];
+}
+
+static long fill(long socket, const struct wire_patch *patch, void *bytes, const struct wire_patch_values *values)
+{
 	struct ifreq request = { 0 };
+	char *end;
 	long r;
 
 	switch (patch->kind) {
@@ -62,11 +72,12 @@ static long fill(long socket, const struct wire_patch *patch, void *bytes, const
 		*word_at(bytes, patch->offset) = (uint32_t) values->pid;
 		return 0;
 	case WIRE_PATCH_RUN:
-		for (unsigned int i = 0; i < 4; i++)
-			((char *) bytes)[patch->offset + i] = digits[values->run >> (12 - 4 * i) & 15];
+		put_run((char *) bytes + patch->offset, values->run);
 		return 0;
 	default:
-		text_add(request.ifr_name, request.ifr_name + sizeof(request.ifr_name), patch->name);
+		end = text_add(request.ifr_name, request.ifr_name + sizeof(request.ifr_name), patch->name);
+		if (patch->kind == WIRE_PATCH_PORT && end - request.ifr_name > RUN_DIGITS)
+			put_run(end - RUN_DIGITS, values->run);
 		r = sys(SYS_ioctl, socket, SIOCGIFINDEX, &request);
 		if (r >= 0)
 			*word_at(bytes, patch->offset) = (uint32_t) request.ifr_ifindex;
@@ -107,38 +118,65 @@ static long hear(long socket, uint32_t count, uint32_t *refused)
 	return result;
 }
 
+/* What is sent of a batch, and what is to be. */
+struct sending {
+	int socket;
+	char *messages;
+	uint32_t at, next; /* bytes that have been sent; the number of the next message */
+	const char *what;  /* that was refused */
+};
+
+static struct nlmsghdr *message_at(const struct sending *sending, uint32_t at)
+{
+	return (void *) (sending->messages + at);
+}
+
+/* All messages before the one that has the byte at @end. */
+static long send_until(struct sending *sending, uint32_t end)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	const uint32_t from = sending->at, first = sending->next;
+	uint32_t refused = 0;
+	long r;
+
+	for (; sending->at < end && sending->at + message_at(sending, sending->at)->nlmsg_len <= end; sending->next++) {
+		message_at(sending, sending->at)->nlmsg_seq = sending->next;
+		sending->at += message_at(sending, sending->at)->nlmsg_len;
+	}
+	if (sending->at == from)
+		return 0;
+	r = sys(SYS_sendto, sending->socket, message_at(sending, from), sending->at - from, 0, &kernel, sizeof(kernel));
+	if (r < 0)
+		return r;
+	r = hear(sending->socket, sending->next - first, &refused);
+	for (uint32_t at = from; r < 0 && at < sending->at; at += message_at(sending, at)->nlmsg_len)
+		if (message_at(sending, at)->nlmsg_seq == refused)
+			sending->what = what_of(message_at(sending, at)->nlmsg_type);
+	return r;
+}
+
 long netlink_send(void *bytes, size_t size, int socket, const struct wire_patch_values *values, const char **what)
 {
 	static const int yes = 1;
 	struct wire_batch *batch = bytes;
 	struct wire_patch *patches = (void *) (batch + 1);
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	uint32_t refused = 0, at = 0;
-	char *messages;
+	struct sending sending = { .socket = socket, .what = "change the network" };
 	long r = 0;
 
-	*what = "change the network";
+	*what = sending.what;
 	if (!is_whole(batch, size))
 		return -EBADMSG;
-	messages = (char *) (patches + batch->n_patches);
+	sending.messages = (char *) (patches + batch->n_patches);
 	sys(SYS_setsockopt, socket, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof(yes));
-	for (uint32_t i = 0; i < batch->n_patches && r >= 0; i++)
-		r = fill(socket, &patches[i], messages, values);
-	for (uint32_t i = 0; i < batch->n_messages; i++) {
-		struct nlmsghdr *message = (void *) (messages + at);
-
-		message->nlmsg_seq = i;
-		at += message->nlmsg_len;
+	for (uint32_t i = 0; i < batch->n_patches && r >= 0; i++) {
+		if (patches[i].kind == WIRE_PATCH_PORT)
+			r = send_until(&sending, patches[i].offset);
+		if (r >= 0)
+			r = fill(socket, &patches[i], sending.messages, values);
 	}
 	if (r >= 0)
-		r = sys(SYS_sendto, socket, messages, batch->size, 0, &kernel, sizeof(kernel));
-	if (r >= 0)
-		r = hear(socket, batch->n_messages, &refused);
-	at = 0;
-	for (uint32_t i = 0; r < 0 && i <= refused && i < batch->n_messages; i++) {
-		*what = what_of(((struct nlmsghdr *) (void *) (messages + at))->nlmsg_type);
-		at += ((struct nlmsghdr *) (void *) (messages + at))->nlmsg_len;
-	}
+		r = send_until(&sending, batch->size);
+	*what = sending.what;
 	return r;
 }
 

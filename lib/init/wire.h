@@ -177,6 +177,7 @@ enum wire_patch_kind {
 	WIRE_PATCH_PID,   /* uint32_t: of the container's PID 1, as the sender sees it */
 	WIRE_PATCH_RUN,   /* four hexadecimal digits: another number for each run, so that what is left of the last one is not in the way */
 	WIRE_PATCH_INDEX, /* uint32_t: of the link @name, where it is sent */
+	WIRE_PATCH_PORT,  /* the same of one that messages before it make, and whose name ends in WIRE_PATCH_RUN's digits: they are sent first */
 };
 struct wire_patch {
 	uint32_t offset, kind; /* in the messages */

@@ -4,6 +4,7 @@
  * value is kept and reported there.
  */
 #include "network/config.h"
+#include "network/shape.h"
 
 #include <linux/if_link.h>
 #include <stdlib.h>
@@ -250,6 +251,14 @@ static const char *take_prefix(scow_network_config *config, const char *value)
 	return *value && strlen(value) < 12 && link_name_is_valid(value) ? NULL : "is not the beginning of an interface's name";
 }
 
+static const char *take_rate(scow_network_config *config, const char *value)
+{
+	uint64_t rate;
+
+	(void) config;
+	return rate_parse(value, &rate) ? NULL : RATE_WANTED;
+}
+
 static const char *take_nothing(scow_network_config *config, const char *value)
 {
 	(void) config;
@@ -271,6 +280,8 @@ static const struct {
 	{ "com.docker.network.bridge.gateway_mode_ipv6", take_gateway_mode },
 	{ "com.docker.network.bridge.default_bridge", take_nothing },
 	{ "com.docker.network.container_iface_prefix", take_prefix },
+	{ OPTION_RATE_IN, take_rate },
+	{ OPTION_RATE_OUT, take_rate },
 	{ "com.docker.network.enable_ipv4", take_ipv4 },
 	{ "com.docker.network.enable_ipv6", take_ipv6 },
 	{ "parent", take_link },

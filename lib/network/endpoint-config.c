@@ -4,6 +4,7 @@
  * bad value is kept, and reported by the call that uses the config.
  */
 #include "network/endpoint-config.h"
+#include "network/shape.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -129,6 +130,7 @@ void scow_endpoint_config_set_option(scow_endpoint_config *config, const char *n
 {
 	static const char interface[] = "com.docker.network.endpoint.ifname";
 	struct endpoint_option *option;
+	uint64_t rate;
 
 	if (!config)
 		return;
@@ -136,8 +138,12 @@ void scow_endpoint_config_set_option(scow_endpoint_config *config, const char *n
 		return REFUSE(config, "an option without a name");
 	if (str_eq(name, interface))
 		return scow_endpoint_config_set_interface(config, value && *value ? value : NULL);
-	if (!str_eq(name, "com.docker.network.endpoint.sysctls"))
+	if (str_eq(name, OPTION_RATE_IN) || str_eq(name, OPTION_RATE_OUT)) {
+		if (!rate_parse(value, &rate))
+			return REFUSE(config, "%s: '%s' " RATE_WANTED, name, value ? value : "");
+	} else if (!str_eq(name, "com.docker.network.endpoint.sysctls")) {
 		return REFUSE_AS(config, SCOW_E_UNSUPPORTED, "there is no option '%s'", name);
+	}
 	option = arena_append(&config->arena, &config->settings.options, &config->settings.n_options, sizeof(*option));
 	if (!option)
 		return;

@@ -9,6 +9,7 @@
  * 3. Whoever records that the container does not run any more frees it, in that transaction (container_leave).
  */
 #include "network/network.h"
+#include "network/shape.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static int read_settings(struct arena *arena, struct lease *lease, scow_error **
 	const cJSON *item, *address;
 
 	if (!lease->settings || !*lease->settings)
-		return 0;
+		return shape_read(endpoint, NULL, arena, error);
 	settings = cJSON_Parse(lease->settings);
 	if (!settings)
 		return error_set(error, SCOW_E_CORRUPT, "state.db: the settings of an endpoint");
@@ -88,7 +89,9 @@ static int read_settings(struct arena *arena, struct lease *lease, scow_error **
 		if (slot)
 			address_parse(cJSON_IsString(address) ? address->valuestring : NULL, slot);
 	}
-	return arena_failed(arena) ? error_oom(error) : 0;
+	if (arena_failed(arena))
+		return error_oom(error);
+	return shape_read(endpoint, cJSON_GetObjectItemCaseSensitive(settings, "DriverOpts"), arena, error);
 }
 
 /* ---- rows ---- */
@@ -382,6 +385,8 @@ static int give(struct db_work *work, struct attachment *attachment, const struc
 
 	if (r == 0)
 		r = choose(work, attachment, network, NETWORK_IPV6, AF_INET6, &lease->wanted6, &endpoint->ip6, error);
+	if (r == 0)
+		r = shape_check(endpoint, error);
 	if (r < 0)
 		return r;
 	if (!lease->has_mac)

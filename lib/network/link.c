@@ -18,6 +18,8 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "network/shape.h"
+
 #define RUN_DIGITS 4
 
 const struct endpoint *attachment_gateway(const struct attachment *attachment, int family)
@@ -224,6 +226,7 @@ void network_endpoint_batches(const struct endpoint *endpoint, struct batch *hos
 			add_port_settings(endpoint, host);
 	}
 	add_inside(endpoint, inside);
+	shape_batches(endpoint, host, inside);
 }
 
 void network_route_batch(const struct attachment *attachment, struct batch *inside)

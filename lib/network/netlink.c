@@ -25,6 +25,7 @@
 #include "network/nft.h"
 
 #define ANSWER_BYTES (32 * 1024)
+#define RUN_DIGITS 4
 
 /* ---- building ---- */
 
@@ -223,29 +224,36 @@ int netns_link_name(struct netns *ns, int index, char out[LINK_NAME])
 
 /* ---- sending ---- */
 
-static int fill(struct netns *ns, char *bytes, const struct wire_patch *patches, size_t n, const struct wire_patch_values *values,
-		scow_error **error)
+static void put_run(char *at, const struct wire_patch_values *values)
 {
-	for (size_t i = 0; i < n; i++) {
-		char digits[5];
-		int index;
+	char digits[RUN_DIGITS + 1];
 
-		switch (patches[i].kind) {
-		case WIRE_PATCH_PID:
-			memcpy(bytes + patches[i].offset, &values->pid, sizeof(values->pid));
-			break;
-		case WIRE_PATCH_RUN:
-			snprintf(digits, sizeof(digits), "%04x", values->run & 0xffff);
-			memcpy(bytes + patches[i].offset, digits, 4);
-			break;
-		default:
-			index = netns_link_index(ns, patches[i].name);
-			if (index < 0)
-				return error_errno(error, -index, "ioctl SIOCGIFINDEX", "find the link '%s'", patches[i].name);
-			memcpy(bytes + patches[i].offset, &index, sizeof(index));
-		}
+	snprintf(digits, sizeof(digits), "%04x", values->run & 0xffff);
+	memcpy(at, digits, RUN_DIGITS);
+}
+
+static int fill(struct netns *ns, char *bytes, const struct wire_patch *patch, const struct wire_patch_values *values, scow_error **error)
+{
+	char name[LINK_NAME];
+	int index;
+
+	switch (patch->kind) {
+	case WIRE_PATCH_PID:
+		memcpy(bytes + patch->offset, &values->pid, sizeof(values->pid));
+		return 0;
+	case WIRE_PATCH_RUN:
+		put_run(bytes + patch->offset, values);
+		return 0;
+	default:
+		snprintf(name, sizeof(name), "%s", patch->name);
+		if (patch->kind == WIRE_PATCH_PORT && strlen(name) > RUN_DIGITS)
+			put_run(name + strlen(name) - RUN_DIGITS, values);
+		index = netns_link_index(ns, name);
+		if (index < 0)
+			return error_errno(error, -index, "ioctl SIOCGIFINDEX", "find the link '%s'", name);
+		memcpy(bytes + patch->offset, &index, sizeof(index));
+		return 0;
 	}
-	return 0;
 }
 
 static const char *what_of(unsigned int type)
@@ -261,6 +269,8 @@ static const char *what_of(unsigned int type)
 		return "take an address away";
 	case RTM_NEWROUTE:
 		return "add a route";
+	case RTM_NEWQDISC:
+		return "hold a link to its rate";
 	default:
 		return "ask the kernel about the network";
 	}
@@ -368,12 +378,35 @@ static int hear_all(struct netns *ns, const char *bytes, size_t size, uint32_t f
 	return result < 0 ? result : 0;
 }
 
-int netns_try(struct netns *ns, const struct batch *batch, const struct wire_patch_values *values, int *refused, scow_error **error)
+/* All messages from @at on that end at @end or before; @refused as in netns_try(). */
+static int send_until(struct netns *ns, char *bytes, size_t *at, size_t end, int *refused, scow_error **error)
 {
-	const size_t size = batch->bytes.size;
-	_cleanup_free_ char *bytes = NULL;
+	const size_t from = *at;
+	unsigned int count = 0;
 	uint32_t first;
 	int r;
+
+	for (; *at < end; count++) {
+		size_t size = NLMSG_ALIGN(((const struct nlmsghdr *) (const void *) (bytes + *at))->nlmsg_len);
+
+		if (*at + size > end)
+			break;
+		*at += size;
+	}
+	if (!count)
+		return 0;
+	first = number(ns, bytes + from, *at - from);
+	r = send_batch(ns, bytes + from, *at - from, error);
+	return r < 0 ? r : hear_all(ns, bytes + from, *at - from, first, count, refused, error);
+}
+
+int netns_try(struct netns *ns, const struct batch *batch, const struct wire_patch_values *values, int *refused, scow_error **error)
+{
+	const struct wire_patch *patches = (const void *) batch->patches.data;
+	const size_t size = batch->bytes.size, n_patches = batch->patches.size / sizeof(*patches);
+	_cleanup_free_ char *bytes = NULL;
+	size_t at = 0;
+	int r = 0;
 
 	if (refused)
 		*refused = 0;
@@ -385,12 +418,15 @@ int netns_try(struct netns *ns, const struct batch *batch, const struct wire_pat
 	if (!bytes)
 		return error_oom(error);
 	memcpy(bytes, batch->bytes.data, size);
-	r = fill(ns, bytes, (const void *) batch->patches.data, batch->patches.size / sizeof(struct wire_patch), values, error);
-	if (r < 0)
-		return r;
-	first = number(ns, bytes, size);
-	r = send_batch(ns, bytes, size, error);
-	return r < 0 ? r : hear_all(ns, bytes, size, first, batch->count, refused, error);
+	for (size_t i = 0; i < n_patches && r == 0; i++) {
+		/* It is of what the messages before it make. */
+		if (patches[i].kind == WIRE_PATCH_PORT)
+			r = send_until(ns, bytes, &at, patches[i].offset, refused, error);
+		if (r < 0 || (refused && *refused))
+			return r;
+		r = fill(ns, bytes, &patches[i], values, error);
+	}
+	return r < 0 ? r : send_until(ns, bytes, &at, size, refused, error);
 }
 
 int netns_send(struct netns *ns, const struct batch *batch, const struct wire_patch_values *values, scow_error **error)

@@ -93,6 +93,7 @@ struct endpoint {
 	const char *settings;          /* as asked for, JSON or "" */
 	uint32_t run;                  /* what WIRE_PATCH_RUN begins with */
 	bool leased;                   /* it had its addresses before */
+	uint64_t rate_in, rate_out;    /* bytes a second, seen from the container; 0: as fast as it goes */
 };
 /* The host's address on it, of a family; one of family 0 where there is none. */
 const struct address *endpoint_gateway(const struct endpoint *endpoint, int family);

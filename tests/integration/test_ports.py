@@ -5,6 +5,7 @@ SCOW names the program under test (default: build/examples/scow/scow). All of it
 a cable to another host in one of its own.
 """
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -438,6 +440,28 @@ class Firewall(Networked):
         for _ in range(50):
             wire.ask(self.address("web", "narrow"), 53, udp=True)
         self.assertNotEqual(counted(), before)
+
+    def test_rates(self):
+        """What a container gets, and what it sends, takes its time: by its own option, by its network's, and after a restart."""
+        self.network("slow", "-o", "scow.rate.in=4mbit")
+        self.start("web", "--network", "name=slow,driver-opt=scow.rate.out=4mbit")
+        for run in range(2):
+            pid = int(self.inspect("web", "{{.State.Pid}}"))
+            with contextlib.ExitStack() as stack:
+                inside = dns.inside(pid, lambda: stack.enter_context(socket.create_server(("", 80))))
+                ours = stack.enter_context(socket.create_connection((self.address("web", "slow"), 80)))
+                theirs = stack.enter_context(inside.accept()[0])
+                for sender, receiver in (ours, theirs), (theirs, ours):
+                    sending = threading.Thread(target=sender.sendall, args=(b"x" * 250000,))
+                    begin, missing = time.monotonic(), 250000
+                    sending.start()
+                    while missing:
+                        missing -= len(receiver.recv(65536))
+                    self.assertGreater(time.monotonic() - begin, 0.4, run) # half a second, but for what the bucket had
+                    sending.join()
+            if run == 0:
+                self.assertEqual(self.scow("restart", "-t", "0", "web").returncode, 0)
+        self.refused(["scow.rate.in: 'fast' is not a rate"], "--network", "name=slow,driver-opt=scow.rate.in=fast")
 
     def test_default_address(self):
         self.network("local", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1")

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "network/netlink.h"
+#include "network/shape.h"
 
 static const struct nlmsghdr *message(const struct batch *batch, size_t index)
 {
@@ -92,9 +93,26 @@ static void test_patches(void **state)
 	assert_int_equal(patches[2].offset, wire->size - 4);
 }
 
+static void test_rates(void **state)
+{
+	static const char *const bad[] = {
+		"", "mbit", "7999", "8Mbit", "8 mbit", "-1mbit", "1001gbit", "10mbits", "99999999999999999999", "1.5mbit"
+	};
+	uint64_t rate;
+
+	(void) state;
+	assert_true(rate_parse("8000", &rate) && rate == 1000);
+	assert_true(rate_parse("8kbit", &rate) && rate == 1000);
+	assert_true(rate_parse("10mbit", &rate) && rate == 1250000);
+	assert_true(rate_parse("1000gbit", &rate) && rate == UINT64_C(125000000000));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(rate_parse(bad[i], &rate));
+	assert_false(rate_parse(NULL, &rate));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_messages), cmocka_unit_test(test_patches) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_messages), cmocka_unit_test(test_patches), cmocka_unit_test(test_rates) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
