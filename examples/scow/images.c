@@ -161,11 +161,14 @@ static int load(struct cli *cli, void *target, int argc, char **argv)
 
 struct images_options {
 	bool all, quiet, whole, digests;
+	struct list filters;
 	const char *format;
 };
 static const struct option images_table[] = {
 	{ "all", 'a', OPTION_SWITCH, NULL, "Show all images", offsetof(struct images_options, all) },
 	{ "digests", 0, OPTION_SWITCH, NULL, "Show digests", offsetof(struct images_options, digests) },
+	{ "filter", 'f', OPTION_LIST, "filter", "Show those with a property, as dangling=true, label=a=b, reference=ubuntu, before=NAME",
+	  offsetof(struct images_options, filters) },
 	{ "format", 0, OPTION_TEXT, "string", "\"json\", \"table TEMPLATE\" or a Go template", offsetof(struct images_options, format) },
 	{ "no-trunc", 0, OPTION_SWITCH, NULL, "Show ids whole", offsetof(struct images_options, whole) },
 	{ "quiet", 'q', OPTION_SWITCH, NULL, "Show ids only", offsetof(struct images_options, quiet) },
@@ -215,11 +218,15 @@ static int images(struct cli *cli, void *target, int argc, char **argv)
 					     : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
 		.titles = images_columns,
 	};
+	const char *filters = NULL;
 	scow_image *image;
 
-	if (!cli_engine(cli))
+	/* The argument is one more pattern. */
+	if (argc)
+		list_add(&options->filters, keep_format("reference=%s", argv[0]));
+	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
 		return 1;
-	if (scow_image_list(cli->engine, argc ? argv[0] : NULL, &iter, &error) < 0) {
+	if (scow_image_list_filtered(cli->engine, filters, &iter, &error) < 0) {
 		complain_error(&error);
 		return 1;
 	}

@@ -42,6 +42,18 @@ SCOW_API int scow_image_get(scow_engine *engine, const char *name, scow_image **
  */
 SCOW_API int scow_image_list(scow_engine *engine, const char *filter, scow_iter **out, scow_error **error);
 
+/**
+ * scow_image_list_filtered() - the same, with Docker's filters
+ * @filters: NULL for none, or JSON: {"dangling":["true"],"reference":["ubuntu","*:latest"],"label":["a","b=c"],"label!":["d"],
+ *           "before":["NAME"],"since":["NAME"],"until":["24h"]}; values of one name are alternatives, but for labels. An image without
+ *           a tag is dangling.
+ * @out:     owned, scow_iter_unref()
+ *
+ * Returns: 0, SCOW_E_INVALID (filters), SCOW_E_NOT_FOUND (the image of before or since), or as scow_image_list().
+ * Threads: any.  Since: 0.1.
+ */
+SCOW_API int scow_image_list_filtered(scow_engine *engine, const char *filters, scow_iter **out, scow_error **error);
+
 /** scow_image_ref() - take another reference. Returns: @image. Threads: any. Since: 0.1. */
 SCOW_API scow_image *scow_image_ref(scow_image *image);
 

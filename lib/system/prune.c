@@ -11,6 +11,7 @@
 #include "container/size.h"
 #include "image/image.h"
 #include "store/journal.h"
+#include "system/images.h"
 #include "system/prune.h"
 
 #include <scow/system.h>
@@ -135,17 +136,9 @@ static bool is_used(scow_engine *engine, const char *id)
 
 static bool image_chosen(const struct prune *prune, scow_image *image, bool all)
 {
-	_cleanup_json_ cJSON *labels = cJSON_CreateObject();
-	const struct image_config *config;
-
-	if ((!all && scow_image_tag_count(image)) || is_used(prune->engine, scow_image_id(image)) || image_config_of(image, &config, NULL) < 0 ||
-	    !labels)
-		return false;
-	for (size_t i = 0; i + 1 < config->n_labels; i += 2)
-		if (!cJSON_AddStringToObject(labels, config->labels[i], config->labels[i + 1]))
-			return false;
-	return (prune->until == INT64_MAX || scow_image_created(image) < prune->until / 1000000000) &&
-	       filters_allow_labels(&prune->filters, labels);
+	return (all || !scow_image_tag_count(image)) && !is_used(prune->engine, scow_image_id(image)) &&
+	       (prune->until == INT64_MAX || scow_image_created(image) < prune->until / 1000000000) &&
+	       image_labels_fit(&prune->filters, image);
 }
 
 static int remove_name(scow_engine *engine, const char *name, cJSON *deleted, scow_error **error)
@@ -192,19 +185,6 @@ static uint64_t stored_bytes(scow_engine *engine)
 	return (uint64_t) db_int(s, 0);
 }
 
-/* "dangling" says the same as the argument, and wins. */
-static int read_dangling(const struct filters *filters, bool *all, scow_error **error)
-{
-	const char *value = filters_value(filters, "dangling", 0);
-
-	if (!value)
-		return 0;
-	if (!str_eq(value, "true") && !str_eq(value, "false") && !str_eq(value, "1") && !str_eq(value, "0"))
-		return error_set(error, SCOW_E_INVALID, "filter dangling: '%s' is neither true nor false", value);
-	*all = value[0] == 'f' || value[0] == '0';
-	return 0;
-}
-
 int scow_image_prune(scow_engine *engine, int all, const char *filters, char **report, scow_error **error)
 {
 	static const char *const known[] = { "until", "label", "label!", "dangling", NULL };
@@ -212,13 +192,16 @@ int scow_image_prune(scow_engine *engine, int all, const char *filters, char **r
 	_cleanup_(scow_iter_unrefp) scow_iter *iter = NULL;
 	_cleanup_prune_ struct prune prune = { NULL };
 	uint64_t before, after;
-	bool every = all != 0;
+	bool dangling;
 	scow_image *image;
 	int r = prune_begin(&prune, engine, &kind, filters, error);
 
 	if (r == 0)
-		r = read_dangling(&prune.filters, &every, error);
-	if (r == 0)
+		r = filters_dangling(&prune.filters, &dangling, error);
+	/* It says the same as the argument, and wins. */
+	if (r > 0)
+		all = !dangling;
+	if (r >= 0)
 		r = scow_image_list(engine, NULL, &iter, error);
 	if (r < 0)
 		return r;
@@ -226,7 +209,7 @@ int scow_image_prune(scow_engine *engine, int all, const char *filters, char **r
 	while ((image = scow_iter_next_image(iter))) {
 		scow_error *failure = NULL;
 
-		if (image_chosen(&prune, image, every))
+		if (image_chosen(&prune, image, all))
 			prune_note(&prune, remove_image(engine, image, prune.deleted, &failure), NULL, &failure);
 	}
 	after = stored_bytes(engine);

@@ -191,6 +191,7 @@ static void test_df_and_prune(void **state)
 	scow_error *error = NULL;
 	SCOW_AUTO(scow_process) *process = NULL;
 	uint64_t written = 0, total = 0;
+	scow_iter *images = NULL;
 	char *text = NULL;
 
 	(void) state;
@@ -223,6 +224,12 @@ static void test_df_and_prune(void **state)
 	assert_string_equal(text, "{\"ImagesDeleted\":[],\"SpaceReclaimed\":0}");
 	scow_free(text);
 	expect_error(scow_image_prune(fixture.engine, 0, "{\"dangling\":[\"perhaps\"]}", &text, &error), SCOW_E_INVALID, &error, "perhaps");
+	expect_ok(scow_image_list_filtered(fixture.engine, "{\"dangling\":[\"false\"],\"until\":[\"2100-01-01\"]}", &images, &error), &error);
+	assert_non_null(scow_iter_next_image(images));
+	images = scow_iter_unref(images);
+	expect_error(scow_image_list_filtered(fixture.engine, "{\"before\":[\"nothing\"]}", &images, &error), SCOW_E_NOT_FOUND, &error,
+		     "filter before");
+	expect_error(scow_image_list_filtered(fixture.engine, "[]", &images, &error), SCOW_E_INVALID, &error, "no JSON object");
 	expect_ok(scow_engine_prune_containers(fixture.engine, NULL, NULL, &error), &error);
 	assert_int_equal(scow_container_state_now(kept, NULL), SCOW_E_NOT_FOUND);
 	life_end(&life);

@@ -307,6 +307,21 @@ class Images(Life):
         for content in b"1", b"2", b"3":
             self.make_image("moves", {"file": content}, Labels={"number": content.decode()})
         self.assertEqual(self.ok("images", "-aq").count("\n"), 4)
+        self.ok("tag", "base", "other/base:1")
+
+        def listed(*filters):
+            return self.ok("images", "--format", "{{.Repository}}", *(word for text in filters for word in ("-f", text))).split()
+        self.assertEqual(listed("dangling=true"), ["<none>"] * 2)
+        self.assertEqual(sorted(listed("dangling=false")), ["base", "moves", "other/base"])
+        self.assertEqual((listed("label=number=3"), listed("label=number=1")), (["moves"], ["<none>"]))
+        self.assertEqual(listed("label!=number", "reference=b*"), ["base", "other/base"])
+        self.assertEqual(self.ok("images", "-q", "moves").count("\n"), 1)
+        self.assertEqual(listed("reference=*/base"), ["base", "other/base"])
+        self.assertEqual(listed("since=base", "reference=base"), [])
+        self.refused("'nothing'", "images", "-f", "since=nothing")
+        self.refused("neither true nor false", "images", "-f", "dangling=perhaps")
+        self.refused("is not a filter", "images", "-f", "colour=red")
+        self.ok("rmi", "other/base:1")
         self.assertEqual(self.ok("image", "prune", "-f", "--filter", "label=number=3"), "Total reclaimed space: 0B\n")
         self.assertEqual(self.ok("image", "prune", "-f", "--filter", "label!=number=1", "--filter", "label!=number=2"),
                          "Total reclaimed space: 0B\n")
