@@ -201,8 +201,8 @@ bool networks_configure(scow_container_config *config, const struct run_options 
 /* ---- ports.c ---- */
 /* -p, -P and --expose. */
 bool ports_configure(scow_container_config *config, const struct run_options *options);
-/* The column of ps. */
-const char *ports_text(scow_container *container);
+/* The column of ps, of what scow_container_port() has of all. */
+const char *ports_text(const char *document);
 
 /* ---- networks.c ---- */
 /* "CONTAINER[:ALIAS]". */

@@ -40,9 +40,9 @@ static void offer_containers(const struct completion *c, const char *prefix, enu
 	if (!cli_engine(c->cli) || scow_container_list(c->cli->engine, which == RUNNING ? 0 : SCOW_LIST_ALL, &iter, NULL) < 0)
 		return;
 	while ((container = scow_iter_next_container(iter))) {
-		int state = which == STOPPED ? scow_container_state_now(container, NULL) : SCOW_CONTAINER_EXITED;
+		const char *state = scow_container_listed(container, SCOW_LISTED_STATE);
 
-		if (state == SCOW_CONTAINER_EXITED || state == SCOW_CONTAINER_CREATED)
+		if (which != STOPPED || strcmp(state, "exited") == 0 || strcmp(state, "created") == 0)
 			offer(c, keep_format("%s%s", prefix, scow_container_name(container)), scow_container_image_name(container));
 	}
 }

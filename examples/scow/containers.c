@@ -355,22 +355,16 @@ static const char *size_text(scow_container *container)
 
 static cJSON *ps_row(scow_container *container, const struct table *table, bool whole)
 {
-	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
-	int state = scow_container_state_now(container, NULL);
-	cJSON *row;
+	cJSON *row = cJSON_CreateObject();
 
-	/* Removed since the list was made. */
-	if (state < 0 || state > SCOW_CONTAINER_DEAD)
-		return NULL;
-	row = cJSON_CreateObject();
 	row_text(row, "ID", short_id(scow_container_id(container), whole));
 	row_text(row, "Image", scow_container_image_name(container));
 	row_text(row, "Command", command_cell(scow_container_command(container), whole));
 	row_text(row, "CreatedAt", local_time(scow_container_created(container)));
 	row_text(row, "RunningFor", human_since(scow_container_created(container)));
-	row_text(row, "Status", scow_container_status_text(container));
-	row_text(row, "State", states[state]);
-	row_text(row, "Ports", table_wants(table, "Ports") ? ports_text(container) : "");
+	row_text(row, "Status", scow_container_listed(container, SCOW_LISTED_STATUS));
+	row_text(row, "State", scow_container_listed(container, SCOW_LISTED_STATE));
+	row_text(row, "Ports", ports_text(scow_container_listed(container, SCOW_LISTED_PORTS)));
 	row_text(row, "Names", scow_container_name(container));
 	add_inspected(row, container, table, whole);
 	row_text(row, "Size", table_wants(table, "Size") ? size_text(container) : "");
@@ -402,12 +396,8 @@ static int ps(struct cli *cli, void *target, int argc, char **argv)
 		return 1;
 	}
 	while (left != 0 && (container = scow_iter_next_container(iter))) {
-		cJSON *row = ps_row(container, &table, options->whole);
-
-		if (row) {
-			table_add(&table, row);
-			left -= left > 0;
-		}
+		table_add(&table, ps_row(container, &table, options->whole));
+		left -= left > 0;
 	}
 	return table_print(&table);
 }

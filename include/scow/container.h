@@ -70,7 +70,8 @@ SCOW_API void scow_container_config_set_domainname(scow_container_config *config
  * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
  *
  * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root, "none" for a plain user.
- * He can also have "pasta" or "pasta:OPTION,VALUE,..." (alone): his own connections, by the program pasta of the package passt.
+ * He can also have "pasta" or "pasta:OPTION,VALUE,..." (alone): his own connections, by the program pasta of the package passt; or "usernet"
+ * (alone): the same without any program.
  * Since: 0.1.  See: pasta(1).
  */
 SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);
@@ -708,6 +709,19 @@ SCOW_API int64_t scow_container_created(const scow_container *container);
 
 /** scow_container_status_text() - "Up 5 seconds", "Exited (0) 2 minutes ago", as `docker ps` says it. Returns: borrowed, until the next call. Since: 0.1. */
 SCOW_API const char *scow_container_status_text(scow_container *container);
+
+typedef enum scow_listed {
+	SCOW_LISTED_STATE = 0, SCOW_LISTED_STATUS = 1, SCOW_LISTED_PORTS = 2, SCOW_LISTED_LABELS = 3
+} scow_listed;
+
+/**
+ * scow_container_listed() - what the list that this handle is from saw of it: for tables, whose rows need no question each
+ * @what: the state by its name ("running"); the status as scow_container_status_text() says it; the ports as scow_container_port() has
+ *        all of them; the labels ({"a":"b"})
+ *
+ * Returns: borrowed, as long as @container; NULL for a handle of another origin.  Threads: any.  Since: 0.1.
+ */
+SCOW_API const char *scow_container_listed(const scow_container *container, scow_listed what);
 
 /** scow_container_inspect_json() - everything, in the shape of `docker inspect` (one object). @out: owned. Returns: 0, SCOW_E_NOT_FOUND. Since: 0.1. */
 SCOW_API int scow_container_inspect_json(scow_container *container, char **out, scow_error **error);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "container/create.h"
 #include "container/id-map.h"
+#include "container/listing.h"
 #include "container/sweep.h"
 #include "container/event.h"
 #include "container/networks.h"
@@ -86,6 +87,7 @@ scow_container *scow_container_unref(scow_container *container)
 	free(container->args);
 	free(container->command);
 	free(container->status_text);
+	listing_free(container->listed);
 	scow_engine_unref(container->engine);
 	free(container);
 	errno = saved;

@@ -44,6 +44,7 @@ struct scow_container {
 	struct former *former;           /* names and settings that were replaced: somebody may hold them */
 	scow_image *image;               /* got on first use, or as given to create */
 	char *status_text;
+	struct listing *listed;          /* of a list: what that saw of it (listing.h); or NULL */
 };
 
 /* ---- container.c ---- */
@@ -80,7 +81,15 @@ struct container_row {
 	pid_t supervisor;         /* of one that runs detached; else 0 */
 	int64_t supervisor_start; /* as pid_start */
 	unsigned int restarts;
+	unsigned int health;      /* enum wire_health_status, while it runs detached */
 };
+struct sqlite3_stmt;
+#define CONTAINER_ROW_COLUMNS                                                                                                              \
+	"state, ephemeral, owner, boot_id, cgroup, error, pid, pid_start, exit_code, exit_signal, oom_killed, containers.created, "         \
+	"started, finished, freezing"
+#define CONTAINER_ROW_COLUMN_COUNT 15
+/* From a query with those columns, the first of which is number @first. */
+void container_row_fill(struct sqlite3_stmt *s, int first, struct container_row *row);
 
 enum container_action {
 	ACTION_START,         /* claim it */
@@ -108,6 +117,8 @@ int container_row_once(scow_engine *engine, const char *id, struct container_row
 int container_row_check(struct db_work *work, const char *id, enum container_action action, struct container_row *row, scow_error **error)
 	_must_check_;
 int container_not_found(const char *name, scow_error **error);
+/* "Up 5 seconds", as `docker ps` says it; malloc'ed, NULL without memory. */
+char *container_status_of(const struct container_row *row);
 /* Where a start by this engine would make @id's cgroup; malloc'ed. */
 int container_cgroup_location(scow_engine *engine, const char *id, char **out, scow_error **error) _must_check_;
 /* Makes @id's row claimed for a start, by @owner or (NULL) this engine; @previous is how it was. */

@@ -48,6 +48,7 @@ static void merge(struct container_row *row, const struct wire_state *state)
 	row->supervisor_start = (int64_t) state->supervisor_start;
 	row->started = state->started;
 	row->restarts = state->restart_count;
+	row->health = state->health;
 	if (state->finished) {
 		row->finished = state->finished;
 		row->exit_code = state->exit_code;
@@ -58,16 +59,21 @@ static void merge(struct container_row *row, const struct wire_state *state)
 		row->state = SCOW_CONTAINER_RESTARTING;
 }
 
-bool detached_ended(scow_engine *engine, const char *id, struct container_row *row)
+bool detached_look(scow_engine *engine, const char *id, struct container_row *row)
 {
 	struct wire_state state;
 
-	if (supervisor_state(engine, id, row->owner, &state)) {
-		if (state.run_state == WIRE_RUN_FINISHED)
-			return true;
-		merge(row, &state);
-	}
-	return owner_alive(engine, row->owner) == 0;
+	if (!supervisor_state(engine, id, row->owner, &state))
+		return false;
+	if (state.run_state == WIRE_RUN_FINISHED)
+		return true;
+	merge(row, &state);
+	return false;
+}
+
+bool detached_ended(scow_engine *engine, const char *id, struct container_row *row)
+{
+	return detached_look(engine, id, row) || owner_alive(engine, row->owner) == 0;
 }
 
 /* 1: this sweep has done it, 0: another one. */

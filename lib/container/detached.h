@@ -19,7 +19,9 @@ static inline bool detached_is(const struct container_row *row)
 {
 	return detached_is_owner(row->owner);
 }
-/* Reads into a running @row what its supervisor has written. true: it is over, or the supervisor is dead. */
+/* Reads into a running @row what its supervisor has written. true: that it is over. */
+bool detached_look(scow_engine *engine, const char *id, struct container_row *row);
+/* The same; true, too, where the supervisor is dead. */
 bool detached_ended(scow_engine *engine, const char *id, struct container_row *row);
 /* Writes the events of runs that ended and began since somebody last did: supervisors cannot. */
 int detached_note_runs(scow_engine *engine, scow_error **error) _must_check_;

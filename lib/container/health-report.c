@@ -18,16 +18,16 @@ static const char *const names[] = {
 	[WIRE_HEALTH_UNHEALTHY] = "unhealthy",
 };
 
-static const char *name_of(const struct wire_health *health)
+const char *health_name(unsigned int status)
 {
-	return health && health->status < ARRAY_SIZE(names) ? names[health->status] : names[WIRE_HEALTH_NONE];
+	return names[status < ARRAY_SIZE(names) ? status : WIRE_HEALTH_NONE];
 }
 
 const char *container_health(scow_engine *engine, const char *id)
 {
 	_cleanup_free_ struct wire_health *health = supervisor_health(engine, id, NULL);
 
-	return name_of(health);
+	return health_name(health ? health->status : WIRE_HEALTH_NONE);
 }
 
 static bool add_result(cJSON *log, const struct wire_health_result *result)
@@ -55,7 +55,7 @@ bool container_add_health(scow_engine *engine, const char *id, cJSON *state)
 	if (!found)
 		return true;
 	health = cJSON_AddObjectToObject(state, "Health");
-	ok = health && cJSON_AddStringToObject(health, "Status", name_of(found)) &&
+	ok = health && cJSON_AddStringToObject(health, "Status", health_name(found->status)) &&
 	     cJSON_AddNumberToObject(health, "FailingStreak", found->failing_streak);
 	log = ok ? cJSON_AddArrayToObject(health, "Log") : NULL;
 	for (uint32_t i = 0; log && ok && i < found->n_results; i++)

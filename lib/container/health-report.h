@@ -5,7 +5,9 @@
 #include "base/json.h"
 #include "container/container.h"
 
-/* "none", "starting", "healthy", "unhealthy". */
+/* "none", "starting", "healthy", "unhealthy". @status: enum wire_health_status. */
+const char *health_name(unsigned int status);
+/* The same, of its last run. */
 const char *container_health(scow_engine *engine, const char *id);
 /* Adds "Health" where there are checks. False without memory. */
 bool container_add_health(scow_engine *engine, const char *id, cJSON *state);

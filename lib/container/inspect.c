@@ -45,17 +45,16 @@ static const char config_defaults[] =
 	"\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}}";
 
 /* " (Paused)", " (healthy)", " (health: starting)". */
-static char *status_remark(const scow_container *container, const struct container_row *row)
+static char *status_remark(const struct container_row *row)
 {
-	const char *health;
-
 	if (row->state == SCOW_CONTAINER_PAUSED)
 		return strdup(" (Paused)");
-	health = detached_is(row) ? container_health(container->engine, container->id) : "none";
-	return str_eq(health, "none") ? strdup("") : strf(" (%s%s)", str_eq(health, "starting") ? "health: " : "", health);
+	if (row->health == WIRE_HEALTH_NONE)
+		return strdup("");
+	return strf(" (%s%s)", row->health == WIRE_HEALTH_STARTING ? "health: " : "", health_name(row->health));
 }
 
-static char *status_text(const scow_container *container, const struct container_row *row)
+char *container_status_of(const struct container_row *row)
 {
 	_cleanup_free_ char *remark = NULL;
 	char since[32];
@@ -68,7 +67,7 @@ static char *status_text(const scow_container *container, const struct container
 		if (!row->pid)
 			return strdup("Starting");
 		duration_text(now_ns() - row->started, since, sizeof(since));
-		remark = status_remark(container, row);
+		remark = status_remark(row);
 		return remark ? strf("Up %s%s", since, remark) : NULL;
 	case SCOW_CONTAINER_RESTARTING:
 		duration_text(now_ns() - row->finished, since, sizeof(since));
@@ -91,7 +90,7 @@ const char *scow_container_status_text(scow_container *container)
 	char *text = NULL;
 
 	if (container_check(container, NULL) == 0 && container_row_read(container->engine, container->id, &row, NULL) == 0)
-		text = status_text(container, &row);
+		text = container_status_of(&row);
 	if (!container)
 		return "";
 	pthread_mutex_lock(&container->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Lists of containers, with Docker's filters. One query reads all rows; what a filter needs from elsewhere (the image that is an
- * ancestor, the container before which others were made) is looked up once, before it.
+ * ancestor, the container before which others were made) is looked up once, before it. What is kept of each row is in listing.c.
  */
 #include <regex.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "container/container.h"
 #include "container/filters.h"
 #include "container/health-report.h"
+#include "container/listing.h"
 #include "container/published.h"
 #include "container/sweep.h"
 
@@ -172,7 +173,7 @@ static void selection_done(struct selection *selection)
 /* ---- a row against them ---- */
 
 /* Columns of the query, after those of a handle. */
-enum { ROW_STATE = CONTAINER_COLUMN_COUNT, ROW_EXIT_CODE, ROW_STARTED, ROW_LABELS };
+enum { ROW_LISTING = CONTAINER_COLUMN_COUNT, ROW_LABELS = ROW_LISTING + LISTING_LABELS };
 
 static bool match(const struct patterns *patterns, const char *text)
 {
@@ -189,14 +190,13 @@ static bool match_name(const struct patterns *patterns, const char *name)
 	return match(patterns, name) || (slashed && match(patterns, slashed));
 }
 
-static bool match_exit(const struct selection *selection, sqlite3_stmt *s)
+static bool match_exit(const struct selection *selection, const struct container_row *row)
 {
 	const char *value;
 	long long code;
 
 	for (size_t i = 0; (value = filters_value(&selection->filters, "exited", i)); i++)
-		if (str_to_i64(value, &code) && db_int(s, ROW_STARTED) && !container_runs((int) db_int(s, ROW_STATE)) &&
-		    db_int(s, ROW_EXIT_CODE) == code)
+		if (str_to_i64(value, &code) && row->started && !container_runs(row->state) && row->exit_code == code)
 			return true;
 	return !filters_have(&selection->filters, "exited");
 }
@@ -254,18 +254,17 @@ static int match_network(struct db_work *work, const struct selection *selection
 }
 
 /* 1: it is to be listed, 0: not, or a status. */
-static int matches(scow_engine *engine, struct db_work *work, const struct selection *selection, sqlite3_stmt *s, scow_error **error)
+static int matches(scow_engine *engine, struct db_work *work, const struct selection *selection, sqlite3_stmt *s,
+		   const struct container_row *row, scow_error **error)
 {
-	int state = (int) db_int(s, ROW_STATE);
-	int64_t created = db_int(s, 6);
 	int r;
 
-	if (created >= selection->before || created <= selection->since)
+	if (row->created >= selection->before || row->created <= selection->since)
 		return 0;
 	if (!selection->filters.document)
 		return 1;
-	if (!filters_allow(&selection->filters, "status", container_state_name(state)) || !match(&selection->ids, db_text(s, 0)) ||
-	    !match_name(&selection->names, db_text(s, 1)) || !match_exit(selection, s) || !match_labels(selection, db_text(s, ROW_LABELS)))
+	if (!filters_allow(&selection->filters, "status", container_state_name(row->state)) || !match(&selection->ids, db_text(s, 0)) ||
+	    !match_name(&selection->names, db_text(s, 1)) || !match_exit(selection, row) || !match_labels(selection, db_text(s, ROW_LABELS)))
 		return 0;
 	if (filters_have(&selection->filters, "health") &&
 	    !filters_allow(&selection->filters, "health", container_health(engine, db_text(s, 0))))
@@ -288,19 +287,24 @@ static int collect(scow_engine *engine, const struct selection *selection, scow_
 	db_lock(engine->db, &work);
 	/* 1, 2, 3: running, paused, restarting. */
 	r = db_query(&work, &s, error,
-		     "SELECT " CONTAINER_COLUMNS ", state, exit_code, started, labels FROM containers WHERE ? OR state IN (1, 2, 3) "
+		     "SELECT " CONTAINER_COLUMNS ", " LISTING_COLUMNS " FROM containers WHERE ? OR state IN (1, 2, 3) "
 		     "ORDER BY created DESC, id",
 		     "i", (int64_t) selection->all);
 	for (; r > 0; r = db_step(&work, s, error)) {
 		scow_container *container = NULL;
+		struct container_row row;
+		bool unsettled;
 
-		r = matches(engine, &work, selection, s, error);
+		listing_look(engine, s, ROW_LISTING, db_text(s, 0), &row, &unsettled);
+		r = matches(engine, &work, selection, s, &row, error);
 		if (r == 0)
 			continue;
 		if (r > 0)
 			r = container_from_row(engine, s, &container, error);
 		if (r == 0)
 			r = iter_add(list, container, error);
+		if (r == 0)
+			r = listing_keep(container, s, ROW_LISTING, &row, unsettled, error);
 		if (r < 0)
 			return r;
 	}
@@ -330,6 +334,8 @@ int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const 
 		r = iter_new(ITER_CONTAINERS, unref_item, &list, error);
 	if (r == 0)
 		r = collect(engine, &selection, list, error);
+	if (r == 0)
+		r = listing_finish(engine, list, selection.all && !filters_have(&selection.filters, "status"), error);
 	if (r == 0 && (filters_have(&selection.filters, "publish") || filters_have(&selection.filters, "expose")))
 		r = iter_sift(list, ports_fit, &selection.filters, error);
 	if (r == 0)

@@ -22,12 +22,12 @@
 #include "container/detached.h"
 #include "container/event.h"
 #include "container/published.h"
-#include "container/storage.h"
 #include "container/volumes.h"
 #include "container/sweep.h"
 #include "engine/userns.h"
 #include "network/network.h"
 #include "store/lock.h"
+#include "store/quota.h"
 
 #define IN(state) (1u << SCOW_CONTAINER_##state)
 
@@ -141,35 +141,37 @@ static void copy_text(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text ? text : "");
 }
 
+void container_row_fill(sqlite3_stmt *s, int first, struct container_row *row)
+{
+	*row = (struct container_row){
+		.state = (int) db_int(s, first),
+		.ephemeral = db_int(s, first + 1) != 0,
+		.pid = (pid_t) db_int(s, first + 6),
+		.pid_start = db_int(s, first + 7),
+		.exit_code = (int) db_int(s, first + 8),
+		.exit_signal = (int) db_int(s, first + 9),
+		.oom_killed = db_int(s, first + 10) != 0,
+		.created = db_int(s, first + 11),
+		.started = db_int(s, first + 12),
+		.finished = db_int(s, first + 13),
+		.freezing = db_int(s, first + 14) != 0,
+	};
+	copy_text(row->owner, sizeof(row->owner), db_text(s, first + 2));
+	copy_text(row->boot_id, sizeof(row->boot_id), db_text(s, first + 3));
+	copy_text(row->cgroup, sizeof(row->cgroup), db_text(s, first + 4));
+	copy_text(row->error, sizeof(row->error), db_text(s, first + 5));
+}
+
 static int row_select(struct db_work *work, const char *id, struct container_row *row, scow_error **error)
 {
 	sqlite3_stmt *s;
-	int r = db_query(work, &s, error,
-			 "SELECT state, ephemeral, owner, boot_id, cgroup, error, pid, pid_start, exit_code, exit_signal, oom_killed, "
-			 "created, started, finished, freezing FROM containers WHERE id = ?",
-			 "t", id);
+	int r = db_query(work, &s, error, "SELECT " CONTAINER_ROW_COLUMNS " FROM containers WHERE id = ?", "t", id);
 
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return container_not_found(id, error);
-	*row = (struct container_row){
-		.state = (int) db_int(s, 0),
-		.ephemeral = db_int(s, 1) != 0,
-		.pid = (pid_t) db_int(s, 6),
-		.pid_start = db_int(s, 7),
-		.exit_code = (int) db_int(s, 8),
-		.exit_signal = (int) db_int(s, 9),
-		.oom_killed = db_int(s, 10) != 0,
-		.created = db_int(s, 11),
-		.started = db_int(s, 12),
-		.finished = db_int(s, 13),
-		.freezing = db_int(s, 14) != 0,
-	};
-	copy_text(row->owner, sizeof(row->owner), db_text(s, 2));
-	copy_text(row->boot_id, sizeof(row->boot_id), db_text(s, 3));
-	copy_text(row->cgroup, sizeof(row->cgroup), db_text(s, 4));
-	copy_text(row->error, sizeof(row->error), db_text(s, 5));
+	container_row_fill(s, 0, row);
 	return 0;
 }
 
@@ -441,7 +443,7 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 	if (r == 0)
 		r = leave(&work, engine, id, &holdings, exit != NULL, exit, error);
 	if (r == 0 && holdings.project)
-		storage_release(&work, engine, id);
+		quota_release(&work, QUOTA_CONTAINER, id, engine->containers_fd);
 	if (r == 0)
 		r = container_event(&work, id, "destroy", NULL, error);
 	if (r == 0 && holdings.mounts)
