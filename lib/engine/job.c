@@ -135,7 +135,7 @@ static int plan_parts(struct job *job, struct wire_plan *header, struct iovec pa
 int job_bytes(struct job *job, void **out, size_t *size, scow_error **error)
 {
 	struct iovec parts[PLAN_PARTS];
-	struct wire_plan header;
+	struct wire_plan header = { .size = 0 };
 	char *bytes, *at;
 	int r = plan_parts(job, &header, parts, error);
 

@@ -76,9 +76,9 @@ bool address_equal(const struct address *a, const struct address *b)
 
 bool address_add(struct address *address, unsigned long long count)
 {
-	for (size_t i = address_size(address); i-- > 0 && count;) {
-		count += address->bytes[i];
-		address->bytes[i] = (unsigned char) count;
+	for (size_t i = address_size(address); i > 0 && count; i--) {
+		count += address->bytes[i - 1];
+		address->bytes[i - 1] = (unsigned char) count;
 		count >>= 8;
 	}
 	return !count;

@@ -240,7 +240,7 @@ int port_spec_parse(const char *text, struct arena *arena, struct port_spec **sp
 
 int port_parse(const char *text, int *protocol, uint16_t *port, scow_error **error)
 {
-	struct port_range range;
+	struct port_range range = { .first = 0 };
 	int r = port_range_parse(text, &range, error);
 
 	if (r < 0)

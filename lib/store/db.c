@@ -213,7 +213,7 @@ static int prepare(struct db *db, const char *sql, sqlite3_stmt **out, scow_erro
 
 int db_begin(struct db *db, struct db_work *work, scow_error **error)
 {
-	sqlite3_stmt *begin;
+	sqlite3_stmt *begin = NULL;
 	int code, r;
 
 	pthread_mutex_lock(&db->lock);
