@@ -138,14 +138,16 @@ static int image_of(struct finish *finish, scow_container *container, const stru
 static int add_ports(struct finish *finish, scow_container *container, scow_error **error)
 {
 	struct listing *listing = container->listed;
-	_cleanup_json_ cJSON *root = listing->leased && container_runs(listing->state) ? cJSON_CreateObject() : NULL;
+	const struct bound *bound = find_bound(finish, container->id), *end = finish->bound + finish->n_bound;
+	/* A plain user's may publish without an address. */
+	const bool has_bound = bound < end && str_eq(bound->container, container->id);
+	_cleanup_json_ cJSON *root = (listing->leased || has_bound) && container_runs(listing->state) ? cJSON_CreateObject() : NULL;
 	const scow_container_config *config = NULL;
 	const struct image_config *image = NULL;
 	int r = 0;
 
 	if (root) {
-		for (const struct bound *bound = find_bound(finish, container->id);
-		     bound < finish->bound + finish->n_bound && str_eq(bound->container, container->id); bound++)
+		for (; bound < end && str_eq(bound->container, container->id); bound++)
 			if (!published_add(root, &bound->binding))
 				return error_oom(error);
 		r = image_of(finish, container, &image, error);

@@ -481,8 +481,8 @@ int scow_container_port(scow_container *container, const char *port, char **out,
 		db_lock(container->engine->db, &work);
 		r = network_leased(&work, container->id, &attachment, error);
 	}
-	/* Without a network nothing is published: lists ask this of every container. */
-	if (r == 0 && !port && !attachment.n_endpoints) {
+	/* Without a network nothing is published, but by a plain user: lists ask this of every container. */
+	if (r == 0 && !port && !attachment.n_endpoints && !container->engine->facts.rootless) {
 		r = container_row_once(container->engine, container->id, &row, error);
 		if (r < 0)
 			return r;
