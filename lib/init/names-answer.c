@@ -79,6 +79,8 @@ enum names_verdict names_answer(const struct wire_names *client, const unsigned 
 
 	if (code < 0)
 		return NAMES_IGNORE;
+	if (room < DNS_MESSAGE_BYTES && room > dns_query_limit(query))
+		room = dns_query_limit(query);
 	if (code == DNS_OK && query->plain && query->class == DNS_IN) {
 		dns_reply_begin(&reply, query, out, room);
 		if (answer_name(client, query, &reply) || answer_address(client, query, &reply) || is_short(client, query)) {

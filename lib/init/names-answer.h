@@ -11,7 +11,7 @@ enum names_verdict {
 	NAMES_ASK,    /* others are to be asked */
 };
 
-/* @out: of @room bytes, 512 or more; @size: of the answer. */
+/* @out: of @room bytes, 512 or more; @size: of the answer, which in less than DNS_MESSAGE_BYTES is a datagram: no larger than who asks takes. */
 enum names_verdict names_answer(const struct wire_names *client, const unsigned char *message, size_t message_size, struct dns_query *query,
 				unsigned char *out, size_t room, size_t *size);
 /* An answer that is only a code. */

@@ -244,9 +244,9 @@ int names_put(unsigned int place, const struct wire_names *record)
 {
 	struct wire_names *copy = store_get(record->size);
 
+	names_take(place);
 	if (!copy)
 		return -ENOMEM;
-	names_take(place);
 	memcpy(copy, record, record->size);
 	names_clients[place].record = copy;
 	names_count++;

@@ -26,7 +26,7 @@ extern unsigned int names_top;           /* beyond the last one that is there */
 bool names_record_valid(const void *record, size_t size);
 /* A place for a container: where it is, or else a free one; -1: none. */
 int names_place(const char id[WIRE_NAMES_ID], bool make);
-/* Takes a copy of a valid record in place of what is there. 0 or -ENOMEM. */
+/* Takes a copy of a valid record in place of what is there, which goes in any case. 0 or -ENOMEM. */
 int names_put(unsigned int place, const struct wire_names *record);
 /* Its record goes; descriptors are the caller's. */
 void names_take(unsigned int place);

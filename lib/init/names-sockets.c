@@ -18,6 +18,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "init/names-wire.h"
@@ -280,6 +281,7 @@ static struct handing loaded = { .fd = -1 };
 static struct handing from_directory(void)
 {
 	static unsigned char record[WIRE_NAMES_BYTES_MAX] __attribute__((aligned(8)));
+	static const struct timeval patience = { .tv_sec = 5 }; /* with one that is stopped, or frozen */
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "../../" WIRE_NAMES_SOCKET_NAME };
 	struct handing handing = { .record = record, .fd = -1 };
 	long n, fd = sys(SYS_openat, WIRE_FD_DIR, WIRE_NAMES_RECORD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -292,6 +294,7 @@ static struct handing from_directory(void)
 		return handing;
 	handing.size = (size_t) n;
 	fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	sys(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	/* By a short name: a whole path may be longer than an address. */
 	if (fd < 0 || sys(SYS_fchdir, WIRE_FD_DIR) < 0)
 		return handing;

@@ -316,6 +316,11 @@ static void test_many(void **state)
 	/* By UDP as many as fit, and the word that there are more. */
 	answer = ask(web, "crowd", DNS_A);
 	assert_non_null(strstr(answer, " CUT"));
+	/* What fits is what the client takes, however large a datagram we could send. */
+	assert_non_null(strstr(answer_to(web, ask_for("crowd", DNS_A, 0), DNS_UDP_BYTES_OURS), " CUT"));
+	assert_int_equal(reply[6] << 8 | reply[7], (512 - 23) / 16);
+	assert_non_null(strstr(answer_to(web, ask_for("crowd", DNS_A, 1400), DNS_UDP_BYTES_OURS), " CUT"));
+	assert_int_equal(reply[6] << 8 | reply[7], (1400 - 23 - 11) / 16);
 	answer = answer_to(web, ask_for("crowd", DNS_A, 0), sizeof(reply));
 	assert_null(strstr(answer, "CUT"));
 	assert_int_equal(reply[6] << 8 | reply[7], 300);
