@@ -27,6 +27,7 @@
 #define DISPATCH_BUDGET (256 * 1024)
 #define HELLO_WAIT_MS 5000
 #define BODY_BYTES 16
+#define INPUT_BYTES (16 * 1024) /* with its header so few go as a whole, or not at all */
 
 struct attach {
 	scow_engine *engine; /* borrowed: the process handle holds it */
@@ -292,23 +293,23 @@ int attach_write_fd(const struct attach *attach)
 
 ssize_t attach_write(struct attach *attach, const void *data, size_t size)
 {
-	struct wire_frame frame = { .type = WIRE_FRAME_STDIN };
+	struct wire_frame frame = { .type = WIRE_FRAME_STDIN, .size = (uint32_t) (size < INPUT_BYTES ? size : INPUT_BYTES) };
+	struct iovec parts[] = { { &frame, sizeof(frame) }, { (void *) data, frame.size } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	ssize_t n;
 
-	if (!attach->owed) {
-		frame.size = (uint32_t) (size < WIRE_FRAME_BYTES_MAX ? size : WIRE_FRAME_BYTES_MAX);
-		n = send(attach->socket, &frame, sizeof(frame), MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0)
-			return -errno;
-		/* So few bytes go as a whole, or not at all. */
-		if (n != (ssize_t) sizeof(frame))
-			return -EIO;
-		attach->owed = frame.size;
+	if (attach->owed) {
+		n = send(attach->socket, data, size < attach->owed ? size : attach->owed, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n > 0)
+			attach->owed -= (size_t) n;
+		return n < 0 ? -errno : n;
 	}
-	n = send(attach->socket, data, size < attach->owed ? size : attach->owed, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	attach->owed -= (size_t) n;
+	/* Header and bytes at once: who closes the input next must not find a message that was begun. */
+	n = sendmsg(attach->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < (ssize_t) sizeof(frame))
+		return n < 0 ? -errno : -EIO;
+	n -= (ssize_t) sizeof(frame);
+	attach->owed = frame.size - (size_t) n;
 	return n;
 }
 

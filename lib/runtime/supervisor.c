@@ -377,6 +377,7 @@ struct wire_health *supervisor_health(scow_engine *engine, const char *id, const
 
 int supervisor_connect(scow_engine *engine, const char *id)
 {
+	static const struct timeval patience = { .tv_sec = ANSWER_WAIT_MS / 1000 }, for_ever = { 0 };
 	_cleanup_fd_ int dir = dir_open_at(engine->containers_fd, id), fd = -1;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -385,12 +386,13 @@ int supervisor_connect(scow_engine *engine, const char *id)
 	/* A root's path may be longer than an address can be. */
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" WIRE_ATTACH_NAME, dir);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	/* One that is stopped takes no connections once its queue is full. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	while (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
 		if (errno != EINTR)
-			return -errno;
-	return take_fd(&fd);
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof(for_ever)) < 0 ? -errno : take_fd(&fd);
 }
 
 int frame_send(int fd, enum wire_frame_type type, const void *data, size_t size)

@@ -269,6 +269,47 @@ static void test_stdin_once(void **state)
 	}
 }
 
+struct closing {
+	scow_process *process;
+	char said[64];
+};
+
+static void close_input(int stream, const void *data, size_t size, void *userdata)
+{
+	struct closing *closing = userdata;
+
+	(void) stream;
+	if (!*closing->said)
+		(void) scow_process_write(closing->process, NULL, 0, NULL);
+	snprintf(closing->said + strlen(closing->said), sizeof(closing->said) - strlen(closing->said), "%.*s", (int) size,
+		 (const char *) data);
+}
+
+/* Closed by a callback in the middle of a write: it sees the end of what had gone, and nothing of ours besides. */
+static void test_closed_while_writing(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("echo x; sleep 0.3; tr -d a | wc -c; exit 8");
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	static char bytes[1 << 22];
+	struct closing closing = { .process = NULL };
+	scow_container *container;
+	scow_error *error = NULL;
+	int code = -1;
+
+	(void) state;
+	memset(bytes, 'a', sizeof(bytes));
+	scow_container_config_set_open_stdin(config, 1);
+	container = start_config(config, NULL);
+	scow_io_set_output(io, close_input, &closing);
+	expect_ok(scow_container_attach(container, io, SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS, &closing.process, &error), &error);
+	expect_error(scow_process_write(closing.process, bytes, sizeof(bytes), &error), SCOW_E_STATE, &error, "not open");
+	expect_ok(scow_process_wait(closing.process, 20000, &code, &error), &error);
+	assert_int_equal(code, 8);
+	assert_string_equal(closing.said, "x\n0\n");
+	scow_process_unref(closing.process);
+	remove_it(container, 0);
+}
+
 static void test_attach_terminal(void **state)
 {
 	SCOW_AUTO(scow_container_config) *config = shell_config("stty size; read x; stty size; tty; exit 3");
@@ -589,6 +630,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_log_none, fixture_clear),
 		cmocka_unit_test_teardown(test_attach, fixture_clear),
 		cmocka_unit_test_teardown(test_stdin_once, fixture_clear),
+		cmocka_unit_test_teardown(test_closed_while_writing, fixture_clear),
 		cmocka_unit_test_teardown(test_attach_terminal, fixture_clear),
 		cmocka_unit_test_teardown(test_attach_slow, fixture_clear),
 		cmocka_unit_test_teardown(test_on_failure, fixture_clear),
