@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The end of a volume: marked, deleted, forgotten. Who dies in between leaves a marked row with a dead owner, and the next sweep goes
- * on from there: deleting twice does no harm.
+ * on from there, after making the row its own: once it is forgotten its name is anybody's, so two must not delete under one name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +28,8 @@ static int check_unused(struct db_work *work, const char *name, scow_error **err
 	return error_hint(error, r, "remove that container first: 'scow rm %s'", db_text(row, 0));
 }
 
-static int mark(scow_engine *engine, const char *name, struct arena *arena, struct volume **volume, scow_error **error)
+/* @owner: whose it has to be, or NULL. */
+static int mark(scow_engine *engine, const char *name, const char *owner, struct arena *arena, struct volume **volume, scow_error **error)
 {
 	_cleanup_db_ struct db_work work = { 0 };
 	int r = owner_register(engine, error);
@@ -37,6 +38,8 @@ static int mark(scow_engine *engine, const char *name, struct arena *arena, stru
 		r = db_begin(engine->db, &work, error);
 	if (r == 0)
 		r = volume_read(&work, name, arena, volume, error);
+	if (r == 0 && owner && !str_eq((*volume)->owner, owner))
+		r = volume_not_found(name, error);
 	if (r == 0)
 		r = check_unused(&work, name, error);
 	if (r == 0)
@@ -50,8 +53,10 @@ static void unmark(scow_engine *engine, const struct volume *volume)
 	_cleanup_db_ struct db_work work = { 0 };
 
 	if (db_begin(engine->db, &work, NULL) < 0 ||
-	    db_exec(&work, NULL, "UPDATE volumes SET removing = 0, owner = CASE WHEN ephemeral THEN ? END WHERE name = ?", "tt",
-		    engine->owner_id, volume->name) < 0 ||
+	    db_exec(&work, NULL,
+		    "UPDATE volumes SET removing = 0, owner = CASE WHEN ephemeral THEN ?1 END WHERE name = ?2 AND removing = 1 AND owner = "
+		    "?1",
+		    "tt", engine->owner_id, volume->name) < 0 ||
 	    db_commit(&work, NULL) < 0)
 		engine_log(engine, SCOW_LOG_WARNING, "volume '%s': its failed removal is not recorded", volume->name);
 }
@@ -72,8 +77,9 @@ static int forget(scow_engine *engine, const struct volume *volume, scow_error *
 	int r = db_begin(engine->db, &work, error);
 
 	if (r == 0)
-		r = db_exec(&work, error, "DELETE FROM volumes WHERE name = ? AND removing = 1", "t", volume->name);
-	/* Nothing: two sweeps met. */
+		r = db_exec(&work, error, "DELETE FROM volumes WHERE name = ? AND removing = 1 AND owner = ?", "tt", volume->name,
+			    engine->owner_id);
+	/* Nothing: two threads met over an anonymous one. */
 	if (r > 0)
 		r = volume_event(&work, "destroy", volume->name, volume->driver, error);
 	return r < 0 ? r : db_commit(&work, error);
@@ -101,11 +107,11 @@ static int finish(scow_engine *engine, const struct volume *volume, bool force, 
 	return r < 0 ? r : forget(engine, volume, error);
 }
 
-int volume_remove(scow_engine *engine, const char *name, bool force, scow_error **error)
+static int remove_of(scow_engine *engine, const char *name, const char *owner, bool force, scow_error **error)
 {
 	_cleanup_arena_ struct arena arena = { 0 };
 	struct volume *volume;
-	int r = mark(engine, name, &arena, &volume, error);
+	int r = mark(engine, name, owner, &arena, &volume, error);
 
 	if (r < 0)
 		return r;
@@ -113,6 +119,11 @@ int volume_remove(scow_engine *engine, const char *name, bool force, scow_error 
 	if (r < 0)
 		unmark(engine, volume);
 	return r;
+}
+
+int volume_remove(scow_engine *engine, const char *name, bool force, scow_error **error)
+{
+	return remove_of(engine, name, NULL, force, error);
 }
 
 /* ---- with a container ---- */
@@ -139,10 +150,10 @@ static int next_owned(scow_engine *engine, const char *after, struct arena *aren
 	int r;
 
 	db_lock(engine->db, &work);
-	r = db_query(
-		&work, &row, error,
-		"SELECT name, driver, options, removing, owner FROM volumes WHERE owner IS NOT NULL AND name > ? ORDER BY name LIMIT 1",
-		"t", after);
+	r = db_query(&work, &row, error,
+		     "SELECT name, driver, options, removing, owner, anonymous FROM volumes WHERE owner IS NOT NULL AND name > ? ORDER BY "
+		     "name LIMIT 1",
+		     "t", after);
 	if (r <= 0)
 		return r;
 	*out = (struct volume){
@@ -151,14 +162,34 @@ static int next_owned(scow_engine *engine, const char *after, struct arena *aren
 		.options = arena_strdup(arena, db_text(row, 2)),
 		.removing = db_int(row, 3) != 0,
 		.owner = arena_strdup(arena, db_text(row, 4)),
+		.anonymous = db_int(row, 5) != 0,
 	};
 	return arena_failed(arena) ? error_oom(error) : 1;
 }
 
-static void clear_one(scow_engine *engine, const struct volume *volume)
+/* What a dead owner was removing becomes ours to. 1; 0: another sweep was quicker. */
+static int take_over(scow_engine *engine, const struct volume *volume, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int taken, r = owner_register(engine, error);
+
+	if (r == 0)
+		r = db_begin(engine->db, &work, error);
+	taken = r == 0 ? db_exec(&work, error, "UPDATE volumes SET owner = ? WHERE name = ? AND owner = ? AND removing = 1", "ttt",
+				 engine->owner_id, volume->name, volume->owner)
+		       : r;
+	r = taken < 0 ? taken : db_commit(&work, error);
+	return r < 0 ? r : taken;
+}
+
+static void clear_one(scow_engine *engine, const struct volume *volume, bool ours)
 {
 	scow_error *failure = NULL;
-	int r = volume->removing ? finish(engine, volume, false, &failure) : volume_remove(engine, volume->name, false, &failure);
+	int r = volume->removing && !ours ? take_over(engine, volume, &failure) : 1;
+
+	if (r > 0)
+		r = volume->removing ? finish(engine, volume, false, &failure)
+				     : remove_of(engine, volume->name, volume->owner, false, &failure);
 
 	if (r < 0 && r != SCOW_E_NOT_FOUND)
 		engine_log(engine, SCOW_LOG_INFO, "volume '%s' stays for now: %s", volume->name, scow_error_message(failure));
@@ -177,8 +208,9 @@ static int clear(scow_engine *engine, bool own, scow_error **error)
 	while ((r = next_owned(engine, volume.name, &arena, &volume, error)) > 0) {
 		const bool ours = str_eq(volume.owner, engine->owner_id);
 
-		if (own ? ours && volume.removing : !ours && owner_alive(engine, volume.owner) == 0)
-			clear_one(engine, &volume);
+		/* Of our own the anonymous ones, whose names nobody gives again: what else we are removing has a thread that does. */
+		if (own ? ours && volume.removing && volume.anonymous : !ours && owner_alive(engine, volume.owner) == 0)
+			clear_one(engine, &volume, ours);
 	}
 	return r;
 }
