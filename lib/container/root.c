@@ -55,7 +55,8 @@ int root_layers_open(scow_container *container, struct root_layers *out, scow_er
 	out->dir_fd = dir_open_at(engine->containers_fd, container->id);
 	if (out->dir_fd < 0)
 		return error_errno(error, -out->dir_fd, "open", "open 'containers/%s'", container->id);
-	if (!out->made_dir)
+	/* One without the last of it was left by somebody who died over its making. */
+	if (!out->made_dir && faccessat(out->dir_fd, "work", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	r = make_dir(out, container->id, "diff", error);
 	return r < 0 ? r : make_dir(out, container->id, "work", error);
@@ -133,8 +134,7 @@ static int mount_layers(struct root *root, enum root_view view, struct spec *spe
 	struct root_layers layers;
 	int r = root_layers_open(root->container, &layers, error);
 
-	/* Its first use is ours. */
-	if (r == 0 && layers.made_dir)
+	if (r == 0)
 		r = storage_prepare(root->container, layers.dir_fd, error);
 	spec->container_fd = layers.dir_fd;
 	spec->lowers = layers.lowers;

@@ -239,7 +239,7 @@ static int open_root(struct start *start, scow_error **error)
 		r = layer_stack(engine, start->container->top_layer, &start->layers.lowers, &start->layers.n_lowers, error);
 	else if (r == 0)
 		r = root_layers_open(start->container, &start->layers, error);
-	if (r == 0 && storage.bytes && !storage.tmpfs && start->layers.made_dir)
+	if (r == 0 && storage.bytes && !storage.tmpfs)
 		r = storage_limit(engine, start->container->id, start->layers.dir_fd, storage.bytes, error);
 	if (r == 0)
 		r = scratch_prepare(start->layers.dir_fd, spec, error);

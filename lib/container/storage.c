@@ -201,11 +201,23 @@ static int mark(int dir_fd, const char *name, uint32_t project)
 	return ioctl(fd, FS_IOC_FSSETXATTR, &attributes) < 0 ? -errno : 0;
 }
 
+/* "work" is marked last: whoever died before that has left a start without its limit. */
+static bool is_limited(int dir_fd)
+{
+	_cleanup_fd_ int fd = openat(dir_fd, "work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct fsxattr attributes;
+
+	return fd >= 0 && ioctl(fd, FS_IOC_FSGETXATTR, &attributes) == 0 && attributes.fsx_projid >= FIRST_PROJECT;
+}
+
 int storage_limit(scow_engine *engine, const char *id, int dir_fd, uint64_t bytes, scow_error **error)
 {
 	uint32_t project = 0;
-	int r = check_quotas(engine, dir_fd, error);
+	int r;
 
+	if (is_limited(dir_fd))
+		return 0;
+	r = check_quotas(engine, dir_fd, error);
 	if (r == 0)
 		r = take_project(engine, id, dir_fd, &project, error);
 	if (r < 0)

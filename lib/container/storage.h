@@ -18,7 +18,7 @@ struct storage {
 void storage_of(const scow_container_config *config, struct storage *out);
 /* Whether this host can do it: SCOW_E_UNSUPPORTED with what is missing. */
 int storage_check(scow_engine *engine, const scow_container_config *config, scow_error **error) _must_check_;
-/* Before its first start: limits "diff" and "work" of ROOT/containers/@id, which are empty. */
+/* Before each start: limits "diff" and "work" of ROOT/containers/@id, which are empty at the first; later they are limited already. */
 int storage_limit(scow_engine *engine, const char *id, int dir_fd, uint64_t bytes, scow_error **error) _must_check_;
 /* The same, as its config says. */
 int storage_prepare(scow_container *container, int dir_fd, scow_error **error) _must_check_;

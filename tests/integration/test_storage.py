@@ -75,6 +75,13 @@ class Storage(cli.Cli):
         self.assertEqual(list(diff.iterdir()) if diff.exists() else [], [])
         self.assertEqual(self.scow("rm", "-f", "far").returncode, 0)
 
+    def test_half_made(self):
+        """Who died over making its directory left that without what a start needs."""
+        done = self.scow("create", "--name", "half", "--network", "none", "base", "echo", "whole")
+        os.mkdir(f"{self.root}/containers/{done.stdout.strip()}", 0o700)
+        self.assertEqual(self.scow("start", "-a", "half").stdout, "whole\n")
+        self.assertEqual(self.scow("rm", "half").returncode, 0)
+
     def test_refused(self):
         for option, words in (("size=much", "no size"), ("size=1", "64 KiB"), ("backing=nfs", "neither disk nor tmpfs"),
                               ("dm.basesize=1G", "size and backing are known"), ("size", "NAME=VALUE")):
