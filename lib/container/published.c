@@ -320,52 +320,79 @@ bool published_add(cJSON *root, const struct port_binding *port)
 	return item && cJSON_AddItemToArray(list, item);
 }
 
+/* An object of ports, and which it has: a stranger's image may expose all that there are, too many to look for each among the others. */
+struct port_list {
+	cJSON *root;
+	unsigned char has[3][(UINT16_MAX + 1) / 8]; /* of each protocol */
+};
+
+/* True if it had it not. */
+static bool note_port(struct port_list *list, int protocol, unsigned int port)
+{
+	unsigned char *byte = &list->has[protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2][port / 8];
+	const unsigned char bit = (unsigned char) (1u << port % 8);
+	const bool is_new = !(*byte & bit);
+
+	*byte |= bit;
+	return is_new;
+}
+
 /* Each port of a range, with null or (@object) {}, where it has nothing yet. */
-static bool add_exposed(cJSON *root, const struct port_range *range, bool object)
+static bool add_exposed(struct port_list *list, const struct port_range *range, bool object)
 {
 	for (unsigned int port = range->first; port <= range->last; port++) {
 		char name[PORT_TEXT];
 
-		port_format(range->protocol, (uint16_t) port, name);
-		if (cJSON_GetObjectItemCaseSensitive(root, name))
+		if (!note_port(list, range->protocol, port))
 			continue;
-		if (!(object ? cJSON_AddObjectToObject(root, name) : cJSON_AddNullToObject(root, name)))
+		port_format(range->protocol, (uint16_t) port, name);
+		if (!(object ? cJSON_AddObjectToObject(list->root, name) : cJSON_AddNullToObject(list->root, name)))
 			return false;
 	}
 	return true;
 }
 
-static bool add_all_exposed(cJSON *root, const struct image_config *image, const scow_container_config *config, bool object)
+static bool add_all_exposed(struct port_list *list, const struct image_config *image, const scow_container_config *config, bool object)
 {
 	struct port_range range;
 	bool ok = true;
 
 	for (size_t i = 0; ok && config && i < config->n_exposed; i++)
-		ok = add_exposed(root, &config->exposed[i], object);
+		ok = add_exposed(list, &config->exposed[i], object);
 	for (size_t i = 0; ok && i < image->n_exposed_ports; i++)
 		if (port_range_parse(image->exposed_ports[i], &range, NULL) == 0)
-			ok = add_exposed(root, &range, object);
+			ok = add_exposed(list, &range, object);
 	return ok;
 }
 
 bool exposed_add(cJSON *root, const struct image_config *image, const scow_container_config *config)
 {
-	return add_all_exposed(root, image, config, false);
+	struct port_list list = { .root = root };
+	const cJSON *there;
+	uint16_t port;
+	int protocol;
+
+	cJSON_ArrayForEach(there, root)
+	{
+		if (port_parse(there->string, &protocol, &port, NULL) == 0)
+			note_port(&list, protocol, port);
+	}
+	return add_all_exposed(&list, image, config, false);
 }
 
 cJSON *exposed_json(const struct image_config *image, const scow_container_config *config)
 {
-	cJSON *root = cJSON_CreateObject();
-	bool ok = root != NULL;
+	struct port_list list = { .root = cJSON_CreateObject() };
+	bool ok = list.root != NULL;
 
 	for (size_t i = 0; ok && i < config->n_ports; i++) {
 		const struct port_range range = { config->ports[i].protocol, config->ports[i].port, config->ports[i].port };
 
-		ok = add_exposed(root, &range, true);
+		ok = add_exposed(&list, &range, true);
 	}
-	if (ok && add_all_exposed(root, image, config, true))
-		return root;
-	cJSON_Delete(root);
+	if (ok && add_all_exposed(&list, image, config, true))
+		return list.root;
+	cJSON_Delete(list.root);
 	return NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "container/config.h"
+#include "container/published.h"
 
 static char *written(const scow_container_config *config)
 {
@@ -109,12 +110,31 @@ static void test_refused(void **state)
 	scow_container_config_set_publish_all(NULL, 1);
 }
 
+/* A stranger's image may say so; looking for each port among all the others would take minutes. */
+static void test_all_exposed(void **state)
+{
+	static const char *const exposed[] = { "1-65535/tcp", "1-65535/udp", "1-65535/sctp", "80", "nonsense" };
+	const struct image_config image = { .exposed_ports = (char **) (void *) exposed, .n_exposed_ports = ARRAY_SIZE(exposed) };
+	_cleanup_(scow_container_config_unrefp) scow_container_config *config = scow_container_config_new();
+	cJSON *all;
+
+	(void) state;
+	scow_container_config_publish(config, "8080:80");
+	all = exposed_json(&image, config);
+	assert_non_null(all);
+	assert_string_equal(all->child->string, "80/tcp");
+	assert_string_equal(all->child->next->string, "1/tcp");
+	assert_int_equal(cJSON_GetArraySize(all), 3 * 65535);
+	cJSON_Delete(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document),
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_all_exposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
