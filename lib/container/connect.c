@@ -2,7 +2,7 @@
 /*
  * Connecting and disconnecting. The endpoint's row is the truth; of a container that runs, the link follows it.
  *
- * 1. The row with its addresses comes first, in one transaction. What fails after that takes it back.
+ * 1. The row with its addresses comes first, in one transaction. What fails after that takes all back.
  * 2. One that a supervisor runs may be restarted at any moment: its file "network" is replaced before the link is made, so that whichever
  *    run there is has the new network.
  * 3. Inside, the link is configured by an errand of scow-init that joins the container's network namespace. No program of the container's
@@ -37,6 +37,7 @@ struct change {
 	struct attachment now; /* as it is to be */
 	const struct endpoint *endpoint;
 	struct netns ns;
+	bool is_linked; /* the endpoint is, by us */
 };
 
 static void change_done(struct change *change)
@@ -208,11 +209,17 @@ static int link_up(struct change *change, scow_error **error)
 	if (r < 0)
 		return r;
 	r = netns_send(&change->ns, &host, &values, error);
-	if (r == 0)
+	if (r == 0) {
 		r = send_inside(change, &inside, error);
-	if (r < 0)
+		if (r < 0)
+			(void) !netns_link_delete(&change->ns, change->endpoint->port, NULL);
+	}
+	if (r < 0) {
 		(void) firewall_end(&change->ns, &end, NULL);
-	return r;
+		return r;
+	}
+	change->is_linked = true;
+	return 0;
 }
 
 static int take_down(struct change *change, scow_error **error)
@@ -252,6 +259,34 @@ static int join_up(struct change *change, scow_error **error)
 	return r;
 }
 
+/* The row, the link, and what the container's supervisor would do at its next restart. */
+static void take_back(struct change *change)
+{
+	const scow_container *container = change->container;
+	struct attachment failed = change->now;
+	struct db_work work = { 0 };
+	scow_error *failure = NULL;
+	int r = erase(change, true, &failure);
+
+	change->now = (struct attachment){ .n_endpoints = 0 };
+	if (r == 0) {
+		db_lock(container->engine->db, &work);
+		r = network_leased(&work, container->id, &change->now, &failure);
+		db_end(&work);
+	}
+	change->now.name = container->name;
+	networks_guard(change->container, &change->now);
+	if (r == 0 && change->is_linked)
+		(void) take_down(change, NULL);
+	if (r == 0)
+		r = rewrite_file(change, &failure);
+	if (r < 0)
+		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: a failed connect is not taken back: %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+	attachment_done(&failed);
+}
+
 static int connect_locked(struct change *change, const struct endpoint_settings *settings, scow_error **error)
 {
 	int r = begin(change, error);
@@ -267,7 +302,7 @@ static int connect_locked(struct change *change, const struct endpoint_settings 
 		return r;
 	r = join_up(change, error);
 	if (r < 0)
-		(void) erase(change, true, NULL);
+		take_back(change);
 	return r;
 }
 

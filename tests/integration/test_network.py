@@ -215,6 +215,23 @@ class Lives(Network):
         self.assertTrue(wait_for(lambda: "RestartCount\": 1" in self.ok("inspect", "looping") and "10.78.0.2" in self.ok("logs", "looping")))
         self.assertNotIn("10.77.", self.inside("looping", "ip", "-4", "-o", "addr"))
 
+    def test_failed_connect(self):
+        """All of it is taken back, also what its supervisor would do at the next restart."""
+        self.make("kept", "--subnet", "10.81.0.0/24")
+        self.make("failed", "--subnet", "10.82.0.0/24")
+        self.ok("run", "-d", "--name", "full", "--restart", "always", "--cap-add", "NET_ADMIN", "--network", "kept", "base", "sh", "-c",
+                "ip -4 -o addr; ip link add eth1 type bridge; echo ready; trap 'exit 1' TERM; while :; do sleep 0.05; done")
+        self.addCleanup(self.scow, "rm", "-f", "full")
+        self.assertTrue(wait_for(lambda: "ready" in self.ok("logs", "full")))
+        self.fails("make or change a link", "network", "connect", "failed", "full")
+        self.assertEqual(list(self.networks("full")), ["kept"])
+        self.inside("full", "kill", "-TERM", "1")
+        self.assertTrue(wait_for(lambda: self.ok("logs", "full").count("ready") == 2))
+        self.assertNotIn("10.82.", self.ok("logs", "full"))
+        self.inside("full", "ip", "link", "del", "eth1")
+        self.ok("network", "connect", "failed", "full")
+        self.assertIn("10.82.0.2", self.inside("full", "ip", "-4", "-o", "addr", "show", "eth1"))
+
     def test_killed_supervisor(self):
         self.make("tiny", "--subnet", "10.79.0.0/30")
         self.sleeper("victim", "--network", "tiny")
