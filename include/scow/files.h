@@ -25,7 +25,8 @@ extern "C" {
  *         controlling terminal
  * @mode:  of one that is made, which then belongs to the container's root
  *
- * The descriptor stays good when the container ends. What is read and written by it is the very file, not a copy.
+ * The descriptor stays good when the container ends. What is read and written by it is the very file, not a copy. A hostile container may
+ * have a pipe where a file is expected, whose opening waits for its other end: O_NONBLOCK does not, and fstat() tells.
  *
  * Returns: the descriptor, owned; or SCOW_E_NOT_FOUND (file, container), SCOW_E_EXISTS, SCOW_E_DENIED, SCOW_E_INVALID (@path, a link
  * that leads nowhere), SCOW_E_STATE (it is being removed), SCOW_E_NO_SPACE, SCOW_E_FAILED.  Since: 0.1.  See: openat2(2).
@@ -108,7 +109,8 @@ SCOW_API int scow_container_copy_from_host(scow_container *container, const char
  * @flags:    SCOW_COPY_*; owners are kept only for a caller that may give files away
  * @progress: may be NULL
  *
- * No link that comes from the container is followed on the host, and none that is below @target.
+ * No link that comes from the container is followed on the host, and none that is below @target. What becomes the caller's gives nobody
+ * his rights: without owners no set-user-ID or set-group-ID bits, no capabilities and no devices come along.
  *
  * Returns: as scow_container_copy_from_host().  Since: 0.1.
  */

@@ -160,8 +160,11 @@ static int set_xattrs(struct plant *plant, const struct tarwriter_entry *entry, 
 	for (size_t i = 0; i < entry->n_xattrs; i++) {
 		const struct tarwriter_xattr *xattr = &entry->xattrs[i];
 		bool capability = str_eq(xattr->name, "security.capability");
-		int r = deputy_set_xattr(plant->options.deputy, fd, xattr->name, xattr->value, xattr->size);
+		int r;
 
+		if (capability && plant->options.harmless)
+			continue;
+		r = deputy_set_xattr(plant->options.deputy, fd, xattr->name, xattr->value, xattr->size);
 		if (r == 0)
 			continue;
 		if ((r != -EPERM && r != -EOPNOTSUPP && r != -EACCES) || (capability && plant->options.capabilities))
@@ -199,6 +202,11 @@ static int set_time(const struct plant *plant, const struct tarwriter_entry *ent
 	return r < 0 ? failed(entry->name, -r, "utimensat", "set the time of", error) : 0;
 }
 
+static mode_t mode_of(const struct plant *plant, const struct tarwriter_entry *entry)
+{
+	return entry->mode & (plant->options.harmless ? 01777 : 07777);
+}
+
 static int finish_one(struct plant *plant, const struct tarwriter_entry *entry, int fd, scow_error **error)
 {
 	int r = set_owner(plant, entry, fd, error);
@@ -206,7 +214,7 @@ static int finish_one(struct plant *plant, const struct tarwriter_entry *entry, 
 	if (r == 0)
 		r = set_xattrs(plant, entry, fd, error);
 	if (r == 0 && !S_ISLNK(entry->mode)) {
-		r = deputy_chmod(plant->options.deputy, fd, entry->mode & 07777);
+		r = deputy_chmod(plant->options.deputy, fd, mode_of(plant, entry));
 		r = r < 0 ? failed(entry->name, -r, "fchmod", "set the mode of", error) : 0;
 	}
 	return r == 0 ? set_time(plant, entry, fd, error) : r;
@@ -261,7 +269,7 @@ static int note_directory(struct plant *plant, const struct tarwriter_entry *ent
 	directory = arena_append(&plant->arena, &plant->directories, &plant->n_directories, sizeof(*directory));
 	if (!directory)
 		return error_oom(error);
-	*directory = (struct plant_directory){ arena_strdup(&plant->arena, entry->name), entry->mode & 07777, entry->mtime };
+	*directory = (struct plant_directory){ arena_strdup(&plant->arena, entry->name), mode_of(plant, entry), entry->mtime };
 	/* A layer's top that is not its owner's to write could not be moved into place. */
 	if (strcmp(entry->name, ".") == 0)
 		directory->mode |= 0700;
@@ -306,12 +314,15 @@ static int make_named(const struct plant *plant, const struct tarwriter_entry *e
 /* A link, a device, a pipe. */
 static int make_other(struct plant *plant, const struct tarwriter_entry *entry, scow_error **error)
 {
+	const bool is_device = S_ISCHR(entry->mode) || S_ISBLK(entry->mode);
 	_cleanup_fd_ int fd = -1;
 	char printable[400];
 	const char *base;
 	struct stat st;
 	int r = go_to_parent(plant, entry->name, &base, error), made = -EEXIST;
 
+	if (is_device && plant->options.harmless)
+		made = -EPERM;
 	for (int i = 0; r == 0 && made == -EEXIST && i < 2; i++) {
 		made = make_named(plant, entry, base);
 		if (made == -EEXIST && i == 0)
@@ -319,7 +330,7 @@ static int make_other(struct plant *plant, const struct tarwriter_entry *entry, 
 	}
 	if (r < 0)
 		return r;
-	if (made == -EPERM && (S_ISCHR(entry->mode) || S_ISBLK(entry->mode))) {
+	if (made == -EPERM && is_device) {
 		if (plant->options.engine)
 			engine_log(plant->options.engine, SCOW_LOG_WARNING, "'%s': a device cannot be made here; it is left out",
 				   name_printable(entry->name, printable, sizeof(printable)));

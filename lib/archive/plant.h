@@ -24,6 +24,7 @@ struct plant_options {
 	uint32_t uid, gid;
 	bool top_too;      /* an entry for the top changes it */
 	bool capabilities; /* one that cannot be set is a failure; else it is told of */
+	bool harmless;     /* what was another's and becomes ours: set-id bits and capabilities would be of our rights, and devices are left out */
 	const char *opaque_xattr; /* overlayfs's mark: the tree is a layer, and whiteouts are made. Else they are left out */
 	const scow_cancel *cancel;
 	int (*progress)(void *data, uint64_t bytes, scow_error **error); /* as in pack_tar */

@@ -189,8 +189,9 @@ static int get_at(scow_container *container, const struct root *root, const char
 				      .gids = root->maps.gids,
 				      .n_uids = root->maps.n_uids,
 				      .n_gids = root->maps.n_gids };
+	const bool give = flags & SCOW_COPY_OWNERS && geteuid() == 0;
 	struct plant_options options = {
-		.engine = container->engine, .below = "", .give = flags & SCOW_COPY_OWNERS && geteuid() == 0, .progress = tell, .data = told
+		.engine = container->engine, .below = "", .give = give, .harmless = !give, .progress = tell, .data = told
 	};
 	struct aim aim;
 	int r = place_find(root, path, flags & SCOW_COPY_FOLLOW, &from, error);

@@ -219,7 +219,8 @@ static void test_host_files(void **state)
 		make("set -e; [ \"$(cat /tmp/dir/a/f)\" = F ]; [ \"$(readlink /tmp/dir/l)\" = a/f ]; [ \"$(cat /tmp/one)\" = F ]; "
 		     "[ \"$(stat -c %u:%g:%a /tmp/dir/a/f)\" = 0:0:640 ]; [ \"$(cat /tmp/named)\" = F ]; [ -f /tmp/all/a/f ]; "
 		     "[ \"$(stat -c %Y /tmp/dir/a)\" = 1580608922 ]; mkdir /out; echo o >/out/o; ln -s /etc/passwd /out/l; "
-		     "chmod 555 /out; ln -s out /outlink");
+		     "chmod 555 /out; ln -s out /outlink; mkdir /trap; echo p >/trap/p; chown 5:6 /trap/p; chmod 6751 /trap/p; "
+		     "chmod 2755 /trap; mknod -m 666 /trap/disk b 7 0 || [ $(id -u) != 0 ]");
 	scow_error *error = NULL;
 
 	(void) state;
@@ -245,6 +246,12 @@ static void test_host_files(void **state)
 	expect_ok(scow_container_copy_to_host(container, "/outlink", at("linked"), 0, NULL, NULL, &error), &error);
 	expect_ok(scow_container_copy_to_host(container, "/out/o", at("o2"), 0, NULL, NULL, &error), &error);
 	shell("[ -f into/out/o ] && [ -f into/o ] && [ \"$(readlink linked)\" = out ] && [ \"$(cat o2)\" = o ] && chmod 700 into/out");
+	/* What becomes ours gives nobody our rights. */
+	expect_ok(scow_container_copy_to_host(container, "/trap", at("harmless"), 0, NULL, NULL, &error), &error);
+	shell("[ \"$(stat -c %%a harmless)\" = 755 ] && [ \"$(stat -c %%a harmless/p)\" = 751 ] && [ ! -e harmless/disk ]");
+	expect_ok(scow_container_copy_to_host(container, "/trap", at("owned"), SCOW_COPY_OWNERS, NULL, NULL, &error), &error);
+	if (geteuid() == 0)
+		shell("[ \"$(stat -c %%a:%%u:%%g owned/p)\" = 6751:5:6 ] && [ -b owned/disk ]");
 	/* No link of the host that is below is followed. */
 	shell("mkdir trap elsewhere; ln -s ../elsewhere trap/out");
 	expect_error(scow_container_copy_to_host(container, "/out", at("trap"), 0, NULL, NULL, &error), SCOW_E_INVALID, &error,
