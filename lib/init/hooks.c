@@ -22,6 +22,7 @@
 #include <time.h>
 
 #define OUTPUT_KEPT 1024 /* of its end */
+#define PIECES_AT_ONCE 128
 #define MFD_NO_EXEC 8u   /* MFD_NOEXEC_SEAL: some hosts take nothing else */
 #define HOOK_UMASK 022
 
@@ -166,15 +167,15 @@ static void keep_output(const char *data, size_t size)
 	hook.size += size;
 }
 
-/* What is there; false once there is no more to come. */
+/* What is there, but not for as long as it goes on; false once there is no more to come. */
 static bool read_output(int fd)
 {
 	char piece[512];
-	long n;
+	long n = -EAGAIN;
 
-	while ((n = sys(SYS_read, fd, piece, sizeof(piece))) > 0)
+	for (unsigned int i = 0; i < PIECES_AT_ONCE && (n = sys(SYS_read, fd, piece, sizeof(piece))) > 0; i++)
 		keep_output(piece, (size_t) n);
-	return n == -EAGAIN || n == -EINTR;
+	return n > 0 || n == -EAGAIN || n == -EINTR;
 }
 
 static uint64_t now_ms(void)
