@@ -110,8 +110,6 @@ static int read_directory(struct search *search, const char *dir, size_t directo
 
 		if (r == 0 && search->n_files++ >= FILES_MAX)
 			r = error_set(error, SCOW_E_LIMIT, "more than %d CDI documents", FILES_MAX);
-		else if (r == 0 && !str_has_suffix(name, ".json"))
-			engine_log(search->engine, SCOW_LOG_INFO, "CDI document '%s/%s' is passed over: only JSON is read", dir, name);
 		else if (r == 0)
 			r = read_document(search, fd, dir, name, directory, error);
 		free(entries[i]);

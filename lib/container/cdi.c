@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/yaml.h"
 
 #define ITEMS_MAX 4096
 #define VERSION(major, minor) ((major) << 8 | (minor))
@@ -450,7 +451,9 @@ int cdi_parse(const char *text, size_t size, const char *file, struct arena *are
 	int r;
 
 	*out = (struct cdi_spec){ .file = arena_strdup(arena, file) };
-	if (json_parse(text, size, "it", &document, &malformed) < 0) {
+	r = str_has_suffix(file, ".json") ? json_parse(text, size, "it", &document, &malformed)
+					  : yaml_parse(text, size, "it", &document, &malformed);
+	if (r < 0) {
 		r = scow_error_status(malformed) == SCOW_E_NO_MEMORY
 			    ? error_oom(error)
 			    : error_set(error, SCOW_E_INVALID, "CDI document '%s': %s", file, scow_error_message(malformed));

@@ -50,7 +50,7 @@ struct cdi_spec {
 
 /* "vendor.com/class=name"; a path of a device never is. */
 bool cdi_is_device_name(const char *text);
-/* All of it in @arena. SCOW_E_INVALID: @file and the path of the field are in the message. */
+/* All of it in @arena. @file: YAML, unless its name ends in ".json". SCOW_E_INVALID: it and the path of the field are in the message. */
 int cdi_parse(const char *text, size_t size, const char *file, struct arena *arena, struct cdi_spec *out, scow_error **error) _must_check_;
 
 /*

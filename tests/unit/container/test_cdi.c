@@ -64,6 +64,66 @@ static void test_whole(void **state)
 	arena_done(&arena);
 }
 
+/* As nvidia-ctk writes it. */
+static void test_yaml(void **state)
+{
+	static const char text[] = "---\n"
+				   "cdiVersion: 0.5.0\n"
+				   "containerEdits:\n"
+				   "  deviceNodes:\n"
+				   "  - path: /dev/nvidia-modeset\n"
+				   "  - path: /dev/nvidiactl\n"
+				   "  env:\n"
+				   "  - NVIDIA_VISIBLE_DEVICES=void\n"
+				   "  hooks:\n"
+				   "  - args:\n"
+				   "    - nvidia-cdi-hook\n"
+				   "    - create-symlinks\n"
+				   "    - --link\n"
+				   "    - ../libnvidia-allocator.so.1::/usr/lib/x86_64-linux-gnu/gbm/nvidia-drm_gbm.so\n"
+				   "    hookName: createContainer\n"
+				   "    path: /usr/bin/nvidia-cdi-hook\n"
+				   "  mounts:\n"
+				   "  - containerPath: /usr/bin/nvidia-smi\n"
+				   "    hostPath: /usr/bin/nvidia-smi\n"
+				   "    options:\n"
+				   "    - ro\n"
+				   "    - nosuid\n"
+				   "    - nodev\n"
+				   "    - bind\n"
+				   "devices:\n"
+				   "- containerEdits:\n"
+				   "    deviceNodes:\n"
+				   "    - path: /dev/nvidia0\n"
+				   "    - fileMode: 0660\n"
+				   "      path: /dev/dri/card1\n"
+				   "  name: \"0\"\n"
+				   "- containerEdits:\n"
+				   "    deviceNodes:\n"
+				   "    - path: /dev/nvidia0\n"
+				   "  name: all\n"
+				   "kind: nvidia.com/gpu\n";
+	struct arena arena = { 0 };
+	scow_error *error = NULL;
+	struct cdi_spec spec;
+
+	(void) state;
+	assert_int_equal(cdi_parse(text, strlen(text), "/etc/cdi/nvidia.yaml", &arena, &spec, NULL), 0);
+	assert_string_equal(spec.kind, "nvidia.com/gpu");
+	assert_string_equal(spec.edits.nodes[1].path, "/dev/nvidiactl");
+	assert_string_equal(spec.edits.hooks[0].args.items[3],
+			    "../libnvidia-allocator.so.1::/usr/lib/x86_64-linux-gnu/gbm/nvidia-drm_gbm.so");
+	assert_string_equal(spec.edits.mounts[0].options.items[3], "bind");
+	assert_int_equal(spec.n_devices, 2);
+	assert_string_equal(spec.devices[0].name, "0");
+	assert_int_equal(spec.devices[0].edits.nodes[1].mode, 0660);
+	assert_string_equal(spec.devices[1].name, "all");
+	assert_int_equal(cdi_parse("a: &b", 5, "/x.yaml", &arena, &spec, &error), SCOW_E_INVALID);
+	assert_non_null(strstr(scow_error_message(error), "CDI document '/x.yaml': it: line 1: an anchor"));
+	scow_error_unref(error);
+	arena_done(&arena);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -176,15 +236,20 @@ static void test_directories(void **state)
 	char *dirs[] = { low, none, high, NULL };
 	scow_engine engine = { .cdi_dirs = dirs, .log = count_lines };
 	const char *const one[] = { "example.com/thing=one" }, *const both[] = { "example.com/thing=one", "example.com/thing=two" },
-			  *const three[] = { "example.com/thing=three" }, *const twice[] = { "example.com/thing=two" };
+			  *const other[] = { "other.com/thing=one" }, *const three[] = { "example.com/thing=three" },
+			  *const twice[] = { "example.com/thing=two" };
 
 	(void) state;
 	assert_int_equal(mkdirat(scratch.fd, "low", 0700) | mkdirat(scratch.fd, "high", 0700), 0);
 	put(&scratch, "low/a.json", HEAD "\"containerEdits\":{\"env\":[\"ALL=a\"]},\"devices\":[" DEVICE("one") "," DEVICE("two") "]}");
 	put(&scratch, "low/ignored.txt", "{");
-	put(&scratch, "low/x.yaml", "cdiVersion: 0.6.0");
+	put(&scratch, "low/x.yaml", "cdiVersion: 0.6.0\nkind: other.com/thing\ndevices:\n- name: one\n  containerEdits:\n    env: [ ]\n");
 	expect(&engine, one, 1, 0, "a.json:ALL=a a.json:A=1 ");
-	assert_int_equal(lines, 1); /* the YAML */
+	assert_int_equal(lines, 1); /* the YAML, which is passed over */
+	put(&scratch, "low/x.yaml",
+	    "cdiVersion: 0.6.0\nkind: other.com/thing\ndevices:\n- name: one\n  containerEdits:\n    env:\n    - Y=1\n");
+	expect(&engine, other, 1, 0, "x.yaml:- x.yaml:Y=1 ");
+	assert_int_equal(lines, 1);
 	/* Its common edits come once. */
 	expect(&engine, both, 2, 0, "a.json:ALL=a a.json:A=1 a.json:A=1 ");
 	/* A later directory wins. */
@@ -206,10 +271,8 @@ static void test_directories(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_whole),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_directories),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_whole),       cmocka_unit_test(test_yaml),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_directories),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
