@@ -153,6 +153,8 @@ static int freeze(struct commit *commit, scow_error **error)
 		scow_error_unref(failure);
 		return 0;
 	}
+	if (r == SCOW_E_UNSUPPORTED)
+		error_wrap(&failure, r, "keep its files as they are meanwhile, which --no-pause (scow_commit_options_set_pause) leaves out");
 	if (r < 0 && error)
 		*error = failure;
 	else if (r < 0)

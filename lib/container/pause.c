@@ -38,6 +38,15 @@ static int freeze(scow_container *container, const char *location, bool frozen, 
 	return r < 0 ? r : cgroup_freeze(cgroup, frozen, error);
 }
 
+/* Before the row says it: a plain user may have no cgroup for it. */
+static int check(scow_container *container, const char *location, scow_error **error)
+{
+	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
+	int r = container_open_cgroup(container, location, &cgroup, error);
+
+	return r < 0 ? r : cgroup_can_freeze(cgroup, error);
+}
+
 /* The cgroup does what the row says; then nothing is left to do. */
 static int settle(scow_container *container, const char *location, bool frozen, scow_error **error)
 {
@@ -86,6 +95,8 @@ static int pause_locked(scow_container *container, scow_error **error)
 
 	if (r == 0 && !row.pid)
 		r = container_not_running(container, &row, error);
+	if (r == 0)
+		r = check(container, row.cgroup, error);
 	if (r == 0)
 		r = record(container, ACTION_PAUSE, "pause", error);
 	if (r < 0)

@@ -24,7 +24,5 @@ int storage_limit(scow_engine *engine, const char *id, int dir_fd, uint64_t byte
 int storage_prepare(scow_container *container, int dir_fd, scow_error **error) _must_check_;
 /* What is made in @name, beside "diff", counts as what is in that. */
 int storage_share_limit(int dir_fd, const char *name, scow_error **error) _must_check_;
-/* The container goes: so does its limit, if it had one. Inside a transaction; the row goes with the container's. */
-void storage_release(struct db_work *work, scow_engine *engine, const char *id);
 /* SCOW_E_STATE where what it wrote is in memory only, so that nobody else can read or change it. */
 int storage_on_disk(scow_container *container, scow_error **error) _must_check_;

@@ -503,9 +503,15 @@ int cgroup_read_usage(struct cgroup *cgroup, struct cgroup_usage *out)
 	return 0;
 }
 
+int cgroup_can_freeze(struct cgroup *cgroup, scow_error **error)
+{
+	return cgroup->n_dirs ? 0 : cgroup_no_controller(cgroup, CG_FREEZER, "pause", error);
+}
+
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error)
 {
+	/* Where there is no cgroup nothing is frozen. */
 	if (!cgroup->n_dirs)
-		return cgroup_no_controller(cgroup, CG_FREEZER, frozen ? "pause" : "resume", error);
+		return frozen ? cgroup_can_freeze(cgroup, error) : 0;
 	return cgroup->base->mode == CGROUP_V2 ? cgroup_v2_freeze(cgroup, frozen, error) : cgroup_v1_freeze(cgroup, frozen, error);
 }

@@ -61,6 +61,8 @@ int cgroup_stats(struct cgroup *cgroup, uint64_t host_memory, struct cJSON *root
 int cgroup_pids(struct cgroup *cgroup, pid_t **out, size_t *count, scow_error **error) _must_check_;
 /* Kills every process in it, also those that left PID 1's tree: cgroup.kill, or freeze, kill, thaw. */
 int cgroup_kill(struct cgroup *cgroup, scow_error **error);
+/* SCOW_E_UNSUPPORTED: nobody can. */
+int cgroup_can_freeze(struct cgroup *cgroup, scow_error **error) _must_check_;
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, scow_error **error);
 /* Removes it; a cgroup that is still busy is retried for up to a second. Missing is success. */
 int cgroup_remove(struct cgroup *cgroup, scow_error **error);

@@ -107,11 +107,12 @@ CREATE TABLE id_ranges (
 	size      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Project ids of the file system that limit what containers write (container/storage.c).
+-- Project ids of the file system that limit what containers write, and what is in volumes (store/quota.h).
 CREATE TABLE projects (
-	container TEXT PRIMARY KEY REFERENCES containers(id) ON DELETE CASCADE,
-	id        INTEGER NOT NULL UNIQUE
-) WITHOUT ROWID;
+	id        INTEGER PRIMARY KEY,
+	container TEXT UNIQUE REFERENCES containers(id) ON DELETE CASCADE,
+	volume    TEXT UNIQUE REFERENCES volumes(name) ON DELETE CASCADE
+);
 
 -- Networks (lib/network). Addresses are hexadecimal digits of a fixed number, 8 or 32, so that their order is that of the text.
 CREATE TABLE networks (

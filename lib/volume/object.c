@@ -90,16 +90,15 @@ static int check_new(scow_engine *engine, const struct volume_wish *wish, scow_e
 	_cleanup_json_ cJSON *options = cJSON_Parse(wish->options);
 	struct volume_source source;
 	const cJSON *item;
+	int r;
 
 	cJSON_ArrayForEach(item, options) if (str_eq(draft.driver, VOLUME_LOCAL) && !str_eq(item->string, "type") &&
-					      !str_eq(item->string, "device") && !str_eq(item->string, "o"))
-	{
-		if (str_eq(item->string, "size"))
-			return error_set(error, SCOW_E_UNSUPPORTED, "option 'size': this version has no quotas for volumes");
-		return error_set(error, SCOW_E_INVALID, "'%s' is not an option of the driver 'local': type, device and o are",
+					      !str_eq(item->string, "device") && !str_eq(item->string, "o") &&
+					      !str_eq(item->string, "size"))
+		return error_set(error, SCOW_E_INVALID, "'%s' is not an option of the driver 'local': type, device, o and size are",
 				 item->string);
-	}
-	return volume_source(engine, &draft, &arena, &source, error);
+	r = str_eq(draft.driver, VOLUME_LOCAL) && options ? volume_check_size(engine, &draft, error) : 0;
+	return r < 0 ? r : volume_source(engine, &draft, &arena, &source, error);
 }
 
 static int create(scow_engine *engine, const char *name, const scow_volume_config *config, scow_volume **out, scow_error **error)

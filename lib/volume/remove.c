@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "engine/userns.h"
 #include "store/lock.h"
+#include "store/quota.h"
 #include "volume/volume-internal.h"
 
 #define AWAIT_STEPS 3000
@@ -76,9 +77,11 @@ static int forget(scow_engine *engine, const struct volume *volume, scow_error *
 	_cleanup_db_ struct db_work work = { 0 };
 	int r = db_begin(engine->db, &work, error);
 
-	if (r == 0)
+	if (r == 0) {
+		quota_release(&work, QUOTA_VOLUME, volume->name, engine->containers_fd);
 		r = db_exec(&work, error, "DELETE FROM volumes WHERE name = ? AND removing = 1 AND owner = ?", "tt", volume->name,
 			    engine->owner_id);
+	}
 	/* Nothing: two threads met over an anonymous one. */
 	if (r > 0)
 		r = volume_event(&work, "destroy", volume->name, volume->driver, error);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "store/journal.h"
+#include "store/quota.h"
 #include "volume/volume-internal.h"
 
 #define VOLUME_COLUMNS "name, driver, options, labels, created, anonymous, ephemeral, removing, owner"
@@ -147,6 +148,47 @@ static int make_directory(scow_engine *engine, const char *name, scow_error **er
 	return r < 0 ? error_errno(error, -r, "mkdir", "make 'volumes/%s'", name) : 0;
 }
 
+#define OPTION_SIZE "the volume option 'size'"
+
+int volume_check_size(scow_engine *engine, const struct volume *volume, scow_error **error)
+{
+	_cleanup_arena_ struct arena arena = { 0 };
+	const char *size = volume_option(volume, &arena, "size");
+
+	if (!size)
+		return 0;
+	if (volume_option(volume, &arena, "type") || volume_option(volume, &arena, "device") || volume_option(volume, &arena, "o"))
+		return error_hint(error, error_set(error, SCOW_E_INVALID, "option 'size': it is for directories of the store"),
+				  "a tmpfs has its own among its options: o=size=%s", size);
+	if (quota_size(size) < QUOTA_SIZE_MIN)
+		return error_set(error, SCOW_E_INVALID, "option 'size': '%s' is no size of 64 KiB or more, such as 10G", size);
+	return quota_check(engine, engine->containers_fd, OPTION_SIZE, error);
+}
+
+/* What is in it, all together. */
+static int limit(struct db_work *work, scow_engine *engine, const struct volume *volume, scow_error **error)
+{
+	_cleanup_arena_ struct arena arena = { 0 };
+	_cleanup_fd_ int store = -1, dir = -1;
+	const char *size = volume_option(volume, &arena, "size");
+	uint32_t project;
+	int r;
+
+	if (!size || !str_eq(volume->driver, VOLUME_LOCAL))
+		return 0;
+	r = volume_check_size(engine, volume, error);
+	if (r < 0)
+		return r;
+	store = volume_store_open(engine, error);
+	if (store < 0)
+		return store;
+	dir = dir_open_at(store, volume->name);
+	if (dir < 0)
+		return error_errno(error, -dir, "open", "open 'volumes/%s'", volume->name);
+	r = quota_take(work, QUOTA_VOLUME, volume->name, dir, quota_size(size), &project, error);
+	return r < 0 ? r : quota_mark(dir, "_data", project, error);
+}
+
 static int insert(struct db_work *work, scow_engine *engine, const struct volume_wish *wish, scow_error **error)
 {
 	const char *driver = wish->driver ? wish->driver : VOLUME_LOCAL;
@@ -163,6 +205,9 @@ static int insert(struct db_work *work, scow_engine *engine, const struct volume
 			    (int64_t) now.tv_sec * 1000000000 + now.tv_nsec, (int64_t) wish->anonymous, (int64_t) wish->ephemeral,
 			    wish->ephemeral ? engine->owner_id : NULL);
 	if (r > 0)
+		r = limit(work, engine,
+			  &(struct volume){ .name = wish->name, .driver = driver, .options = wish->options ? wish->options : "{}" }, error);
+	if (r >= 0)
 		r = volume_event(work, "create", wish->name, driver, error);
 	return r < 0 ? r : VOLUME_MADE;
 }
@@ -184,12 +229,24 @@ int volume_hold(struct db_work *work, scow_engine *engine, const struct volume_w
 	return r;
 }
 
+static int make_again(scow_engine *engine, const struct volume *volume, scow_error **error)
+{
+	_cleanup_db_ struct db_work work = { 0 };
+	int r = make_directory(engine, volume->name, error);
+
+	if (r == 0)
+		r = db_begin(engine->db, &work, error);
+	if (r == 0)
+		r = limit(&work, engine, volume, error);
+	return r < 0 ? r : db_commit(&work, error);
+}
+
 int volume_open(scow_engine *engine, const struct volume *volume, const struct volume_source *source, scow_error **error)
 {
 	int fd = open(source->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT && source->kind == VOLUME_DIRECTORY) {
-		int r = make_directory(engine, volume->name, error);
+		int r = make_again(engine, volume, error);
 
 		if (r < 0)
 			return r;

@@ -31,6 +31,8 @@ struct scow_volume {
 	bool ephemeral, created_here;
 	atomic_bool gone;
 };
+/* Whether this store can have its limit, if it wants one; @volume may be a draft. */
+int volume_check_size(scow_engine *engine, const struct volume *volume, scow_error **error) _must_check_;
 int volume_check(scow_volume *volume, scow_error **error) _must_check_;
 
 struct scow_volume_driver {

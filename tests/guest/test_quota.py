@@ -79,6 +79,19 @@ class Quota:
             self.assertEqual(self.scow("rm", name).returncode, 0)
         self.assertEqual(self.projects(), [])
 
+    def test_limit_of_a_volume(self):
+        """All who use it together; the limit goes with it."""
+        done = self.scow("volume", "create", "-o", "size=10m", "vol")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        fill = "dd if=/dev/zero of=/v/$0 bs=1M count=8 2>&1; du -sm /v"
+        self.scow("run", "--rm", "--network", "none", "-v", "vol:/v", "base", "sh", "-c", fill, "one")
+        done = self.scow("run", "--rm", "--network", "none", "-v", "vol:/v", "base", "sh", "-c", fill, "two")
+        self.assertIn(self.BEYOND, done.stdout, done)
+        self.assertIn(done.stdout.splitlines()[-1].split()[0], ("9", "10"))
+        self.assertEqual(len(self.projects()), 1)
+        self.assertEqual(self.scow("volume", "rm", "vol").returncode, 0)
+        self.assertEqual(self.projects(), [])
+
     def test_refused(self):
         subprocess.run(["umount", self.at], check=True)
         try:
@@ -87,6 +100,9 @@ class Quota:
             self.assertEqual(done.returncode, 125)
             self.assertIn("mounted without prjquota", done.stderr)
             self.assertIn("mount it with the option prjquota", done.stderr)
+            done = self.scow("volume", "create", "-o", "size=10m", "vol")
+            self.assertIn("the volume option 'size' cannot be", done.stderr)
+            self.assertIn("mounted without prjquota", done.stderr)
         finally:
             subprocess.run(["umount", self.at], check=False)
             mount(self.image, self.at, ",prjquota")

@@ -120,6 +120,18 @@ class Rootless:
         self.assertEqual(self.scow("rm", "cont").returncode, 0)
         self.assertEqual(self.scow("volume", "rm", "vol").stdout, "vol\n")
 
+    def test_commit_without_a_freezer(self):
+        """Where a plain user cannot pause it says so, changes nothing, and names the way round."""
+        self.assertEqual(self.scow("run", "-d", "--name", "cont", "base", "sleep", "100").returncode, 0)
+        done = self.scow("commit", "cont", "made")
+        if done.returncode:
+            self.assertIn("--no-pause", done.stderr)
+            self.assertNotIn("warning", done.stderr)
+            self.assertIn("running", self.scow("inspect", "-f", "{{.State.Status}}", "cont").stdout)
+            self.assertEqual(self.scow("commit", "--no-pause", "cont", "made").returncode, 0)
+        self.assertEqual(self.scow("rm", "-f", "cont").returncode, 0)
+        self.assertEqual(self.scow("rmi", "made").returncode, 0)
+
     def test_namespaces_are_new(self):
         out = self.run_ok("base", "sh", "-c", "for n in net pid mnt; do readlink /proc/self/ns/$n; done; hostname; ls /sys/class/net")
         self.assertNotIn(os.readlink("/proc/self/ns/net"), out)
