@@ -10,6 +10,7 @@
  * 2. CLONE_CLEAR_SIGHAND drops the host's handlers; what the host ignores is reset by hand, because
  *    ignoring survives exec, and a program in a container does not expect to ignore SIGPIPE.
  * 3. Descriptors are first copied above all targets, so that no target overwrites a source.
+ * 4. A real-time policy of this thread is not the child's: a v1 cgroup without real-time budget would not take it in (EINVAL).
  */
 #include "base/spawn.h"
 
@@ -153,6 +154,15 @@ static no_sanitize void child_signals(void)
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, (long) &none, 0, 8, 0);
 }
 
+static no_sanitize void child_scheduler(void)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+	long policy = raw(SYS_sched_getscheduler, 0, 0, 0, 0, 0) & ~(long) SCHED_RESET_ON_FORK;
+
+	if (policy == SCHED_FIFO || policy == SCHED_RR)
+		raw(SYS_sched_setscheduler, 0, SCHED_OTHER, (long) &none, 0, 0);
+}
+
 static no_sanitize int child_fds(struct child *child)
 {
 	const struct spawn *spawn = child->spawn;
@@ -199,6 +209,7 @@ static no_sanitize void child_main(void *data)
 	int exec_fd;
 	long r;
 
+	child_scheduler();
 	for (size_t i = 0; i < spawn->n_join_procs_fds; i++) {
 		r = raw(SYS_write, spawn->join_procs_fds[i], (long) "0", 1, 0, 0);
 		if (r < 0)

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -128,6 +129,22 @@ static void test_signal_state(void **state)
 	signal(SIGPIPE, SIG_DFL);
 }
 
+/* A host's real-time thread starts ordinary processes: field 41 of stat is the policy. */
+static void test_scheduler(void **state)
+{
+	const struct sched_param high = { .sched_priority = 1 }, none = { .sched_priority = 0 };
+	int status, r;
+
+	(void) state;
+	if (sched_setscheduler(0, SCHED_FIFO, &high) < 0)
+		skip();
+	r = run_shell("read -r line </proc/self/stat; set -- ${line##*) }; exit ${39}", NULL, 0, &status);
+	assert_int_equal(sched_getscheduler(0), SCHED_FIFO);
+	assert_return_code(sched_setscheduler(0, SCHED_OTHER, &none), errno);
+	assert_ok(r);
+	assert_int_equal(status, SCHED_OTHER);
+}
+
 static void *spawn_many(void *arg)
 {
 	for (int i = 0; i < 50; i++) {
@@ -157,9 +174,10 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exit_status),	   cmocka_unit_test(test_descriptors),	   cmocka_unit_test(test_descriptors_cross),
-		cmocka_unit_test(test_failures_are_reported), cmocka_unit_test(test_ignored_sigchld), cmocka_unit_test(test_signal_state),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_exit_status),       cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_descriptors_cross), cmocka_unit_test(test_failures_are_reported),
+		cmocka_unit_test(test_ignored_sigchld),   cmocka_unit_test(test_signal_state),
+		cmocka_unit_test(test_scheduler),         cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
