@@ -129,6 +129,30 @@ class Collect(cli.Cli):
         self.assertGreater(failed, 4)
         self.assertEqual(scow("load", "-q", "-i", big).returncode, 0)
 
+    def test_blocks_are_shared(self):
+        """XFS shares blocks between files: commit, import of a directory and cp into a volume take none for what is there already."""
+        at = self.disk("reflink", 400 << 20, "mkfs.xfs", "-q", "-m", "reflink=1")
+        size, source = 48 << 20, pathlib.Path(at, "source")
+        source.mkdir()
+        (source / "big").write_bytes(os.urandom(1 << 20) * (size >> 20))
+        (source / "linked").hardlink_to(source / "big")
+
+        def taken(*args):
+            os.sync()
+            before = os.statvfs(at).f_bfree
+            done = self.scow(*args, env={**self.env, "SCOW_ROOT": f"{at}/root"})
+            self.assertEqual(done.returncode, 0, done)
+            os.sync()
+            return (before - os.statvfs(at).f_bfree) * os.statvfs(at).f_frsize
+        taken("load", "-q", "-i", f"{WORK}/base.tar")
+        self.assertLess(taken("import", source, "imported"), size / 4)
+        taken("run", "--name", "made", "--network", "none", "base", "dd", "if=/dev/urandom", "of=/big", "bs=1M", f"count={size >> 20}")
+        self.assertLess(taken("commit", "made", "committed"), size / 4)
+        taken("create", "--name", "still", "-v", "vol:/v", "base", "true")
+        self.assertLess(taken("cp", "-q", source / "big", "still:/v/"), size / 4)
+        self.assertLess(taken("cp", "-q", "still:/v/big", f"{at}/out"), size / 4)
+        self.assertEqual(pathlib.Path(at, "out").read_bytes(), (source / "big").read_bytes())
+
     def test_full_ext4(self):
         self.full_disk(self.disk("ext4", 48 << 20, "mkfs.ext4", "-q"))
 
