@@ -24,6 +24,7 @@
 #include <scow/network.h>
 #include <scow/volume.h>
 #include <scow/process.h>
+#include <scow/container_config.h>
 #include <scow/container.h>
 #include <scow/hook.h>
 #include <scow/files.h>
