@@ -243,6 +243,10 @@ class Volumes(cli.Cli):
         self.fails("o=size=10m", "volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "size=10m", "small")
         self.fails("is no size", "volume", "create", "-o", "size=ten", "small")
         self.assertRegex(self.run_ok("-v", "memory:/m", "base", "sh", "-c", "stat -c %u /m; grep ' /m ' /proc/mounts"), "^9\ntmpfs /m tmpfs .*size=1024k")
+        # The kernel's word on a file system that it has not, or that is not there.
+        self.ok("volume", "create", "-o", "type=nosuchfs", "-o", "device=:/export", "-o", "o=addr=127.0.0.1,ro", "far")
+        self.run_fails(125, "mount 'nosuchfs' at '/far': No such device", "-v", "far:/far", "base", "true")
+        self.ok("volume", "rm", "far")
         self.fails("not an option of the driver", "volume", "create", "-o", "colour=red", "xx")
         self.fails("absolute path", "volume", "create", "-o", "o=bind", "xx")
         self.fails("no volume driver 'nfs'", "volume", "create", "-d", "nfs", "xx")
