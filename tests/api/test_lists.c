@@ -181,6 +181,49 @@ static void test_health(void **state)
 	life_end(&life);
 }
 
+/* What the list saw, which is what each says of itself; one that waits for its restart is not one that runs. */
+static void test_listed(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("exit 3");
+	SCOW_AUTO(scow_container) *created = make("waiting", "true", "kind", "b"), *again = NULL;
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	struct life life = life_begin(patient, RUNNING);
+	scow_container *container;
+	scow_error *error = NULL;
+	unsigned int found = 0;
+
+	(void) state;
+	scow_container_config_set_name(config, "again");
+	scow_container_config_set_restart(config, SCOW_RESTART_ALWAYS, 0);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &again, &error), &error);
+	expect_ok(scow_container_start_detached(again, &error), &error);
+	assert_null(scow_container_listed(created, SCOW_LISTED_STATE));
+	assert_null(scow_container_listed(NULL, SCOW_LISTED_STATE));
+	expect_ok(scow_container_list(fixture.engine, SCOW_LIST_ALL, &iter, &error), &error);
+	while ((container = scow_iter_next_container(iter))) {
+		const char *name = scow_container_name(container);
+
+		found++;
+		assert_non_null(scow_container_listed(container, SCOW_LISTED_STATE));
+		assert_string_equal(scow_container_listed(container, SCOW_LISTED_PORTS), "{}");
+		if (strcmp(name, "again") == 0)
+			continue;
+		assert_string_equal(scow_container_listed(container, SCOW_LISTED_STATE), strcmp(name, "waiting") ? "running" : "created");
+		assert_memory_equal(scow_container_listed(container, SCOW_LISTED_STATUS), scow_container_status_text(container), 2);
+		assert_string_equal(scow_container_listed(container, SCOW_LISTED_LABELS),
+				    strcmp(name, "waiting") ? "{}" : "{\"kind\":\"b\"}");
+	}
+	assert_int_equal(found, 3);
+	/* In the pause before it is started again, which is short at first. */
+	for (found = 0; !found; usleep(10000)) {
+		iter = scow_iter_unref(iter);
+		expect_ok(scow_container_list_filtered(fixture.engine, 0, "{\"status\":[\"restarting\"]}", &iter, &error), &error);
+		found = (unsigned int) scow_iter_count(iter);
+	}
+	assert_non_null(strstr(scow_container_listed(scow_iter_next_container(iter), SCOW_LISTED_STATUS), "Restarting (3)"));
+	life_end(&life);
+}
+
 /* ---- usage ---- */
 
 static void test_df_and_prune(void **state)
@@ -240,7 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_top, fixture_clear),          cmocka_unit_test_teardown(test_stats, fixture_clear),
 		cmocka_unit_test_teardown(test_filters, fixture_clear),      cmocka_unit_test_teardown(test_health, fixture_clear),
-		cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
+		cmocka_unit_test_teardown(test_listed, fixture_clear),       cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

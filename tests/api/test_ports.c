@@ -65,6 +65,23 @@ static unsigned int count_fds(void)
 	return n;
 }
 
+/* A list sees what each says of itself. */
+static void check_listed(scow_container *container)
+{
+	SCOW_AUTO(scow_iter) *iter = NULL;
+	scow_container *listed;
+	scow_error *error = NULL;
+	char *json = NULL;
+
+	expect_ok(scow_container_port(container, NULL, &json, &error), &error);
+	expect_ok(scow_container_list(fixture.engine, SCOW_LIST_ALL, &iter, &error), &error);
+	while ((listed = scow_iter_next_container(iter)) && strcmp(scow_container_id(listed), scow_container_id(container)) != 0)
+		;
+	assert_non_null(listed);
+	assert_string_equal(scow_container_listed(listed, SCOW_LISTED_PORTS), json);
+	scow_free(json);
+}
+
 static void test_detached(void **state)
 {
 	SCOW_AUTO(scow_container_config) *config = publishing("sleep 1000", "18080-18081:80-81");
@@ -89,6 +106,7 @@ static void test_detached(void **state)
 		   "{\"53/udp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"18080\"}],\"80/"
 		   "tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"18080\"}],"
 		   "\"81/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"18081\"}],\"443/tcp\":null}");
+	check_listed(container);
 	assert_int_equal(bind_to(18080), EADDRINUSE);
 	expect_error(scow_container_port(container, "443", &json, &error), SCOW_E_NOT_FOUND, &error, "443/tcp is not published");
 	expect_error(scow_container_port(container, "80-81", &json, &error), SCOW_E_INVALID, &error, "one port is meant");
@@ -97,6 +115,7 @@ static void test_detached(void **state)
 	expect_ok(scow_container_stop(container, 0, &error), &error);
 	assert_int_equal(bind_to(18080), 0);
 	check_port(container, NULL, "{}");
+	check_listed(container);
 	expect_ok(scow_container_remove(container, SCOW_REMOVE_FORCE, &error), &error);
 	expect_error(scow_container_port(container, NULL, &json, &error), SCOW_E_NOT_FOUND, &error, NULL);
 }
