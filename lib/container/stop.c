@@ -7,6 +7,7 @@
  * is dead goes ahead.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -129,6 +130,18 @@ static int stop_settings(scow_container *container, int *signal, int *timeout_ms
 	return 0;
 }
 
+/* PID 1 is dead, and the supervisor that should tell does not: somebody has stopped it, or it hangs on a disk. */
+static bool is_silent(const struct await *await)
+{
+	struct pollfd fds = { .events = POLLIN };
+	_cleanup_fd_ int pidfd = -1;
+
+	if (!detached_is(&await->row) || !await->row.supervisor)
+		return false;
+	fds.fd = pidfd = container_pidfd(await->container->engine, &await->row);
+	return pidfd < 0 || poll(&fds, 1, 0) > 0;
+}
+
 /* SIGKILL, and all of it: what shares the host's pid namespace with us goes with the cgroup, at its end. */
 static int kill_and_await(scow_container *container, struct await *await, scow_error **error)
 {
@@ -145,12 +158,13 @@ static int kill_and_await(scow_container *container, struct await *await, scow_e
 	}
 	scow_error_unref(failure);
 	r = await_end(await, KILL_TIMEOUT_MS, error);
-	if (r == SCOW_E_TIMEOUT)
-		return error_hint(error,
-				  error_set(error, SCOW_E_TIMEOUT, "container '%s' did not end within %d ms of SIGKILL", container->name,
-					    KILL_TIMEOUT_MS),
-				  "a process of it may hang in the kernel (state D in ps)");
-	return r;
+	if (r != SCOW_E_TIMEOUT)
+		return r;
+	r = error_set(error, SCOW_E_TIMEOUT, "container '%s' did not end within %d ms of SIGKILL", container->name, KILL_TIMEOUT_MS);
+	if (is_silent(await))
+		return error_hint(error, r, "its first process is dead, and its supervisor, process %d, does not say so: it may be stopped (state T in ps)",
+				  await->row.supervisor);
+	return error_hint(error, r, "a process of it may hang in the kernel (state D in ps)");
 }
 
 static int stopped(scow_container *container, int r)
@@ -261,6 +275,29 @@ static int remove_marked(scow_container *container, enum container_action action
 	return error_wrap(error, r, "remove container '%s'", container->name);
 }
 
+static bool kill_supervisor(const struct await *await)
+{
+	_cleanup_fd_ int pidfd = detached_end_pidfd(await->container->engine, &await->row);
+
+	return pidfd >= 0 && syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0;
+}
+
+/* A silent supervisor goes, too: what it knew is removed with the container. */
+static int end_by_force(scow_container *container, struct await *await, scow_error **error)
+{
+	scow_error *failure = NULL;
+	int r = kill_and_await(container, await, &failure);
+
+	if (r == SCOW_E_TIMEOUT && is_silent(await) && kill_supervisor(await)) {
+		error_clear(&failure);
+		r = kill_and_await(container, await, &failure);
+	}
+	if (error)
+		*error = take_ptr(&failure);
+	error_clear(&failure);
+	return r;
+}
+
 static int remove_it(scow_container *container, unsigned int flags, struct trace *trace, scow_error **error)
 {
 	_cleanup_await_ struct await await = AWAIT_INIT(container);
@@ -272,7 +309,7 @@ static int remove_it(scow_container *container, unsigned int flags, struct trace
 	if (r < 0)
 		return r;
 	if ((flags & SCOW_REMOVE_FORCE) && container_runs(row.state)) {
-		r = kill_and_await(container, &await, error);
+		r = end_by_force(container, &await, error);
 		if (r < 0)
 			return r;
 		/* An ephemeral one went by itself. */

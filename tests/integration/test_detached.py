@@ -154,6 +154,16 @@ class Life(Detached):
         self.ok("rm", "-f", "orphan")
         self.detach("orphan", "base", "true")
 
+    def test_stopped_supervisor(self):
+        """It cannot tell the end: by force the container goes all the same, and nothing of it stays."""
+        self.detach("stuck", "base", "sleep", "1000")
+        supervisor = self.supervisor_of(self.until_state("stuck", "running")["Pid"])
+        os.kill(supervisor, signal.SIGSTOP)
+        done = self.scow("rm", "-f", "stuck")
+        self.assertEqual((done.returncode, done.stdout), (0, "stuck\n"), done.stderr)
+        self.until(lambda: not os.path.exists(f"/proc/{supervisor}"))
+        self.assertEqual(self.ok("ps", "-aq"), "")
+
 
 class Attach(Detached):
     def attach(self, name, *flags, rows=24, columns=80):
