@@ -49,6 +49,29 @@ class Inside(cli.Cli):
             self.assertNotEqual(done.returncode, 0, done)
         self.assertEqual([hashlib.sha256(path.read_bytes()).hexdigest() for path in files], before)
 
+    def test_copies_load_nothing_of_the_container(self):
+        """CVE-2019-14271: who copies looks up names with the container's own libraries, and so runs them on the host."""
+        canary, here = pathlib.Path(self.WORK, "loaded"), pathlib.Path(tempfile.mkdtemp(prefix="copies.", dir=self.WORK))
+        source = here / "evil.c"
+        source.write_text('#include <fcntl.h>\n__attribute__((constructor)) static void run(void) { open("%s", O_CREAT | O_WRONLY, 0600); }\n' % canary)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", here / "evil.so", source], check=True)
+        evil = (here / "evil.so").read_bytes()
+        names = ["libnss_files.so.2", "libnss_compat.so.2", "libnss_systemd.so.2", "libc.so.6", "libgcc_s.so.1", "libselinux.so.1"]
+        places = "lib", "lib64", "usr/lib", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"
+        self.make_image("libraries", [(entry(f"{place}/{name}", mode=0o755), evil) for name in names for place in places] +
+                        [("etc/nsswitch.conf", b"passwd: files systemd\ngroup: files compat\nhosts: files\n"), ("etc/ld.so.preload", b"/lib/libc.so.6\n"),
+                         ("etc/passwd", b"root:x:0:0::/:/bin/sh\nuser:x:7:7::/:/bin/sh\n")])
+        self.assertEqual(self.scow("create", "--name", "still", "-v", "/data", "-u", "user", "libraries", "sleep", "100").returncode, 0)
+        for running in False, True:
+            if running:
+                self.assertEqual(self.scow("start", "still").returncode, 0)
+                self.assertEqual(self.scow("exec", "-u", "user", "still", "true").returncode, 0)
+            for command in (["cp", "-a", source, "still:/data/"], ["cp", "-a", "still:/etc", here / "out"], ["diff", "still"],
+                            ["export", "-o", here / "all.tar", "still"], ["commit", "still", "made"]):
+                done = self.scow(*command)
+                self.assertEqual(done.returncode, 0, done)
+        self.assertFalse(canary.exists())
+
     def test_working_directory_by_descriptor(self):
         """CVE-2024-21626: a descriptor of the host as the working directory."""
         leak = os.open("/", os.O_RDONLY | os.O_DIRECTORY)

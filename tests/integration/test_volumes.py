@@ -214,10 +214,19 @@ class Volumes(cli.Cli):
         """Two share a volume; one swaps a link into the path on which the other's mount goes."""
         victim = self.directory()
         self.run_ok("-v", "vol:/v", "base", "sh", "-c", f"mkdir -p /v/a; ln -s {victim} /v/b")
-        swapper = self.spawn("run", "--rm", "-v", "vol:/v", *self.with_probe(), "base", "/probe", "swap", "/v/a", "/v/b", "20")
+        swapper = self.spawn("run", "--rm", "--name", "swapper", "-v", "vol:/v", *self.with_probe(), "base", "/probe", "swap", "/v/a", "/v/b", "20")
         time.sleep(0.3)
-        for _ in range(12):
+        self.ok("create", "--name", "still", "-v", "vol:/v", "-v", "wol:/v/a/inner", "base", "true")
+        for n in range(12):
             self.scow("run", "--rm", "-v", "vol:/v", "-v", "wol:/v/a/inner", "base", "sh", "-c", "touch /v/a/inner/x")
+            self.assertEqual(os.listdir(victim), [])
+            # The same in the tree of one that does not run, in an overlay, and in one that runs.
+            self.scow("cp", "-q", __file__, "still:/v/a/inner/" if n % 2 else "still:/v/a/")
+            self.assertEqual(os.listdir(victim), [])
+            self.scow("run", "--rm", "-v", "vol:/v:O", "-v", "wol:/v/a/inner", "base", "sh", "-c", "touch /v/a/inner/x /v/a/x")
+            self.assertEqual(os.listdir(victim), [])
+            if self.scow("mount", "swapper", f"type=volume,src=wol,dst=/v/a/inner{n}").returncode == 0:
+                self.scow("unmount", "swapper", f"/v/a/inner{n}")
             self.assertEqual(os.listdir(victim), [])
         swapper.send_signal(signal.SIGKILL)
 
