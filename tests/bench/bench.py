@@ -151,13 +151,15 @@ def bundle(where, work):
     pathlib.Path(where, "config.json").write_text(json.dumps(config))
 
 
+NO_NETWORK = ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+
+
 @contextlib.contextmanager
-def dockerd(where):
+def dockerd(where, *options):
     address = f"unix://{where}/docker.sock"
     log = open(f"{where}/log", "w")
     process = subprocess.Popen(["dockerd", "--data-root", f"{where}/data", "--exec-root", f"{where}/exec", "-H", address, "-p", f"{where}/pid",
-                                "--iptables=false", "--ip6tables=false", "--bridge=none", "--default-ulimit", "nofile=20000:20000",
-                                "--insecure-registry", "127.0.0.0/8"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                                "--default-ulimit", "nofile=20000:20000", "--insecure-registry", "127.0.0.0/8", *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         for _ in range(150):
             if subprocess.run(["/usr/bin/docker", "-H", address, "version"], capture_output=True).returncode == 0:
@@ -234,7 +236,7 @@ def bench_run(work):
         if shutil.which("dockerd"):
             os.mkdir(f"{disk}/docker")
             try:
-                docker = stack.enter_context(dockerd(f"{disk}/docker"))
+                docker = stack.enter_context(dockerd(f"{disk}/docker", *NO_NETWORK))
                 sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
                 large.append(["docker run --rm --network none", [*docker, "run", "--rm", "--network", "none", "base", "/bin/true"]])
             except RuntimeError as reason:
@@ -271,7 +273,7 @@ def bench_mounts(work, count=50):
         if shutil.which("dockerd"):
             os.mkdir(f"{disk}/docker")
             try:
-                engine = stack.enter_context(dockerd(f"{disk}/docker"))
+                engine = stack.enter_context(dockerd(f"{disk}/docker", *NO_NETWORK))
                 sh(*engine, "load", "-q", "-i", f"{work}/base.tar")
                 named.append([f"docker run, {count} binds", [*engine, "run", "--rm", "--network", "none", *binds, *end]])
             except RuntimeError as reason:
@@ -419,7 +421,7 @@ def bench_scale(work):
         if shutil.which("dockerd"):
             os.makedirs(f"{disk}/docker", exist_ok=True)
             try:
-                docker = stack.enter_context(dockerd(f"{disk}/docker"))
+                docker = stack.enter_context(dockerd(f"{disk}/docker", *NO_NETWORK))
                 sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
                 scale_cli("docker (daemons and shims)", docker, (), [], count, callers, ["dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2"])
             except RuntimeError as reason:
@@ -574,7 +576,7 @@ def bench_pull(work, count=5):
             if shutil.which("dockerd"):
                 os.makedirs(f"{disk}/docker", exist_ok=True)
                 try:
-                    with dockerd(f"{disk}/docker") as docker:
+                    with dockerd(f"{disk}/docker", *NO_NETWORK) as docker:
                         one["docker pull"] = timed(lambda: sh(*docker, "rmi", "-f", name, check=False), [*docker, "pull", "-q", name], count)
                 except RuntimeError as reason:
                     print(f"docker is left out: {reason}")

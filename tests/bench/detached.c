@@ -5,27 +5,19 @@
  */
 #include <scow/cleanup.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "timing.h"
 
 static scow_engine *engine;
 static scow_image *image;
 static scow_container **containers;
 static int count;
 static atomic_int next, failed;
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
-}
 
 static int start_one(int i, scow_error **error)
 {
@@ -86,29 +78,22 @@ static void *work(void *unused)
 
 static void measure(const char *what, int (*one)(int i, scow_error **error), int threads)
 {
-	pthread_t ids[64];
-	double begun = now_ms();
-
 	job = one;
 	atomic_store(&next, 0);
-	for (int i = 0; i < threads; i++)
-		pthread_create(&ids[i], NULL, work, NULL);
-	for (int i = 0; i < threads; i++)
-		pthread_join(ids[i], NULL);
-	printf("%s %.2f\n", what, now_ms() - begun);
+	printf("%s %.2f\n", what, run_jobs(work, NULL, 0, threads) / 1e3);
 	fflush(stdout);
 }
 
 static void list_all(void)
 {
 	SCOW_AUTO(scow_iter) *iter = NULL;
-	double begun = now_ms();
+	double begun = now_us();
 	int found;
 
 	if (scow_container_list(engine, 0, &iter, NULL) < 0)
 		atomic_fetch_add(&failed, 1);
 	found = scow_iter_count(iter) == (size_t) count;
-	printf("list %.2f\n", now_ms() - begun);
+	printf("list %.2f\n", (now_us() - begun) / 1e3);
 	if (!found)
 		atomic_fetch_add(&failed, 1);
 }
@@ -120,7 +105,7 @@ int main(int argc, char **argv)
 	int threads = argc > 4 ? atoi(argv[4]) : 0;
 
 	count = argc > 3 ? atoi(argv[3]) : 0;
-	if (count < 1 || threads < 1 || threads > 64)
+	if (count < 1 || threads < 1 || threads > THREADS_MAX)
 		return fprintf(stderr, "usage: detached ROOT IMAGE COUNT THREADS\n"), 2;
 	containers = calloc((size_t) count, sizeof(*containers));
 	scow_engine_options_set_root(options, argv[1]);

@@ -7,11 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,29 +15,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_CAPS 0xa80425fbULL
+#include "floor.h"
+#include "timing.h"
+
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWCGROUP)
-#define die(what) (perror(what), _exit(125))
 
 static char cgroups[16][256], own_dir[256];
 static int n_cgroups;
 static struct sock_fprog filter;
 static bool own;
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 static void find_cgroups(int pid)
 {
@@ -68,30 +55,6 @@ static void find_cgroups(int pid)
 		fclose(file);
 }
 
-static void program(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2] = { { (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN,
-						    (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN, 0 } };
-	char *const argv[] = { (char *) "/bin/true", NULL }, *const envp[] = { (char *) "PATH=/bin", NULL };
-
-	setsid();
-	syscall(SYS_keyctl, 1, NULL); /* a session keyring of its own */
-	for (int cap = 0; cap < 41; cap++)
-		if (!(DEFAULT_CAPS & 1ULL << cap))
-			prctl(PR_CAPBSET_DROP, cap);
-	(void) !syscall(SYS_setgroups, 0, NULL);
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
-		die("setresuid");
-	if (syscall(SYS_capset, &header, caps) < 0)
-		die("capset");
-	syscall(SYS_close_range, 3, ~0U, 0);
-	if (filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &filter) < 0)
-		die("seccomp");
-	execve(argv[0], argv, envp);
-	die("execve");
-}
-
 static void joiner(int target, const int *tasks, int report)
 {
 	struct clone_args args = { .flags = CLONE_PARENT };
@@ -106,7 +69,7 @@ static void joiner(int target, const int *tasks, int report)
 	if (pid < 0)
 		die("clone3");
 	if (pid == 0)
-		program();
+		run_true(&filter);
 	(void) !write(report, &pid, sizeof(pid));
 	_exit(0);
 }
@@ -147,37 +110,23 @@ static double once(int pid)
 	return now_us() - start;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *) a, y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 int main(int argc, char **argv)
 {
-	int pid = argc > 1 ? atoi(argv[1]) : 0, count = argc > 2 ? atoi(argv[2]) : 0, fd;
-	static struct sock_filter code[4096];
-	double *times, mean = 0;
+	int pid = argc > 1 ? atoi(argv[1]) : 0, count = argc > 2 ? atoi(argv[2]) : 0;
+	double *times;
 
 	if (pid < 1 || count < 1)
 		return fprintf(stderr, "usage: exec_floor PID N [FILTER [own]]\n"), 2;
-	if (argc > 3 && argv[3][0]) {
-		fd = open(argv[3], O_RDONLY | O_CLOEXEC);
-		filter.filter = code;
-		filter.len = (unsigned short) (read(fd, code, sizeof(code)) / (long) sizeof(*code));
-		close(fd);
-	}
+	if (argc > 3 && argv[3][0])
+		read_filter(argv[3], &filter);
 	own = argc > 4;
 	find_cgroups(pid);
 	times = calloc((size_t) count, sizeof(*times));
 	once(pid);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++)
 		times[i] = once(pid);
-		mean += times[i] / count;
-	}
-	qsort(times, (size_t) count, sizeof(*times), compare);
-	printf("median %.0f p10 %.0f mean %.0f us\n", times[count / 2], times[count / 10], mean);
+	print_times(times, count);
+	puts("");
 	free(times);
 	return 0;
 }

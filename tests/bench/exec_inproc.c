@@ -5,10 +5,10 @@
  * that runs on the same container before and after, for comparison: FILTER is the raw BPF program that it loads.
  */
 #include <scow/cleanup.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "timing.h"
 
 static const char *const sleeper[] = { "sleep", "100000", NULL };
 static const char *const command[] = { "/bin/true", NULL };
@@ -18,14 +18,6 @@ struct job {
 	double *times;
 	int count, failed;
 };
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 static void *work(void *data)
 {
@@ -48,13 +40,6 @@ static void *work(void *data)
 		}
 	}
 	return NULL;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *) a, y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
 }
 
 static void run_floor(int argc, char **argv, int pid, int count)
@@ -82,11 +67,10 @@ int main(int argc, char **argv)
 	SCOW_AUTO(scow_engine_options) *options = scow_engine_options_new();
 	SCOW_AUTO(scow_container_config) *config = scow_container_config_new();
 	int count = argc > 3 ? atoi(argv[3]) : 0, threads = argc > 4 ? atoi(argv[4]) : 1, failed = 0;
-	double start, total, mean = 0, *times;
-	struct job jobs[256];
-	pthread_t ids[256];
+	struct job jobs[THREADS_MAX];
+	double total, *times;
 
-	if (count < 1 || threads < 1 || threads > 256)
+	if (count < 1 || threads < 1 || threads > THREADS_MAX)
 		return fprintf(stderr, "usage: exec_inproc ROOT IMAGE N [THREADS [FLOOR [FILTER]]]\n"), 2;
 	scow_engine_options_set_root(options, argv[1]);
 	scow_container_config_set_ephemeral(config, 1);
@@ -99,26 +83,15 @@ int main(int argc, char **argv)
 	times = calloc((size_t) count * (size_t) threads, sizeof(*times));
 	jobs[0] = (struct job){ container, times, 1, 0 };
 	work(&jobs[0]);
-	start = now_us();
-	for (int i = 0; i < threads; i++) {
+	for (int i = 0; i < threads; i++)
 		jobs[i] = (struct job){ container, times + (long) i * count, count, 0 };
-		if (threads == 1)
-			work(&jobs[i]);
-		else
-			pthread_create(&ids[i], NULL, work, &jobs[i]);
-	}
-	for (int i = 0; i < threads; i++) {
-		if (threads > 1)
-			pthread_join(ids[i], NULL);
+	total = run_jobs(work, jobs, sizeof(*jobs), threads);
+	for (int i = 0; i < threads; i++)
 		failed += jobs[i].failed;
-	}
-	total = now_us() - start;
 	count *= threads;
-	for (int i = 0; i < count; i++)
-		mean += times[i] / count;
-	qsort(times, (size_t) count, sizeof(*times), compare);
-	printf("exec: median %.0f p10 %.0f mean %.0f us, %.0f a second, %d failed\n", times[count / 2], times[count / 10], mean,
-	       count / (total / 1e6), failed);
+	printf("exec: ");
+	print_times(times, count);
+	printf(", %.0f a second, %d failed\n", count / (total / 1e6), failed);
 	run_floor(argc, argv, scow_process_pid(process), count / threads);
 	free(times);
 	return failed != 0;

@@ -3,17 +3,15 @@
  * floor LAYER SCRATCH N [FILTER]: what the kernel charges for a container. A bare program that makes, N times, the namespaces, the
  * mounts, the devices, the cgroups, the capabilities and the seccomp filter that `scow run` makes for /bin/true, and removes what is
  * left; no database, no plan, no helper program, no error handling worth the name. Prints median, 10th percentile and mean microseconds.
- * With $BENCH_NETWORK=bridge each has a veth pair to one bridge, an address and a route, by bare netlink. LAYER is an unpacked image, FILTER a raw BPF program. As a plain user: in a user namespace, by newuidmap where /etc/subuid has a range.
+ * With $BENCH_NETWORK=bridge each has a veth pair to one bridge, an address and a route, by bare netlink. LAYER is an unpacked image,
+ * FILTER a raw BPF program. As a plain user: in a user namespace, by newuidmap where /etc/subuid has a range.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/mount.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <linux/veth.h>
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -28,19 +26,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/mount.h>
 
-#define DEFAULT_CAPS 0xa80425fbULL
+#include "floor.h"
+#include "timing.h"
+
 #define PLAIN (MS_NOSUID | MS_NOEXEC | MS_NODEV)
-#define die(what) (perror(what), _exit(125))
 
 extern char **environ;
 static bool user;
@@ -49,14 +46,6 @@ static const char *const groups[] = { "cpu", "cpuacct", "memory", "devices", "fr
 static struct sock_fprog filter;
 static char own_maps[2][3][16];
 static bool ranges;
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 static void put(const char *path, const char *text)
 {
@@ -79,15 +68,16 @@ static void find_cgroups(void)
 		path[strcspn(path, "\n")] = 0;
 		for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
 			if (strcmp(name, groups[i]) == 0)
-				snprintf(cgroup_dirs[i], sizeof(cgroup_dirs[i]), "/sys/fs/cgroup/%s%s/scow-floor", name, strcmp(path, "/") ? path : "");
+				snprintf(cgroup_dirs[i], sizeof(cgroup_dirs[i]), "/sys/fs/cgroup/%s%s/scow-floor", name,
+					 strcmp(path, "/") ? path : "");
 	}
 	if (file)
 		fclose(file);
 }
 
 /* Docker's default rules. */
-static const char *const device_rules[] = { "c *:* m",	"b *:* m",  "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm",
-					    "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm" };
+static const char *const device_rules[] = { "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",
+					    "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm" };
 
 static void make_cgroups(int *procs)
 {
@@ -155,16 +145,26 @@ static void read_only(const char *path)
 
 static void mount_all(const char *layer, const char *scratch)
 {
-	static const char *const masked[] = { "proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats",
-					      "proc/sched_debug", "proc/scsi", "proc/timer_list", "proc/timer_stats",
-					      "sys/devices/virtual/powercap", "sys/firmware" };
+	static const char *const masked[] = { "proc/acpi",
+					      "proc/asound",
+					      "proc/interrupts",
+					      "proc/kcore",
+					      "proc/keys",
+					      "proc/latency_stats",
+					      "proc/sched_debug",
+					      "proc/scsi",
+					      "proc/timer_list",
+					      "proc/timer_stats",
+					      "sys/devices/virtual/powercap",
+					      "sys/firmware" };
 	static const char *const frozen[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger" };
 	char data[1024], path[300];
 	int context, empty;
 
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die("private");
-	snprintf(data, sizeof(data), "lowerdir=%s,upperdir=%s/diff,workdir=%s/work,%s", layer, scratch, scratch, user ? "userxattr,volatile" : "volatile");
+	snprintf(data, sizeof(data), "lowerdir=%s,upperdir=%s/diff,workdir=%s/work,%s", layer, scratch, scratch,
+		 user ? "userxattr,volatile" : "volatile");
 	snprintf(path, sizeof(path), "%s/root", scratch);
 	if (mount("overlay", path, "overlay", 0, data) < 0 || chdir(path) < 0)
 		die("overlay");
@@ -185,7 +185,8 @@ static void mount_all(const char *layer, const char *scratch)
 	(void) !symlink("/proc/self/fd/1", "dev/stdout"), (void) !symlink("/proc/self/fd/2", "dev/stderr");
 	(void) !symlink("/proc/kcore", "dev/core"), (void) !symlink("pts/ptmx", "dev/ptmx");
 	if (!user) {
-		static const char *const hierarchies[] = { "systemd", "pids", "blkio", "freezer", "devices", "memory", "cpuset", "cpuacct", "cpu" };
+		static const char *const hierarchies[] = { "systemd", "pids",   "blkio",   "freezer", "devices",
+							   "memory",  "cpuset", "cpuacct", "cpu" };
 
 		if (mount("tmpfs", "sys/fs/cgroup", "tmpfs", PLAIN, "mode=755,size=64k") < 0)
 			die("cgroup");
@@ -228,7 +229,9 @@ struct request {
 
 static void begin(struct request *request, int type, int flags, const void *body, size_t size)
 {
-	request->header = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(size), .nlmsg_type = (uint16_t) type, .nlmsg_flags = (uint16_t) (flags | NLM_F_REQUEST | NLM_F_ACK) };
+	request->header = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(size),
+					     .nlmsg_type = (uint16_t) type,
+					     .nlmsg_flags = (uint16_t) (flags | NLM_F_REQUEST | NLM_F_ACK) };
 	memcpy(request->rest, body, size);
 }
 
@@ -345,9 +348,6 @@ static void configure_inside(void)
 
 static void child(const char *layer, const char *scratch, const int *procs, int go)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2] = { { (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN, (uint32_t) DEFAULT_CAPS | 1 << CAP_SYS_ADMIN, 0 } };
-	char *const argv[] = { (char *) "/bin/true", NULL }, *const envp[] = { (char *) "PATH=/bin", NULL };
 	char byte;
 
 	if (user && read(go, &byte, 1) != 1)
@@ -361,21 +361,7 @@ static void child(const char *layer, const char *scratch, const int *procs, int 
 	mount_all(layer, scratch);
 	if (bridged && read(go, &byte, 1) == 1)
 		configure_inside();
-	setsid();
-	syscall(SYS_keyctl, 1, NULL); /* a session keyring of its own */
-	for (int cap = 0; cap < 41; cap++)
-		if (!(DEFAULT_CAPS & 1ULL << cap))
-			prctl(PR_CAPBSET_DROP, cap);
-	(void) !syscall(SYS_setgroups, 0, NULL);
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
-		die("setresuid");
-	if (syscall(SYS_capset, &header, caps) < 0)
-		die("capset");
-	syscall(SYS_close_range, 3, ~0U, 0);
-	if (filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &filter) < 0)
-		die("seccomp");
-	execve(argv[0], argv, envp);
-	die("execve");
+	run_true(&filter);
 }
 
 static void run_helper(const char *program, pid_t pid, int which)
@@ -429,8 +415,8 @@ static void find_ranges(const char *path, int which, unsigned int own)
 
 static void remove_scratch(const char *scratch)
 {
-	static const char *const dirs[] = { "diff/dev", "diff/proc", "diff/sys", "diff", "work/work/incompat/volatile", "work/work/incompat",
-					    "work/work", "work" };
+	static const char *const dirs[] = { "diff/dev",           "diff/proc", "diff/sys", "diff", "work/work/incompat/volatile",
+					    "work/work/incompat", "work/work", "work" };
 	static const char *const closed[] = { "work/work", "work/work/incompat", "work/work/incompat/volatile" };
 	char path[512];
 
@@ -499,18 +485,10 @@ static double once(const char *layer, const char *scratch)
 	return now_us() - start;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *) a, y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 int main(int argc, char **argv)
 {
-	int count = argc > 3 ? atoi(argv[3]) : 0, fd;
-	static struct sock_filter program[4096];
-	double *times, mean = 0;
+	int count = argc > 3 ? atoi(argv[3]) : 0;
+	double *times;
 	char path[512];
 
 	if (count < 1)
@@ -528,23 +506,17 @@ int main(int argc, char **argv)
 		find_ranges("/etc/subgid", 1, getegid());
 		ranges = ranges && uids;
 	}
-	if (argc > 4) {
-		fd = open(argv[4], O_RDONLY | O_CLOEXEC);
-		filter.filter = program;
-		filter.len = (unsigned short) (read(fd, program, sizeof(program)) / (long) sizeof(*program));
-		close(fd);
-	}
+	if (argc > 4)
+		read_filter(argv[4], &filter);
 	snprintf(path, sizeof(path), "%s/root", argv[2]);
 	mkdir(path, 0755);
 	times = calloc((size_t) count, sizeof(*times));
 	once(argv[1], argv[2]);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++)
 		times[i] = once(argv[1], argv[2]);
-		mean += times[i] / count;
-	}
 	rmdir(path);
-	qsort(times, (size_t) count, sizeof(*times), compare);
-	printf("median %.0f p10 %.0f mean %.0f us\n", times[count / 2], times[count / 10], mean);
+	print_times(times, count);
+	puts("");
 	free(times);
 	return 0;
 }

@@ -2,17 +2,17 @@
 /*
  * inproc ROOT IMAGE N [THREADS [COMMAND...]]: runs a command (default /bin/true) N times in throw-away containers of one process,
  * from THREADS threads, and prints: median, 10th percentile and mean microseconds of one run, and runs a second.
- * On $BENCH_NETWORK, or none. With a count of descriptors, memory, mounts, cgroups and children before and after, and an exit code of 1 where any grew.
+ * On $BENCH_NETWORK, or none. With a count of descriptors, memory, mounts, children and directories of containers before and after, and
+ * an exit code of 1 where any grew.
  */
 #include <scow/cleanup.h>
 #include <dirent.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "timing.h"
 
 static const char *const default_command[] = { "/bin/true", NULL };
 
@@ -23,14 +23,6 @@ struct job {
 	double *times;
 	int count, failed;
 };
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 static void *work(void *data)
 {
@@ -112,13 +104,6 @@ static struct held look(scow_engine *engine)
 	return held;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *) a, y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 int main(int argc, char **argv)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
@@ -126,7 +111,7 @@ int main(int argc, char **argv)
 	SCOW_AUTO(scow_image) *image = NULL;
 	SCOW_AUTO(scow_engine_options) *options = scow_engine_options_new();
 	int count = argc > 3 ? atoi(argv[3]) : 0, threads = argc > 4 ? atoi(argv[4]) : 1, failed = 0;
-	double start, total, mean = 0, *times;
+	double total, *times;
 	struct held before, after;
 
 	if (count < 1 || threads < 1 || threads > 64)
@@ -137,30 +122,18 @@ int main(int argc, char **argv)
 
 	const char *const *command = argc > 5 ? (const char *const *) argv + 5 : default_command;
 	struct job warm = { engine, image, command, (double[3]){ 0 }, 3, 0 }, jobs[64];
-	pthread_t ids[64];
 	work(&warm);
 	before = look(engine);
 	times = calloc((size_t) count * (size_t) threads, sizeof(*times));
-	start = now_us();
-	for (int i = 0; i < threads; i++) {
+	for (int i = 0; i < threads; i++)
 		jobs[i] = (struct job){ engine, image, command, times + (long) i * count, count, 0 };
-		if (threads == 1)
-			work(&jobs[i]);
-		else
-			pthread_create(&ids[i], NULL, work, &jobs[i]);
-	}
-	for (int i = 0; i < threads; i++) {
-		if (threads > 1)
-			pthread_join(ids[i], NULL);
-		failed += jobs[i].failed;
-	}
-	total = now_us() - start;
+	total = run_jobs(work, jobs, sizeof(*jobs), threads);
 	after = look(engine);
+	for (int i = 0; i < threads; i++)
+		failed += jobs[i].failed;
 	count *= threads;
-	for (int i = 0; i < count; i++)
-		mean += times[i] / count;
-	qsort(times, (size_t) count, sizeof(*times), compare);
-	printf("median %.0f p10 %.0f mean %.0f us, %.0f runs/s, %d failed\n", times[count / 2], times[count / 10], mean, count / (total / 1e6), failed);
+	print_times(times, count);
+	printf(", %.0f runs/s, %d failed\n", count / (total / 1e6), failed);
 	free(times);
 	printf("before/after: fds %d/%d, mounts %d/%d, children %d/%d, container dirs %d/%d, rss %ld/%ld KiB\n", before.fds, after.fds,
 	       before.mounts, after.mounts, before.children, after.children, before.dirs, after.dirs, before.rss, after.rss);

@@ -3,7 +3,8 @@
  * rounds N COMMAND... [-- COMMAND...]...: runs the commands in turn, N rounds, and prints one line each:
  * median and 10th percentile of the wall time in microseconds, and how many failed. Interleaved, so that a
  * noisy machine is noisy for all of them alike; with ROUNDS_PAUSE_MS before each, because the kernel takes
- * down the namespaces of the one before for about 100 ms, and that is charged to the next. posix_spawn by hand: a shell or Python would cost more than what is measured.
+ * down the namespaces of the one before for about 100 ms, and that is charged to the next. posix_spawn by hand:
+ * a shell or Python would cost more than what is measured.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,22 +15,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "timing.h"
+
 extern char **environ;
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *) a, y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
 
 int main(int argc, char **argv)
 {
@@ -72,7 +60,7 @@ int main(int argc, char **argv)
 		}
 	}
 	for (int i = 0; i < n; i++) {
-		qsort(times[i], (size_t) rounds, sizeof(double), compare);
+		sort_times(times[i], rounds);
 		printf("%.0f %.0f %d\n", times[i][rounds / 2], times[i][rounds / 10], failed[i]);
 	}
 	return 0;

@@ -55,26 +55,6 @@ def gbits(server, client, address, port=PORT):
         listening.wait()
 
 
-@contextlib.contextmanager
-def dockerd(where):
-    """With its own bridge and rules, as it is by default."""
-    address = f"unix://{where}/docker.sock"
-    with open(f"{where}/log", "w") as log:
-        process = subprocess.Popen(["dockerd", "--data-root", f"{where}/data", "--exec-root", f"{where}/exec", "-H", address, "-p", f"{where}/pid",
-                                    "--default-ulimit", "nofile=20000:20000"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            for _ in range(150):
-                if subprocess.run(["/usr/bin/docker", "-H", address, "version"], capture_output=True).returncode == 0:
-                    break
-                time.sleep(0.2)
-            else:
-                raise RuntimeError("dockerd did not start: " + pathlib.Path(where, "log").read_text()[-300:])
-            yield ["/usr/bin/docker", "-H", address]
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
 def pairs(work, stack):
     """Name and maker of each engine's pair: they have the same port of the host, and so are there in turn."""
     scow = [bench.SCOW, "--root", f"{work}/scow"]
@@ -92,7 +72,7 @@ def pairs(work, stack):
     if shutil.which("dockerd"):
         os.makedirs(f"{work}/docker", exist_ok=True)
         try:
-            docker = stack.enter_context(dockerd(f"{work}/docker"))
+            docker = stack.enter_context(bench.dockerd(f"{work}/docker"))  # with its own bridge and rules, as it is by default
             bench.sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
         except RuntimeError as reason:
             print(f"docker is left out: {reason}")
