@@ -143,21 +143,30 @@ static bool start_program(char **args, const int go[2], char errors[ERRORS_MAX])
 	return status == 0;
 }
 
+/* Its end, or that of the program: who asks for us then learns that there is no way out any more. */
 static noreturn void hold(int pidfd)
 {
-	struct pollfd ended = { .fd = 0, .events = POLLIN };
+	const uint64_t child = 1ULL << (SIGCHLD - 1);
+	struct pollfd events[] = { { .fd = 0, .events = POLLIN }, { .fd = 1, .events = POLLIN } };
+	static unsigned char signals[128 * 8];
 	int status;
+	long r;
 
 	sys(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* That we have it, and that the socket ends, is the good news. */
 	if (pidfd != 0)
 		must(sys(SYS_dup3, pidfd, 0, O_CLOEXEC), "dup3");
 	sys(SYS_close_range, 1, ~0U, 0);
+	sys(SYS_rt_sigprocmask, SIG_BLOCK, &child, 0, sizeof(child));
+	/* The first number that is free. */
+	sys(SYS_signalfd4, -1, &child, sizeof(child), O_CLOEXEC | O_NONBLOCK);
 	do {
-		sys(SYS_ppoll, &ended, 1, 0, 0, 8);
-		while (sys(SYS_wait4, -1, &status, WNOHANG | __WALL, 0) > 0)
+		sys(SYS_read, 1, signals, sizeof(signals));
+		while ((r = sys(SYS_wait4, -1, &status, WNOHANG | __WALL, 0)) > 0)
 			;
-	} while (!ended.revents);
+		if (r == 0)
+			sys(SYS_ppoll, events, 2, 0, 0, 8);
+	} while (r == 0 && !events[0].revents);
 	finish(0);
 }
 
