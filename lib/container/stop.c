@@ -250,6 +250,7 @@ static void mark_dead(scow_container *container, const char *reason)
 			    (int64_t) container_next_state(ACTION_REMOVE_FAILED), reason, container->id);
 	if (r >= 0)
 		r = db_commit(&work, NULL);
+	db_end(&work);
 	if (r < 0)
 		engine_log(container->engine, SCOW_LOG_WARNING, "container %.12s: its failed removal is not recorded", container->id);
 }

@@ -47,7 +47,8 @@ void prune_note(struct prune *prune, int r, const char *name, scow_error **failu
 int prune_finish(struct prune *prune, char **report, scow_error **error)
 {
 	_cleanup_free_ char *attributes = strf("{\"reclaimed\":\"%llu\"}", (unsigned long long) prune->bytes);
-	_cleanup_db_ struct db_work work = { 0 };
+	struct db_work work = { 0 };
+	int r;
 
 	if (prune->failure)
 		return error_kept(prune->failure, error);
@@ -55,8 +56,14 @@ int prune_finish(struct prune *prune, char **report, scow_error **error)
 	    (report && !(*report = json_print(prune->report))))
 		return error_oom(error);
 	/* What was removed is removed: the event is all that may be missing. */
-	if (db_begin(prune->engine->db, &work, NULL) < 0 || journal_add(&work, prune->kind->type, "prune", "", attributes, NULL) < 0 ||
-	    db_commit(&work, NULL) < 0)
+	r = db_begin(prune->engine->db, &work, NULL);
+	if (r == 0)
+		r = journal_add(&work, prune->kind->type, "prune", "", attributes, NULL);
+	if (r >= 0)
+		r = db_commit(&work, NULL);
+	/* The log is the caller's, and may ask us something. */
+	db_end(&work);
+	if (r < 0)
 		engine_log(prune->engine, SCOW_LOG_WARNING, "the pruning of %ss is not in the journal", prune->kind->type);
 	return 0;
 }

@@ -52,13 +52,17 @@ static int mark(scow_engine *engine, const char *name, const char *owner, struct
 static void unmark(scow_engine *engine, const struct volume *volume)
 {
 	_cleanup_db_ struct db_work work = { 0 };
+	int r = db_begin(engine->db, &work, NULL);
 
-	if (db_begin(engine->db, &work, NULL) < 0 ||
-	    db_exec(&work, NULL,
-		    "UPDATE volumes SET removing = 0, owner = CASE WHEN ephemeral THEN ?1 END WHERE name = ?2 AND removing = 1 AND owner = "
-		    "?1",
-		    "tt", engine->owner_id, volume->name) < 0 ||
-	    db_commit(&work, NULL) < 0)
+	if (r == 0)
+		r = db_exec(&work, NULL,
+			    "UPDATE volumes SET removing = 0, owner = CASE WHEN ephemeral THEN ?1 END "
+			    "WHERE name = ?2 AND removing = 1 AND owner = ?1",
+			    "tt", engine->owner_id, volume->name);
+	if (r >= 0)
+		r = db_commit(&work, NULL);
+	db_end(&work);
+	if (r < 0)
 		engine_log(engine, SCOW_LOG_WARNING, "volume '%s': its failed removal is not recorded", volume->name);
 }
 
