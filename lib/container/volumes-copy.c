@@ -12,7 +12,6 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "archive/plant.h"
@@ -32,7 +31,7 @@
 struct tree {
 	int root_fd, dir_fd;
 	struct deputy *deputy;
-	char name[40];
+	char name[WORK_DIRECTORY_NAME];
 	char **lowers; /* NULL: not looked up yet */
 	size_t n_lowers;
 };
@@ -54,19 +53,15 @@ static int tree_open(scow_container *container, struct tree *tree, scow_error **
 {
 	scow_engine *engine = container->engine;
 	struct spec spec = { .layers_fd = engine->layers_fd, .container_fd = -1 };
-	char random[17];
-	int r;
+	int r = work_directory_make(engine, "seed-", tree->name, &tree->dir_fd, error);
 
-	random_hex(random, 8);
-	snprintf(tree->name, sizeof(tree->name), "seed-%s", random);
-	r = dir_make_at(engine->tmp_fd, tree->name, 0700);
-	tree->dir_fd = r < 0 ? r : dir_open_at(engine->tmp_fd, tree->name);
-	if (tree->dir_fd >= 0)
-		r = flock(tree->dir_fd, LOCK_EX) < 0 ? -errno : dir_make_at(tree->dir_fd, "diff", 0755);
-	if (tree->dir_fd >= 0 && r == 0)
+	if (r < 0)
+		return r;
+	r = dir_make_at(tree->dir_fd, "diff", 0755);
+	if (r == 0)
 		r = dir_make_at(tree->dir_fd, "work", 0755);
-	if (tree->dir_fd < 0 || r < 0)
-		return error_errno(error, tree->dir_fd < 0 ? -tree->dir_fd : -r, "mkdir", "make 'tmp/%s'", tree->name);
+	if (r < 0)
+		return error_errno(error, -r, "mkdir", "make 'tmp/%s'", tree->name);
 	spec.lowers = tree->lowers;
 	spec.n_lowers = tree->n_lowers;
 	spec.container_fd = tree->dir_fd;

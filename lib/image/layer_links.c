@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,14 +22,15 @@
 #include "base/fd.h"
 #include "engine/deputy.h"
 #include "image/layer-internal.h"
+#include "store/lock.h"
 
 #define RESOLVE (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 struct stage {
 	scow_engine *engine;
-	const char *layer; /* its name in ROOT/tmp */
-	char name[32];     /* the directory that holds it meanwhile; "" before it is made */
-	int fd;            /* of that, locked */
+	const char *layer;              /* its name in ROOT/tmp */
+	char name[WORK_DIRECTORY_NAME]; /* the directory that holds it meanwhile; "" before it is made */
+	int fd;                         /* of that, locked */
 	bool moved;
 	int root_fd; /* the mount */
 	struct deputy *deputy;
@@ -52,17 +52,12 @@ static int make_stage(struct stage *stage, scow_error **error)
 {
 	scow_engine *engine = stage->engine;
 
-	memcpy(stage->name, "link-", 5);
-	random_hex(stage->name + 5, 12);
-	if (mkdirat(engine->tmp_fd, stage->name, 0700) < 0) {
-		*stage->name = 0;
-		return error_errno(error, errno, "mkdirat", "make a directory in '%s/tmp'", engine->root);
-	}
-	stage->fd = dir_open_at(engine->tmp_fd, stage->name);
-	/* A sweep that came between has taken it away, and what follows fails. */
-	if (stage->fd < 0 || flock(stage->fd, LOCK_EX | LOCK_NB) < 0 || mkdirat(stage->fd, "work", 0755) < 0 ||
-	    renameat2(engine->tmp_fd, stage->layer, stage->fd, "diff", RENAME_NOREPLACE) < 0)
-		return error_errno(error, stage->fd < 0 ? -stage->fd : errno, NULL, "make '%s/tmp/%s'", engine->root, stage->name);
+	int r = work_directory_make(engine, "link-", stage->name, &stage->fd, error);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(stage->fd, "work", 0755) < 0 || renameat2(engine->tmp_fd, stage->layer, stage->fd, "diff", RENAME_NOREPLACE) < 0)
+		return error_errno(error, errno, NULL, "make '%s/tmp/%s'", engine->root, stage->name);
 	stage->moved = true;
 	return 0;
 }

@@ -2,13 +2,11 @@
 /*
  * Layers that are made here as directories, from a container's upper one or from a tree of the host.
  *
- * ROOT/tmp/layer-<hex> is ours as long as its flock(2) is held (a directory takes no OFD lock): the sweep deletes those whose
- * lock it can take.
+ * ROOT/tmp/layer-<hex> is ours as long as its lock is held: the sweep deletes those whose lock it can take.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "archive/plant.h"
@@ -18,28 +16,7 @@
 
 int layer_directory_make(scow_engine *engine, char name[LAYER_TMP_NAME], int *out, scow_error **error)
 {
-	for (;;) {
-		_cleanup_fd_ int fd = -1;
-		bool locked;
-
-		memcpy(name, "layer-", 6);
-		random_hex(name + 6, 12);
-		if (mkdirat(engine->tmp_fd, name, 0700) < 0) {
-			name[0] = 0;
-			return error_errno(error, errno, "mkdirat", "make a directory in '%s/tmp'", engine->root);
-		}
-		fd = dir_open_at(engine->tmp_fd, name);
-		if (fd < 0 && fd != -ENOENT)
-			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", engine->root, name);
-		locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-		if (fd >= 0 && !locked && errno != EWOULDBLOCK)
-			return error_errno(error, errno, "flock", "lock '%s/tmp/%s'", engine->root, name);
-		/* A sweep may have been faster than our lock: then another name. */
-		if (locked && lock_is_named(engine->tmp_fd, name, fd)) {
-			*out = take_fd(&fd);
-			return 0;
-		}
-	}
+	return work_directory_make(engine, "layer-", name, out, error);
 }
 
 int layer_tree_make(scow_engine *engine, struct layer_tree *out, scow_error **error)

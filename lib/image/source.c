@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "archive/codec.h"
@@ -22,7 +21,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "store/lock.h"
 
 #define MAX_ENTRIES 65536
 #define MAX_NAME 1024
@@ -314,32 +312,6 @@ static int check_unique(const struct source *source, scow_error **error)
 	return 0;
 }
 
-static int make_spool(struct source *source, scow_error **error)
-{
-	char random[17];
-
-	for (;;) {
-		_cleanup_fd_ int fd = -1;
-
-		random_hex(random, 8);
-		snprintf(source->spool_name, sizeof(source->spool_name), "load-%s", random);
-		if (mkdirat(source->engine->tmp_fd, source->spool_name, 0700) < 0)
-			return error_errno(error, errno, "mkdirat", "make '%s/tmp/%s'", source->engine->root, source->spool_name);
-		fd = dir_open_at(source->engine->tmp_fd, source->spool_name);
-		if (fd < 0 && fd != -ENOENT)
-			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", source->engine->root, source->spool_name);
-		if (fd < 0)
-			continue;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_is_named(source->engine->tmp_fd, source->spool_name, fd)) {
-			source->dir_fd = take_fd(&fd);
-			return 0;
-		}
-		/* A sweep was faster: it removes what it has locked. Anything else would go on for ever. */
-		if (errno != EWOULDBLOCK && lock_is_named(source->engine->tmp_fd, source->spool_name, fd))
-			return error_errno(error, errno, "flock", "lock '%s/tmp/%s'", source->engine->root, source->spool_name);
-	}
-}
-
 static int spool(struct source *source, int fd, scow_error **error)
 {
 	_cleanup_(stream_done) struct stream stream = { .fd = fd, .cancel = source->cancel };
@@ -350,7 +322,7 @@ static int spool(struct source *source, int fd, scow_error **error)
 	int r = stream_open(&stream, error);
 
 	if (r == 0)
-		r = make_spool(source, error);
+		r = work_directory_make(source->engine, "load-", source->spool_name, &source->dir_fd, error);
 	if (r == 0)
 		r = tarstream_open(next_bytes, &stream, &tar, error);
 	while (r == 0 && (r = tarstream_next(tar, &entry, error)) > 0)

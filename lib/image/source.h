@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "engine/engine.h"
+#include "store/lock.h"
 
 struct source_entry {
 	char *name;   /* cleaned; the key */
@@ -21,10 +22,10 @@ struct source_entry {
 struct source {
 	scow_engine *engine;
 	const scow_cancel *cancel;
-	int dir_fd;                  /* borrowed layout, or the locked spool directory */
+	int dir_fd; /* borrowed layout, or the locked spool directory */
 	bool spooled;
-	char spool_name[32];         /* in ROOT/tmp */
-	struct source_entry *entries; /* sorted by name once all are there */
+	char spool_name[WORK_DIRECTORY_NAME]; /* in ROOT/tmp */
+	struct source_entry *entries;         /* sorted by name once all are there */
 	size_t n_entries;
 };
 
@@ -35,7 +36,7 @@ bool source_has(const struct source *source, const char *name);
 /* fd, or SCOW_E_CORRUPT for what is missing. */
 int source_file(const struct source *source, const char *name, uint64_t *size, scow_error **error);
 /* A document, NUL-terminated. @digest: what it must have, or NULL. */
-int source_read(const struct source *source, const char *name, const char *digest, size_t limit, char **out, size_t *size, scow_error **error)
-	_must_check_;
+int source_read(const struct source *source, const char *name, const char *digest, size_t limit, char **out, size_t *size,
+		scow_error **error) _must_check_;
 /* "blobs/sha256/<hex>" */
 void source_blob_name(const char *digest, char out[80]);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,4 +185,33 @@ void work_unlock(scow_engine *engine, const char *name, int fd)
 	unlinkat(engine->tmp_fd, path, 0);
 	close(fd);
 	errno = saved;
+}
+
+int work_directory_make(scow_engine *engine, const char *prefix, char name[WORK_DIRECTORY_NAME], int *out, scow_error **error)
+{
+	for (;;) {
+		_cleanup_fd_ int fd = -1;
+		char random[13];
+		bool locked;
+		int r;
+
+		random_hex(random, 6);
+		snprintf(name, WORK_DIRECTORY_NAME, "%s%s", prefix, random);
+		if (mkdirat(engine->tmp_fd, name, 0700) < 0) {
+			r = error_errno(error, errno, "mkdirat", "make '%s/tmp/%s'", engine->root, name);
+			name[0] = 0;
+			return r;
+		}
+		fd = dir_open_at(engine->tmp_fd, name);
+		if (fd < 0 && fd != -ENOENT)
+			return error_errno(error, -fd, "openat", "open '%s/tmp/%s'", engine->root, name);
+		locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+		if (fd >= 0 && !locked && errno != EWOULDBLOCK)
+			return error_errno(error, errno, "flock", "lock '%s/tmp/%s'", engine->root, name);
+		/* A sweep may have been faster than our lock: then another name. */
+		if (locked && lock_is_named(engine->tmp_fd, name, fd)) {
+			*out = take_fd(&fd);
+			return 0;
+		}
+	}
 }

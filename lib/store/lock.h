@@ -28,5 +28,12 @@ struct scow_cancel;
 int work_lock(scow_engine *engine, const char *name, const struct scow_cancel *cancel, scow_error **error);
 /* The same without waiting: 1 with the lock in @fd, 0 while somebody else has it, or a status. */
 int work_try_lock(scow_engine *engine, const char *name, int *fd, scow_error **error) _must_check_;
+/*
+ * A directory ROOT/tmp/<prefix><hex> that is ours, and no sweep's, as long as @fd is open (flock(2): a directory takes no OFD lock).
+ * @prefix: at most 15 characters. On failure @name is "".
+ */
+#define WORK_DIRECTORY_NAME 32
+int work_directory_make(scow_engine *engine, const char *prefix, char name[WORK_DIRECTORY_NAME], int *fd,
+			scow_error **error) _must_check_;
 /* Closes and removes it. */
 void work_unlock(scow_engine *engine, const char *name, int fd);

@@ -2,7 +2,11 @@
 /* Locks: who holds excludes, who dies lets go, who waits can be called off. */
 #include "bare_engine.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -151,6 +155,51 @@ static void test_work_lock_excludes(void **state)
 	assert_int_equal(contest.turns, 160);
 }
 
+struct sweeping {
+	int tmp_fd;
+	atomic_bool over;
+};
+
+/* Removes every directory in ROOT/tmp that nobody holds, as a sweep does. */
+static void *sweep(void *data)
+{
+	struct sweeping *sweeping = data;
+	const int tmp_fd = sweeping->tmp_fd;
+
+	while (!atomic_load(&sweeping->over)) {
+		_cleanup_dir_ DIR *dir = fdopendir(openat(tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		struct dirent *entry;
+
+		while (dir && (entry = readdir(dir))) {
+			_cleanup_fd_ int fd = entry->d_name[0] == '.' ? -1 : dir_open_at(tmp_fd, entry->d_name);
+
+			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+				unlinkat(tmp_fd, entry->d_name, AT_REMOVEDIR);
+		}
+	}
+	return NULL;
+}
+
+static void test_work_directory(void **state)
+{
+	struct bare *bare = *state;
+	struct sweeping sweeping = { .tmp_fd = bare->engine.tmp_fd };
+	char name[WORK_DIRECTORY_NAME];
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, sweep, &sweeping), 0);
+	for (int i = 0; i < 300; i++) {
+		_cleanup_fd_ int fd = -1;
+
+		assert_ok(work_directory_make(&bare->engine, "race-", name, &fd, NULL));
+		assert_int_equal(mkdirat(fd, "in", 0700), 0);
+		assert_int_equal(unlinkat(fd, "in", AT_REMOVEDIR), 0);
+		assert_true(lock_is_named(bare->engine.tmp_fd, name, fd));
+	}
+	atomic_store(&sweeping.over, true);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_work_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_work_lock_canceled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_work_lock_excludes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_work_directory, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
