@@ -45,10 +45,9 @@ static bool add_string(cJSON *array, const char *text)
 	return item && cJSON_AddItemToArray(array, item);
 }
 
-/* The user's first, then the image's that he did not name. */
-static bool put_env(cJSON *out, const scow_container_config *config, const struct image_config *image)
+cJSON *settings_env(const scow_container_config *config, const struct image_config *image)
 {
-	cJSON *env = cJSON_AddArrayToObject(out, "Env");
+	cJSON *env = cJSON_CreateArray();
 	bool ok = env != NULL;
 
 	for (size_t i = 0; i < config->n_env && ok; i++) {
@@ -58,9 +57,20 @@ static bool put_env(cJSON *out, const scow_container_config *config, const struc
 	}
 	for (size_t i = 0; i < image->n_env && ok; i++)
 		ok = names(config, image->env[i], strcspn(image->env[i], "=")) || add_string(env, image->env[i]);
-	if (ok && !env->child)
-		cJSON_DeleteItemFromObjectCaseSensitive(out, "Env");
-	return ok;
+	if (ok)
+		return env;
+	cJSON_Delete(env);
+	return NULL;
+}
+
+static bool put_env(cJSON *out, const scow_container_config *config, const struct image_config *image)
+{
+	cJSON *env = settings_env(config, image);
+	bool none = env && !env->child;
+
+	if (none)
+		cJSON_Delete(env);
+	return none || put(out, "Env", env);
 }
 
 static bool put_command(cJSON *out, const scow_container_config *config, const struct image_config *image)

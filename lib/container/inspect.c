@@ -12,6 +12,8 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "container/commit.h"
+#include "container/config-network.h"
 #include "container/container.h"
 #include "container/create.h"
 #include "container/detached.h"
@@ -261,7 +263,7 @@ static bool add_config(cJSON *root, const scow_container *container, const scow_
 	snprintf(hostname, sizeof(hostname), "%.12s", container->id);
 	ok = ok && put_text(out, "Hostname", config->hostname ? config->hostname : hostname) &&
 	     put_text(out, "Image", container->image_name) && put_text(out, "User", merged->user) &&
-	     put_text(out, "WorkingDir", merged->workdir) && put_strings(out, "Env", merged->env, merged->n_env);
+	     put_text(out, "WorkingDir", merged->workdir) && put_item(out, "Env", settings_env(config, image));
 	if (ok && merged->stop_signal)
 		ok = put_text(out, "StopSignal", merged->stop_signal);
 	ok = ok && put_health(out, &merged->health_said) && put_exposed(out, config, image);
@@ -276,6 +278,22 @@ static bool add_config(cJSON *root, const scow_container *container, const scow_
 	return ok;
 }
 
+/* Those that are hidden or read-only where nobody said otherwise; null for a privileged one, as Docker has it. */
+static bool put_paths(cJSON *out, const scow_container_config *config)
+{
+	struct spec spec = { 0 };
+	bool ok = true;
+
+	if (config->unmasked_paths)
+		return true;
+	if (!config->privileged)
+		ok = spec_add_defaults(&spec, false, 0, NULL) == 0;
+	ok = ok && put_strings(out, "MaskedPaths", (char *const *) spec.masked_paths, spec.n_masked_paths) &&
+	     put_strings(out, "ReadonlyPaths", (char *const *) spec.readonly_paths, spec.n_readonly_paths);
+	spec_done(&spec);
+	return ok;
+}
+
 static bool add_host_config(cJSON *root, const scow_container_config *config, cJSON *stored)
 {
 	cJSON *out = cJSON_Parse(host_defaults);
@@ -283,8 +301,8 @@ static bool add_host_config(cJSON *root, const scow_container_config *config, cJ
 	if (!put_item(root, "HostConfig", out) || !overlay(out, stored))
 		return false;
 	/* What is in force where nothing else was asked for. */
-	return !config->memory_bytes || config->has_memory_swap ||
-	       put_item(out, "MemorySwap", cJSON_CreateNumber((double) config->memory_bytes * 2));
+	return put_paths(out, config) && (!config->memory_bytes || config->has_memory_swap ||
+					  put_item(out, "MemorySwap", cJSON_CreateNumber((double) config->memory_bytes * 2)));
 }
 
 static bool add_maps(cJSON *object, const char *name, const struct id_range *maps, unsigned int count)
@@ -374,22 +392,43 @@ static bool add_head(cJSON *root, const scow_container *container, const struct 
 	       add_text(root, "ProcessLabel", "") && add_text(root, "AppArmorProfile", "") && cJSON_AddNullToObject(root, "ExecIDs");
 }
 
-static cJSON *network_settings(scow_container *container, const struct container_row *row)
+/* "none" and "host" have no leases; Docker shows them among the networks all the same. */
+static bool put_mode(cJSON *settings, const struct attachment *attachment, const char *mode, const char *id)
+{
+	struct network network = { .name = mode, .flags = NETWORK_BUILTIN, .driver = str_eq(mode, "host") ? NETWORK_HOST : NETWORK_NONE };
+	struct endpoint endpoint = { .network = &network };
+
+	snprintf(network.id, sizeof(network.id), "%s", id);
+	return put_item(cJSON_GetObjectItemCaseSensitive(settings, "Networks"), mode, network_endpoint_json(attachment, &endpoint));
+}
+
+static bool is_mode(const char *mode)
+{
+	return mode && (str_eq(mode, "none") || str_eq(mode, "host"));
+}
+
+static cJSON *network_settings(scow_container *container, const scow_container_config *config, const struct container_row *row)
 {
 	_cleanup_attachment_ struct attachment attachment = { .n_endpoints = 0 };
+	const char *mode = config_network_mode(config);
+	char id[65] = "";
 	cJSON *settings;
 	int r;
 	{
 		_cleanup_db_ struct db_work work = { 0 };
+		sqlite3_stmt *s;
 
 		db_lock(container->engine->db, &work);
 		r = network_leased(&work, container->id, &attachment, NULL);
+		if (r == 0 && is_mode(mode) && db_query(&work, &s, NULL, "SELECT id FROM networks WHERE name = ?", "t", mode) > 0)
+			snprintf(id, sizeof(id), "%s", db_text(s, 0));
 	}
 	if (r < 0)
 		return NULL;
 	attachment.name = container->name;
 	settings = network_settings_json(&attachment);
-	if (settings && put_item(settings, "Ports", published_json(container, &attachment, container_runs(row->state))))
+	if (settings && (!is_mode(mode) || put_mode(settings, &attachment, mode, id)) &&
+	    put_item(settings, "Ports", published_json(container, &attachment, container_runs(row->state))))
 		return settings;
 	cJSON_Delete(settings);
 	return NULL;
@@ -402,7 +441,6 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	const scow_container_config *config;
 	const struct image_config *image;
 	struct merged merged = { 0 };
-	char hostname[13];
 	cJSON *mounts;
 	int r;
 
@@ -413,8 +451,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 		r = scow_container_config_to_json(config, &json, error);
 	if (r < 0)
 		return r;
-	snprintf(hostname, sizeof(hostname), "%.12s", container->id);
-	r = config_merge(image, config, config->hostname ? config->hostname : hostname, arena, &merged, error);
+	r = config_merge(image, config, NULL, arena, &merged, error);
 	if (r == 0)
 		r = json_parse(json, strlen(json), "settings of a container", &stored, error);
 	if (r < 0)
@@ -432,7 +469,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (r < 0)
 		return r;
 	if (!add_config(root, container, config, image, stored, &merged) ||
-	    !put_item(root, "NetworkSettings", network_settings(container, row)))
+	    !put_item(root, "NetworkSettings", network_settings(container, config, row)))
 		return error_oom(error);
 	return 0;
 }

@@ -17,8 +17,9 @@
 #include "container/listing.h"
 #include "container/published.h"
 #include "container/sweep.h"
+#include "container/volumes.h"
 
-static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", "network", "publish", "expose",
+static const char *const known[] = { "status", "name", "id", "label", "label!", "ancestor", "before", "since", "exited", "health", "network", "publish", "expose", "volume",
 				    NULL };
 
 struct patterns {
@@ -235,7 +236,7 @@ static int match_ancestor(struct db_work *work, const struct selection *selectio
 	return selection->n_ancestors == 0;
 }
 
-/* 1: it is on one of those networks, by name or the beginning of the id. */
+/* 1: it is on one of those networks, by name or the beginning of the id; "none" and "host" are in its config alone. */
 static int match_network(struct db_work *work, const struct selection *selection, sqlite3_stmt *row, scow_error **error)
 {
 	const char *value;
@@ -244,7 +245,9 @@ static int match_network(struct db_work *work, const struct selection *selection
 	for (size_t i = 0; (value = filters_value(&selection->filters, "network", i)); i++) {
 		int r = db_query(work, &s, error,
 				 "SELECT 1 FROM endpoints e JOIN networks n ON n.id = e.network WHERE e.container = ?1 AND "
-				 "(n.name = ?2 OR substr(n.id, 1, length(?2)) = ?2) LIMIT 1",
+				 "(n.name = ?2 OR substr(n.id, 1, length(?2)) = ?2) UNION ALL "
+				 "SELECT 1 FROM containers WHERE id = ?1 AND ?2 IN ('none', 'host') AND "
+				 "instr(config, '\"NetworkMode\":\"' || ?2 || '\"') > 0 LIMIT 1",
 				 "tt", db_text(row, 0), value);
 
 		if (r != 0)
@@ -317,6 +320,32 @@ static int ports_fit(void *container, const void *filters, scow_error **error)
 	return published_fits(container, filters, error);
 }
 
+/* Nor are mounts: by the volume's name, the source, or the place in the container. */
+static int mounts_fit(void *item, const void *data, scow_error **error)
+{
+	static const char *const names[] = { "Name", "Source", "Destination" };
+	_cleanup_json_ cJSON *mounts = cJSON_CreateArray();
+	const scow_container_config *config;
+	scow_container *container = item;
+	const cJSON *mount;
+	int r = mounts ? container_config_of(container, &config, error) : error_oom(error);
+
+	if (r == 0)
+		r = volumes_json(container->engine, container->id, config, mounts, error);
+	if (r < 0)
+		return r;
+	cJSON_ArrayForEach(mount, mounts)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+			const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(mount, names[i]));
+
+			if (text && filters_allow(data, "volume", text))
+				return 1;
+		}
+	}
+	return 0;
+}
+
 int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const char *filters, scow_iter **out, scow_error **error)
 {
 	_cleanup_(selection_done) struct selection selection = { .all = false };
@@ -338,6 +367,8 @@ int scow_container_list_filtered(scow_engine *engine, unsigned int flags, const 
 		r = listing_finish(engine, list, selection.all && !filters_have(&selection.filters, "status"), error);
 	if (r == 0 && (filters_have(&selection.filters, "publish") || filters_have(&selection.filters, "expose")))
 		r = iter_sift(list, ports_fit, &selection.filters, error);
+	if (r == 0 && filters_have(&selection.filters, "volume"))
+		r = iter_sift(list, mounts_fit, &selection.filters, error);
 	if (r == 0)
 		*out = take_ptr(&list);
 	return r;

@@ -162,8 +162,10 @@ static int kill_and_await(scow_container *container, struct await *await, scow_e
 		return r;
 	r = error_set(error, SCOW_E_TIMEOUT, "container '%s' did not end within %d ms of SIGKILL", container->name, KILL_TIMEOUT_MS);
 	if (is_silent(await))
-		return error_hint(error, r, "its first process is dead, and its supervisor, process %d, does not say so: it may be stopped (state T in ps)",
-				  await->row.supervisor);
+		return error_hint(
+			error, r,
+			"its first process is dead, and its supervisor, process %d, does not say so: it may be stopped (state T in ps)",
+			await->row.supervisor);
 	return error_hint(error, r, "a process of it may hang in the kernel (state D in ps)");
 }
 

@@ -2,6 +2,8 @@
 /* What is mounted, in the words of `docker inspect`. */
 #include "container/volumes.h"
 
+#include <string.h>
+
 #include "base/json.h"
 #include "base/str.h"
 #include "container/options.h"
@@ -28,16 +30,34 @@ static const char *propagation(const char *options)
 	return bind_options_parse(options, &parsed, NULL) == 0 && parsed.propagation_name ? parsed.propagation_name : "rprivate";
 }
 
+/* The options as Docker shows them: without what only says how the source is found. */
+static char *shown_options(const char *options)
+{
+	_cleanup_str_ struct str out = { 0 };
+
+	for (const char *p = options ? options : ""; *p;) {
+		size_t size = strcspn(p, ",");
+
+		if (size != strlen("create") || strncmp(p, "create", size) != 0)
+			str_printf(&out, "%s%.*s", out.size ? "," : "", (int) size, p);
+		p += size + (p[size] == ',');
+	}
+	return out.size || out.failed ? str_take(&out) : strdup("");
+}
+
 static bool add_config_mount(cJSON *array, const struct config_mount *mount)
 {
 	const bool tmpfs = mount->kind == MOUNT_TMPFS;
 	struct bind_options options = { 0 };
+	_cleanup_free_ char *mode = shown_options(tmpfs ? NULL : mount->options);
 	cJSON *item = add_object(array);
 
+	if (!mode)
+		return false;
 	if (!tmpfs && bind_options_parse(mount->options, &options, NULL) < 0)
 		return false;
 	return item && put(item, "Type", tmpfs ? "tmpfs" : "bind") && put(item, "Source", mount->source) &&
-	       put(item, "Destination", mount->target) && put(item, "Mode", mount->options) &&
+	       put(item, "Destination", mount->target) && put(item, "Mode", mode) &&
 	       cJSON_AddBoolToObject(item, "RW", !options.read_only) && put(item, "Propagation", tmpfs ? "" : propagation(mount->options));
 }
 

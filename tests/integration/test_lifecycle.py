@@ -245,6 +245,13 @@ class Lists(Life):
         self.assertEqual(names("status=created", "name=^t"), ["three"])
         self.assertEqual(names("status=created", "ancestor=base:latest"), ["three", "one"])
         self.assertEqual(names("status=created", "ancestor=nothing"), [])
+        self.assertEqual(names("status=created", "status=exited", "volume=of-two"), ["two"])
+        self.assertEqual(names("status=created", "volume=/data"), ["three", "one"])
+        self.assertEqual(names("status=created", "volume=of"), [])
+        self.ok("create", "--name", "alone", "--network", "none", "base")
+        self.assertEqual(names("status=created", "network=none"), ["alone"])
+        self.assertEqual(self.ok("inspect", "-f", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", "alone"), "none\n")
+        self.ok("rm", "alone")
         self.assertEqual(self.ok("ps", "-l", "--format", "{{.Names}}"), "three\n")
         self.assertEqual(self.ok("ps", "-n", "2", "--format", "{{.Names}}"), "three\ntwo\n")
         self.assertRegex(self.ok("ps", "-as"), r"SIZE\n(.* 0B \(virtual [\d.]+MB\)\n){3}$")
@@ -257,7 +264,7 @@ class Lists(Life):
         self.ok("volume", "rm", "of-one", "of-two", "of-three")
 
     def test_templates(self):
-        self.ok("create", "--name", "shaped", "-p", "8080:80", "--label", "words=one two", "base", "true")
+        self.ok("create", "--name", "shaped", "-p", "8080:80", "--label", "words=one two", "-e", "OWN=1", "-v", "/tmp:/mnt:ro", "base", "true")
 
         def shown(template):
             return self.ok("inspect", "-f", template, "shaped").rstrip("\n")
@@ -269,6 +276,10 @@ class Lists(Life):
             "{{title .Config.Labels.words}} {{truncate .Name 3}} [{{pad .Platform 1 2}}]": "One Two /sh [ linux  ]",
             '{{printf "%s: %d%% %q" .Name .State.Pid .Platform}}': '/shaped: 0% "linux"',
             "{{with .State}}{{.Status}}{{end}}{{$x := .Name}}{{with .Config.Domainname}}no{{else}}{{$x}}{{end}}": "created/shaped",
+            # What the start adds is no setting of the container's.
+            "{{index .Config.Env 0}} {{range .Config.Env}}{{index (split . \"=\") 0}},{{end}}": "OWN=1 OWN,PATH,",
+            "{{range .Mounts}}{{.Mode}} {{.RW}}{{end}}": "ro false",
+            "{{len .HostConfig.ReadonlyPaths}} {{index .HostConfig.MaskedPaths 0}}": "5 /proc/acpi",
             "{{if and .Name (not .State.Running) (eq .State.ExitCode 0)}}idle{{end}}{{.Name | upper | json}}": 'idle"/SHAPED"',
         }.items():
             self.assertEqual(shown(template), text)

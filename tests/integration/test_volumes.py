@@ -77,7 +77,7 @@ class Volumes(cli.Cli):
         self.ok("create", "--name", "user", "-v", "data:/data", "base", "true")
         self.fails("in use by container 'user'", "volume", "rm", "data")
         self.assertEqual(self.names("dangling=true"), [anonymous])
-        df = json.loads(self.ok("system", "df", "-v"))
+        df = json.loads(self.ok("system", "df", "-v", "--format", "json"))
         self.assertEqual({v["Name"]: v["UsageData"] for v in df["Volumes"]},
                          {"data": {"Size": 5, "RefCount": 1}, anonymous: {"Size": 0, "RefCount": 0}})
         self.ok("rm", "user")
