@@ -239,6 +239,7 @@ struct attachment {
 	bool remote;  /* the container is its supervisor's, and all of its streams are copied */
 	struct detach_keys keys; /* with a terminal; none: they go on to the program */
 	bool left;               /* they were typed */
+	bool ephemeral;          /* it is removed at its end, and that is waited for */
 	const struct passing *passing; /* what else the program gets; or NULL */
 };
 /* Sets up @io and holds signals back until attach_wait(). False after printing what is wrong, with *code set. */

@@ -193,6 +193,7 @@ static int run(struct cli *cli, void *target, int argc, char **argv)
 		return code;
 	if (options->detach)
 		return run_detached(container, &options->passing);
+	attachment.ephemeral = options->rm;
 	if (needs_supervisor(options))
 		return start_in_front(cli, &container, &attachment, options->detach_keys, options->sig_proxy);
 	return run_attached(cli, &container, &attachment);

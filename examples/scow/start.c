@@ -10,16 +10,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#define REMOVAL_MS 10000
 
 /* ---- in front ---- */
 
-/* What was said at create: is there a terminal, is stdin open? */
+/* What was said at create: is there a terminal, is stdin open, does it go at its end? */
 static bool read_settings(scow_container *container, struct attachment *attachment)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
-	const cJSON *config;
+	const cJSON *config, *host;
 	char *text = NULL;
 	cJSON *json;
 
@@ -32,6 +33,8 @@ static bool read_settings(scow_container *container, struct attachment *attachme
 	config = cJSON_GetObjectItemCaseSensitive(json, "Config");
 	attachment->tty = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "Tty"));
 	attachment->interactive = attachment->interactive && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "OpenStdin"));
+	host = cJSON_GetObjectItemCaseSensitive(json, "HostConfig");
+	attachment->ephemeral = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(host, "AutoRemove"));
 	cJSON_Delete(json);
 	return true;
 }
@@ -48,34 +51,6 @@ static bool set_up(struct attachment *attachment, const char *detach_keys, const
 		attachment->keys = keys;
 	attachment->proxy = !attachment->tty && (!sig_proxy || sig_proxy[0] == 't' || sig_proxy[0] == '1');
 	return true;
-}
-
-static int print_line(int stream, int64_t time_ns, const void *data, size_t size, void *userdata)
-{
-	(void) time_ns;
-	(void) userdata;
-	fwrite(data, 1, size, stream == SCOW_STDERR ? stderr : stdout);
-	return 0;
-}
-
-/* It had ended before we could look at it: its log has what it said. */
-static int show_finished(scow_container *container, int64_t since_ns)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	scow_log *log = NULL;
-	int code = 0, r;
-
-	if (scow_container_wait(container, -1, &code, &error) < 0) {
-		complain_error(&error);
-		return EXIT_ENGINE;
-	}
-	if (scow_container_logs(container, 0, since_ns, 0, -1, print_line, NULL, &log, NULL) == 0)
-		do
-			r = scow_log_dispatch(log, NULL);
-		while (r > 0);
-	scow_log_unref(log);
-	fflush(stdout);
-	return code;
 }
 
 /* The program redraws its screen when the size changes, and only then. */
@@ -100,6 +75,9 @@ static int until_left(struct cli *cli, scow_container **container, struct attach
 	} else if (code < 0 && !attachment->ended_by) {
 		complain_error(&error);
 		code = EXIT_ENGINE;
+	} else if (attachment->ephemeral && !attachment->ended_by) {
+		/* Its name is free when we end, as with Docker. */
+		(void) scow_container_wait_for(*container, SCOW_WAIT_REMOVED, REMOVAL_MS, NULL, NULL);
 	}
 	scow_process_unref(process);
 	if (attachment->ended_by) {
@@ -110,35 +88,27 @@ static int until_left(struct cli *cli, scow_container **container, struct attach
 	return code;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 int start_in_front(struct cli *cli, scow_container **container, struct attachment *attachment, const char *detach_keys,
 		   const char *sig_proxy)
 {
 	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_io) *io = scow_io_new(), *passed = scow_io_new();
 	scow_process *process = NULL;
-	int64_t since = now_ns();
-	int code = EXIT_ENGINE, r;
+	int code = EXIT_ENGINE;
 
 	if (attachment->passing && !pass_descriptors(passed, attachment->passing))
 		return code;
 	if (!set_up(attachment, detach_keys, sig_proxy) || !attach_prepare(attachment, io, &code))
 		return code;
-	if (scow_container_start_detached_io(*container, passed, &error) < 0)
-		return start_failure(&error);
-	r = scow_container_attach(*container, io, (attachment->interactive ? SCOW_ATTACH_STDIN : 0u) | SCOW_ATTACH_LOGS, &process, &error);
-	if (r == SCOW_E_STATE && scow_container_state_now(*container, NULL) != SCOW_CONTAINER_RUNNING)
-		return show_finished(*container, since);
-	if (r < 0) {
+	/* First, for it may have ended, and be gone, before the start returns. */
+	if (scow_container_attach(*container, io, (attachment->interactive ? SCOW_ATTACH_STDIN : 0u) | SCOW_ATTACH_NEXT, &process, &error) <
+	    0) {
 		complain_error(&error);
 		return EXIT_ENGINE;
+	}
+	if (scow_container_start_detached_io(*container, passed, &error) < 0) {
+		scow_process_unref(process);
+		return start_failure(&error);
 	}
 	attach_resize(attachment, process);
 	return until_left(cli, container, attachment, process);

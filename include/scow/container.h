@@ -120,7 +120,8 @@ SCOW_API int scow_container_detach(scow_container *container, scow_error **error
 
 typedef enum scow_attach_flags {
 	SCOW_ATTACH_STDIN = 1,   /* what is written goes to the program; without it, only output */
-	SCOW_ATTACH_LOGS = 2     /* first what the log has of this run, then what comes */
+	SCOW_ATTACH_LOGS = 2,    /* first what the log has of this run, then what comes */
+	SCOW_ATTACH_NEXT = 4     /* one that does not run yet, too: to its next detached start, whoever makes it */
 } scow_attach_flags;
 
 /**
@@ -131,6 +132,10 @@ typedef enum scow_attach_flags {
  *
  * Any number may be attached at once; a slow one does not hold up the container, and misses output rather than block it (the
  * log misses nothing).
+ *
+ * "Attach, then start": with SCOW_ATTACH_NEXT a handle got before scow_container_start_detached() misses nothing of the run, not even its
+ * exit code, however short it is, and though an ephemeral container may be gone by then. Until the start it is quiet, has the pid 0, and
+ * takes no input; it stays for another try if the start fails, and ends as if killed where the container is removed instead.
  *
  * Returns: 0, SCOW_E_STATE (it does not run, or was not started detached), SCOW_E_INVALID (io).  Threads: any.  Since: 0.1.
  */

@@ -269,8 +269,20 @@ static int add_backlog(scow_container *container, struct attach *attach, const s
 /* Somebody who has attached. */
 struct guest {
 	scow_container *container;
-	bool ended; /* the container has: nobody left it */
+	scow_process *process; /* borrowed: of one that came before the start */
+	bool ended;            /* the container has: nobody left it */
 };
+
+static void guest_saw_begin(void *data)
+{
+	struct guest *guest = data;
+	struct container_row row;
+
+	if (container_row_once(guest->container->engine, guest->container->id, &row, NULL) < 0)
+		return;
+	(void) detached_look(guest->container->engine, guest->container->id, &row);
+	process_begun(guest->process, row.pid, container_pidfd(guest->container->engine, &row));
+}
 
 static void guest_saw_end(void *data, const struct process_exit *exit)
 {
@@ -326,23 +338,34 @@ static int make_process(scow_container *container, struct attach *attach, const 
 		return error_oom(error);
 	}
 	guest->container = scow_container_ref(container);
+	attach_on_begin(attach, guest_saw_begin, guest);
 	r = process_new(container->engine, &params, out, error);
 	if (r < 0) {
 		scow_container_unref(container);
 		free(guest);
+		return r;
 	}
-	return r;
+	guest->process = *out;
+	return 0;
 }
 
-static int attach(scow_container *container, const struct container_row *row, struct io_setup *io, unsigned int flags, scow_process **out,
-		  scow_error **error)
+static int attach_now(scow_container *container, struct io_setup *io, unsigned int flags, scow_process **out, scow_error **error)
 {
 	struct attach *attach = NULL;
+	struct container_row row;
 	struct wire_hello hello;
-	int r = attach_open(container->engine, container->id, row->owner, &attach, &hello);
+	int r = container_row_running(container, &row, error);
 
+	if (r < 0)
+		return r;
+	if (row.state == SCOW_CONTAINER_RESTARTING)
+		return container_not_running(container, &row, error);
+	if (!detached_is(&row))
+		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' was not started detached", container->name),
+				  "its output belongs to the program that started it");
+	r = attach_open(container->engine, container->id, row.owner, &attach, &hello);
 	if (r == -ENOENT || r == -ECONNREFUSED || r == -EPIPE || r == -ECONNRESET)
-		return container_not_running(container, row, error);
+		return container_not_running(container, &row, error);
 	if (r < 0)
 		return error_errno(error, -r, "connect", "attach to container '%s'", container->name);
 	if (flags & SCOW_ATTACH_STDIN)
@@ -352,7 +375,32 @@ static int attach(scow_container *container, const struct container_row *row, st
 		attach_free(attach);
 		return r;
 	}
+	return make_process(container, attach, &row, io, out, error);
+}
+
+/* Before its next start. 1: it was started meanwhile, and is attached to as one that runs. */
+static int attach_before(scow_container *container, struct container_row *row, struct io_setup *io, unsigned int flags, scow_process **out,
+			 scow_error **error)
+{
+	struct attach *attach = NULL;
+	int r = attach_wait(container->engine, container->id, &attach);
+
+	if (r < 0)
+		return error_errno(error, -r, "bind", "wait for the start of container '%s'", container->name);
+	r = container_row_read(container->engine, container->id, row, error);
+	if (r < 0 || container_runs(row->state)) {
+		attach_free(attach);
+		return r < 0 ? r : 1;
+	}
+	if (flags & SCOW_ATTACH_STDIN)
+		attach_allow_input(attach);
+	row->pid = 0;
 	return make_process(container, attach, row, io, out, error);
+}
+
+static bool is_to_come(const struct container_row *row, unsigned int flags)
+{
+	return flags & SCOW_ATTACH_NEXT && container_allows(row->state, ACTION_START);
 }
 
 int scow_container_attach(scow_container *container, const scow_io *io, unsigned int flags, scow_process **out, scow_error **error)
@@ -363,19 +411,15 @@ int scow_container_attach(scow_container *container, const scow_io *io, unsigned
 
 	if (r < 0)
 		return r;
-	if (!out || (flags & ~(unsigned int) (SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS)))
+	if (!out || (flags & ~(unsigned int) (SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS | SCOW_ATTACH_NEXT)))
 		return error_set(error, SCOW_E_INVALID, out ? "unknown flags for attach" : "no place for the process was given");
-	r = container_row_running(container, &row, error);
-	if (r < 0)
-		return r;
-	if (row.state == SCOW_CONTAINER_RESTARTING)
-		return container_not_running(container, &row, error);
-	if (!detached_is(&row))
-		return error_hint(error, error_set(error, SCOW_E_STATE, "container '%s' was not started detached", container->name),
-				  "its output belongs to the program that started it");
-	r = io_setup_attach(io, &setup, error);
+	r = container_row_settled(container, &row, error);
 	if (r == 0)
-		r = attach(container, &row, &setup, flags, out, error);
+		r = io_setup_attach(io, &setup, error);
+	if (r == 0)
+		r = is_to_come(&row, flags) ? attach_before(container, &row, &setup, flags, out, error) : 1;
+	if (r > 0)
+		r = attach_now(container, &setup, flags, out, error);
 	io_setup_done(&setup);
 	if (r == 0)
 		container_announce(container->engine, container->id, "attach", NULL);

@@ -8,6 +8,7 @@
  * 2. Input goes the other way: while the program does not read, the client that wrote is not read from, and others that want to write
  *    wait behind it. Who only has something to say to us (stop) is heard.
  * 3. A client hears, in this order: where the log stood when it came, what is not in the log yet, and all that came after.
+ * 4. Who wants to miss nothing of a run comes before it: with a socket of his own in the container's directory, to which we connect.
  */
 #include "init/supervisor.h"
 
@@ -101,6 +102,19 @@ static void leave(struct client *client)
 	memset(client, 0, sizeof(*client));
 }
 
+static bool take_client(int fd)
+{
+	for (struct client *client = clients; client < clients + CLIENTS_MAX; client++) {
+		if (client->fd)
+			continue;
+		client->fd = fd;
+		watch_client(client);
+		return true;
+	}
+	sys(SYS_close, fd);
+	return false;
+}
+
 void attach_accept(void)
 {
 	struct ucred peer;
@@ -109,16 +123,10 @@ void attach_accept(void)
 
 	if (fd < 0)
 		return;
-	if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == (uint32_t) sys(SYS_geteuid)) {
-		for (struct client *client = clients; client < clients + CLIENTS_MAX; client++) {
-			if (client->fd)
-				continue;
-			client->fd = (int) fd;
-			watch_client(client);
-			return;
-		}
-	}
-	sys(SYS_close, fd);
+	if (sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == (uint32_t) sys(SYS_geteuid))
+		take_client((int) fd);
+	else
+		sys(SYS_close, fd);
 }
 
 /* ---- to a client ---- */
@@ -228,6 +236,53 @@ static void welcome(struct client *client)
 		if (size)
 			send_frame(client, i == 0 ? WIRE_FRAME_STDOUT : WIRE_FRAME_STDERR, partial, size);
 	}
+}
+
+/* Its name goes in any case: nobody listens there who has died. */
+static void connect_waiting(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	long fd = sys(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	text_add(address.sun_path, address.sun_path + sizeof(address.sun_path), name);
+	if (fd >= 0 && sys(SYS_connect, fd, &address, sizeof(address)) < 0) {
+		sys(SYS_close, fd);
+		fd = -1;
+	}
+	sys(SYS_unlinkat, WIRE_FD_DIR, name, 0);
+	if (fd >= 0 && take_client((int) fd))
+		for (struct client *client = clients; client < clients + CLIENTS_MAX; client++)
+			if (client->fd == (int) fd)
+				welcome(client);
+}
+
+struct entry { /* See: getdents64(2). */
+	uint64_t inode, offset;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+void attach_waiting(void)
+{
+	static char entries[2048] __attribute__((aligned(8)));
+	long n, dir = sys(SYS_openat, WIRE_FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return;
+	/* By its name alone, as in attach_open(). */
+	sys(SYS_fchdir, dir);
+	while ((n = sys(SYS_getdents64, dir, entries, sizeof(entries))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct entry *entry = (const void *) (entries + at);
+
+			at += entry->size;
+			if (text_starts(entry->name, WIRE_WAITING_NAME))
+				connect_waiting(entry->name);
+		}
+	}
+	sys(SYS_chdir, "/");
+	sys(SYS_close, dir);
 }
 
 /* ---- from a client ---- */

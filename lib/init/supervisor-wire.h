@@ -24,6 +24,7 @@
 #define WIRE_LOG_PACKED ".gz" /* follows the number of one that is compressed */
 #define WIRE_STATES_NAME "states.wake" /* in ROOT: opened after each change of a state file */
 #define WIRE_ATTACH_NAME "attach.sock"
+#define WIRE_WAITING_NAME "waiting-" /* sockets of those who attached before it runs begin so: each run connects to them, and hears SUBSCRIBE said */
 
 enum wire_supervise_flag {
 	WIRE_SUPERVISE_LOG = 1 << 0,

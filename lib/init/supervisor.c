@@ -319,6 +319,7 @@ static void begin_again(void)
 	FAULT_POINT("supervisor.again");
 	if (!problem) {
 		note_run();
+		attach_waiting();
 		watch_run();
 		hooks_after_restart(supervisor.pid);
 		return;
@@ -473,6 +474,7 @@ static void begin(void)
 	}
 	FAULT_POINT("supervisor.begun");
 	note_run();
+	attach_waiting();
 	FAULT_POINT("supervisor.noted");
 	sys(SYS_sendto, WIRE_FD_SOCKET, &started, sizeof(started), MSG_NOSIGNAL);
 	if (supervisor.config.flags & WIRE_SUPERVISE_LEASHED) {

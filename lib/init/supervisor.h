@@ -118,6 +118,8 @@ void health_ended(void);
 /* supervisor-attach.c */
 void attach_open(void);
 void attach_accept(void);
+/* A run has begun, and nothing of it was read: those who wait for it are its first clients. */
+void attach_waiting(void);
 void attach_event(uint32_t index, uint32_t events);
 void attach_output(unsigned int stream, const unsigned char *data, size_t size);
 void attach_exit(int code, int sig);

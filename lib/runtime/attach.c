@@ -6,21 +6,28 @@
  *    that is too much. What is polled is an epoll of the one or the other.
  * 2. An input message has its size at its beginning, so one that was begun is finished before anything else is written there; what
  *    other threads have to say (a new window) goes by a connection of its own.
- * 3. Where the end comes without a word, the state file has it, or the supervisor was killed, and its container died with it.
+ * 3. One that waits for a container's start listens, and is connected to: from then on it is a client as any other.
+ * 4. Where the end comes without a word, the state file has it, or the supervisor was killed, and its container died with it.
  */
 #include "runtime/attach.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/fd.h"
 
 #define READ_BYTES (16 * 1024)
@@ -32,8 +39,16 @@
 struct attach {
 	scow_engine *engine; /* borrowed: the process handle holds it */
 	char id[65], owner[WIRE_OWNER_SIZE];
-	int socket, epoll_fd, ready_fd;
-	bool terminal, input;
+	int epoll_fd, ready_fd;
+	bool input;
+	/* what changes when a supervisor comes that was waited for, whichever thread sees that */
+	pthread_mutex_t lock;
+	int socket;
+	bool terminal;
+	int waiting, removal; /* a listener; an inotify that tells when its name goes; or -1 */
+	char place[96];       /* the listener's */
+	void (*began)(void *data);
+	void *began_data;
 	int sinks[2];
 	struct attach_backlog backlog;
 	/* coming in */
@@ -46,6 +61,15 @@ struct attach {
 	size_t owed; /* of the input message that was begun */
 };
 
+static void end_wait(struct attach *attach)
+{
+	if (attach->waiting >= 0)
+		(void) unlinkat(attach->engine->containers_fd, attach->place, 0);
+	cleanup_fd(&attach->waiting);
+	cleanup_fd(&attach->removal);
+	attach->waiting = attach->removal = -1;
+}
+
 void attach_free(struct attach *attach)
 {
 	if (!attach)
@@ -54,9 +78,11 @@ void attach_free(struct attach *attach)
 		attach->backlog.free(attach->backlog.data);
 	cleanup_fd(&attach->sinks[0]);
 	cleanup_fd(&attach->sinks[1]);
+	end_wait(attach);
 	cleanup_fd(&attach->socket);
 	cleanup_fd(&attach->ready_fd);
 	cleanup_fd(&attach->epoll_fd);
+	pthread_mutex_destroy(&attach->lock);
 	free(attach);
 }
 
@@ -88,20 +114,28 @@ static int watch_only(struct attach *attach, int fd)
 	return epoll_ctl(attach->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int attach_open(scow_engine *engine, const char *id, const char *owner, struct attach **out, struct wire_hello *hello)
+static int make(scow_engine *engine, const char *id, struct attach **out)
 {
-	_cleanup_(attach_freep) struct attach *attach = calloc(1, sizeof(*attach));
-	int r;
+	struct attach *attach = *out = calloc(1, sizeof(*attach));
 
 	if (!attach)
 		return -ENOMEM;
+	pthread_mutex_init(&attach->lock, NULL);
 	attach->engine = engine;
 	snprintf(attach->id, sizeof(attach->id), "%s", id);
-	snprintf(attach->owner, sizeof(attach->owner), "%s", owner);
-	attach->socket = attach->ready_fd = attach->sinks[0] = attach->sinks[1] = -1;
+	attach->waiting = attach->removal = attach->socket = attach->ready_fd = attach->sinks[0] = attach->sinks[1] = -1;
 	attach->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (attach->epoll_fd < 0)
-		return -errno;
+	return attach->epoll_fd < 0 ? -errno : 0;
+}
+
+int attach_open(scow_engine *engine, const char *id, const char *owner, struct attach **out, struct wire_hello *hello)
+{
+	_cleanup_(attach_freep) struct attach *attach = NULL;
+	int r = make(engine, id, &attach);
+
+	if (r < 0)
+		return r;
+	snprintf(attach->owner, sizeof(attach->owner), "%s", owner);
 	attach->socket = supervisor_connect(engine, id);
 	if (attach->socket < 0)
 		return attach->socket;
@@ -115,6 +149,92 @@ int attach_open(scow_engine *engine, const char *id, const char *owner, struct a
 	attach->terminal = hello->terminal != 0;
 	*out = take_ptr(&attach);
 	return 0;
+}
+
+/* Nobody is to wait for ever; where the kernel has no inotify left, he may. */
+static void watch_removal(struct attach *attach, const char *path)
+{
+	attach->removal = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (attach->removal >= 0 && inotify_add_watch(attach->removal, path, IN_ATTRIB | IN_DELETE_SELF) >= 0)
+		(void) watch_only(attach, attach->removal);
+}
+
+int attach_wait(scow_engine *engine, const char *id, struct attach **out)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_(attach_freep) struct attach *attach = NULL;
+	_cleanup_fd_ int dir = -1, listener = -1;
+	char name[sizeof(WIRE_WAITING_NAME) + 16] = WIRE_WAITING_NAME;
+	int r = make(engine, id, &attach);
+
+	if (r < 0)
+		return r;
+	/* Before the first start it has none. */
+	if (mkdirat(engine->containers_fd, id, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	dir = dir_open_at(engine->containers_fd, id);
+	if (dir < 0)
+		return dir;
+	random_hex(name + strlen(name), 8);
+	snprintf(attach->place, sizeof(attach->place), "%s/%s", id, name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dir, name);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener < 0 || bind(listener, (struct sockaddr *) &address, sizeof(address)) < 0)
+		return -errno;
+	attach->waiting = take_fd(&listener);
+	if (listen(attach->waiting, 1) < 0)
+		return -errno;
+	watch_removal(attach, address.sun_path);
+	r = watch_only(attach, attach->waiting);
+	if (r == 0)
+		*out = take_ptr(&attach);
+	return r;
+}
+
+void attach_on_begin(struct attach *attach, void (*began)(void *data), void *data)
+{
+	attach->began = began;
+	attach->began_data = data;
+}
+
+static bool let_in(struct attach *attach, bool *gone)
+{
+	struct inotify_event event[4];
+	struct wire_hello hello;
+	int fd;
+
+	*gone = false;
+	if (attach->waiting < 0)
+		return true;
+	/* First: the supervisor takes the name away when it has connected. */
+	while (attach->removal >= 0 && read(attach->removal, event, sizeof(event)) > 0)
+		*gone = faccessat(attach->engine->containers_fd, attach->place, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	fd = accept4(attach->waiting, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return false;
+	end_wait(attach);
+	attach->socket = fd;
+	/* It is said at once. Where it is not, the end shows. */
+	if (hear_hello(attach, &hello) == 0)
+		attach->terminal = hello.terminal != 0;
+	(void) watch_only(attach, fd);
+	(void) supervisor_owner(attach->engine, attach->id, attach->owner);
+	if (attach->input)
+		attach_allow_input(attach);
+	if (attach->began)
+		attach->began(attach->began_data);
+	return true;
+}
+
+/* Its supervisor has connected: true; or else @gone if nobody can any more. */
+static bool has_begun(struct attach *attach, bool *gone)
+{
+	bool begun;
+
+	pthread_mutex_lock(&attach->lock);
+	begun = let_in(attach, gone);
+	pthread_mutex_unlock(&attach->lock);
+	return begun;
 }
 
 void attach_set_backlog(struct attach *attach, const struct attach_backlog *backlog)
@@ -155,6 +275,8 @@ static void write_sink(int *sink, const char *bytes, size_t size)
 void attach_allow_input(struct attach *attach)
 {
 	attach->input = true;
+	if (attach->socket < 0)
+		return; /* it is said when that is there */
 	/* Whether it ever writes or not: stdin may be closed when it leaves. Should it have gone, the next call sees that. */
 	(void) frame_send(attach->socket, WIRE_FRAME_STDIN, NULL, 0);
 }
@@ -164,8 +286,11 @@ int attach_fd(const struct attach *attach)
 	return attach->epoll_fd;
 }
 
-bool attach_is_terminal(const struct attach *attach)
+bool attach_is_terminal(struct attach *attach)
 {
+	bool gone;
+
+	(void) has_begun(attach, &gone);
 	return attach->terminal;
 }
 
@@ -254,9 +379,15 @@ int attach_dispatch(struct attach *attach, attach_emit_fn emit, void *data)
 	struct outlet outlet = { attach, emit, data };
 	char buffer[READ_BYTES];
 	size_t budget = DISPATCH_BUDGET;
+	bool gone;
 
 	if (attach->ended)
 		return 0;
+	if (!has_begun(attach, &gone)) {
+		if (gone)
+			hang_up(attach);
+		return !gone;
+	}
 	if (attach->backlog.next) {
 		if (attach->backlog.next(attach->backlog.data, let_out, &outlet) > 0)
 			return 1;
@@ -286,9 +417,11 @@ void attach_exit(const struct attach *attach, struct process_exit *exit)
 	*exit = (struct process_exit){ .code = attach->code, .signal = attach->signal };
 }
 
-int attach_write_fd(const struct attach *attach)
+int attach_write_fd(struct attach *attach)
 {
-	return attach->input ? attach->socket : -1;
+	bool gone;
+
+	return attach->input && has_begun(attach, &gone) ? attach->socket : -1;
 }
 
 ssize_t attach_write(struct attach *attach, const void *data, size_t size)

@@ -17,6 +17,12 @@ struct attach_backlog {
 
 /* Connects to @id's supervisor, and is told of everything from now on. -errno: there is none, or it does not answer. */
 int attach_open(scow_engine *engine, const char *id, const char *owner, struct attach **out, struct wire_hello *hello);
+/*
+ * The same before there is a supervisor: of the next one it hears from its beginning on, and @began is told of that, in
+ * attach_dispatch(). Should the container be removed instead, it ends as if it were killed.
+ */
+int attach_wait(scow_engine *engine, const char *id, struct attach **out);
+void attach_on_begin(struct attach *attach, void (*began)(void *data), void *data);
 /* Both before the first attach_dispatch(). The backlog is taken. */
 void attach_set_backlog(struct attach *attach, const struct attach_backlog *backlog);
 /* Descriptors that get its output as well; taken, -1 for none. */
@@ -25,14 +31,14 @@ void attach_allow_input(struct attach *attach);
 void attach_free(struct attach *attach);
 
 int attach_fd(const struct attach *attach); /* to be polled */
-bool attach_is_terminal(const struct attach *attach);
+bool attach_is_terminal(struct attach *attach);
 /* Hands over what there is: 1 while more may come, 0 at the end. */
 int attach_dispatch(struct attach *attach, attach_emit_fn emit, void *data);
 /* After the end. */
 void attach_exit(const struct attach *attach, struct process_exit *exit);
 /* Input: bytes taken, -EAGAIN (wait for attach_write_fd), or another -errno. */
 ssize_t attach_write(struct attach *attach, const void *data, size_t size);
-int attach_write_fd(const struct attach *attach);
+int attach_write_fd(struct attach *attach);
 /* 0 or -errno. From any thread. */
 int attach_close_input(struct attach *attach);
 int attach_resize(const struct attach *attach, unsigned int rows, unsigned int columns);

@@ -327,9 +327,32 @@ int scow_process_fd(const scow_process *process)
 	return process ? process->epoll_fd : -1;
 }
 
+void process_begun(scow_process *process, pid_t pid, int pidfd)
+{
+	pthread_mutex_lock(&process->lock);
+	process->params.pid = pid;
+	process->params.pidfd = pidfd;
+	pthread_mutex_unlock(&process->lock);
+}
+
+/* One that was attached to gets them while others look. */
+static pid_t known_as(const scow_process *process, int *pidfd)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *) (uintptr_t) &process->lock;
+	pid_t pid;
+
+	pthread_mutex_lock(lock);
+	pid = process->params.pid;
+	*pidfd = process->params.pidfd;
+	pthread_mutex_unlock(lock);
+	return pid;
+}
+
 int scow_process_pid(const scow_process *process)
 {
-	return process ? process->params.pid : 0;
+	int pidfd;
+
+	return process ? known_as(process, &pidfd) : 0;
 }
 
 int process_check(const scow_process *process, scow_error **error)
@@ -341,19 +364,23 @@ int process_check(const scow_process *process, scow_error **error)
 
 int scow_process_signal(scow_process *process, int signal, scow_error **error)
 {
-	int r = process_check(process, error);
+	int r = process_check(process, error), pidfd;
+	pid_t pid;
 
 	if (r < 0)
 		return r;
+	pid = known_as(process, &pidfd);
 	if (signal < 1 || signal > 64)
 		return error_set(error, SCOW_E_INVALID, "%d is not a signal", signal);
 	if (scow_process_exited(process))
 		return error_set(error, SCOW_E_STATE, "process %d has exited", process->params.pid);
-	if (syscall(SYS_pidfd_send_signal, process->params.pidfd, signal, NULL, 0) == 0)
+	if (pidfd < 0 && process->params.attach)
+		return error_set(error, SCOW_E_STATE, "the container that was attached to does not run");
+	if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0)
 		return 0;
 	if (errno == ESRCH)
-		return error_errno_status(error, SCOW_E_STATE, errno, "pidfd_send_signal", "process %d has exited", process->params.pid);
-	return error_errno(error, errno, "pidfd_send_signal", "signal process %d", process->params.pid);
+		return error_errno_status(error, SCOW_E_STATE, errno, "pidfd_send_signal", "process %d has exited", pid);
+	return error_errno(error, errno, "pidfd_send_signal", "signal process %d", pid);
 }
 
 int scow_process_kill_tree(scow_process *process, scow_error **error)

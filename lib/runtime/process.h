@@ -60,6 +60,8 @@ struct process_params {
 
 /* On failure the process is killed and reaped, everything taken is released, and neither on_exit nor on_free is called. */
 int process_new(scow_engine *engine, struct process_params *params, scow_process **out, scow_error **error) _must_check_;
+/* One that was attached to before it ran: now it has begun. @pidfd: taken, or -1. */
+void process_begun(scow_process *process, pid_t pid, int pidfd);
 /*
  * Learns and records the end of a process that has ended (or is about to: it waits for that). From any thread, any number of
  * times; output stays for the thread that dispatches. Returns its exit code.

@@ -316,7 +316,7 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 	return r;
 }
 
-bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state)
+static bool read_state(scow_engine *engine, const char *id, struct wire_state *state)
 {
 	_cleanup_fd_ int fd = -1;
 	char path[96];
@@ -326,7 +326,22 @@ bool supervisor_state(scow_engine *engine, const char *id, const char *owner, st
 	if (fd < 0 || fd_read_full(fd, state, sizeof(*state)) != (ssize_t) sizeof(*state))
 		return false;
 	state->owner[sizeof(state->owner) - 1] = state->error[sizeof(state->error) - 1] = 0;
-	return state->magic == WIRE_SUPERVISE_MAGIC && state->size == sizeof(*state) && strcmp(state->owner, owner) == 0;
+	return state->magic == WIRE_SUPERVISE_MAGIC && state->size == sizeof(*state);
+}
+
+bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state)
+{
+	return read_state(engine, id, state) && strcmp(state->owner, owner) == 0;
+}
+
+bool supervisor_owner(scow_engine *engine, const char *id, char out[WIRE_OWNER_SIZE])
+{
+	struct wire_state state;
+
+	if (!read_state(engine, id, &state))
+		return false;
+	memcpy(out, state.owner, WIRE_OWNER_SIZE);
+	return true;
 }
 
 size_t supervisor_runs(scow_engine *engine, const char *id, const struct wire_state *state, struct wire_run out[WIRE_RUNS_MAX])

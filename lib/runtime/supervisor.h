@@ -37,6 +37,8 @@ int supervisor_start(scow_engine *engine, const struct supervisor_start *start, 
 
 /* What the supervisor of @id and @owner has written down. false: nothing yet, or only one before it has. */
 bool supervisor_state(scow_engine *engine, const char *id, const char *owner, struct wire_state *state);
+/* Whose the state file is now. false: there is none. */
+bool supervisor_owner(scow_engine *engine, const char *id, char out[WIRE_OWNER_SIZE]);
 /* The runs that others have followed, oldest first, up to what @state tells of. How many. */
 size_t supervisor_runs(scow_engine *engine, const char *id, const struct wire_state *state, struct wire_run out[WIRE_RUNS_MAX]);
 

@@ -459,10 +459,23 @@ static void until_inspect(scow_container *container, const char *words)
 	}
 }
 
+static void do_inside(scow_container *container, const char *script)
+{
+	const char *const command[] = { "sh", "-c", script, NULL };
+	SCOW_AUTO(scow_process_config) *config = scow_process_config_new(command);
+	SCOW_AUTO(scow_process) *process = NULL;
+	scow_error *error = NULL;
+	int code = -1;
+
+	expect_ok(scow_container_exec(container, config, NULL, &process, &error), &error);
+	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
+	assert_int_equal(code, 0);
+}
+
 static void test_health(void **state)
 {
 	static const char *const test[] = { "CMD-SHELL", "echo checked; test -e /well", NULL };
-	SCOW_AUTO(scow_container_config) *config = shell_config("sleep 0.3; touch /well; sleep 1; rm /well; " FOREVER);
+	SCOW_AUTO(scow_container_config) *config = shell_config(FOREVER);
 	scow_container *container;
 	scow_error *error = NULL;
 
@@ -470,8 +483,10 @@ static void test_health(void **state)
 	scow_container_config_set_health(config, test, 100, 5000, 60000, 100, 2);
 	container = start_config(config, NULL);
 	assert_non_null(strstr(scow_container_status_text(container), "(health: starting)"));
+	do_inside(container, "touch /well");
 	until_inspect(container, "\"Status\":\"healthy\",\"FailingStreak\":0");
 	until_inspect(container, "\"Output\":\"checked\\n\"");
+	do_inside(container, "rm /well");
 	until_inspect(container, "\"Status\":\"unhealthy\"");
 	assert_non_null(strstr(scow_container_status_text(container), "(unhealthy)"));
 	expect_ok(scow_container_stop(container, 0, &error), &error);
@@ -496,6 +511,88 @@ static void test_health_failures(void **state)
 	until_inspect(two, "execute '/no/such/test'");
 	remove_it(one, SCOW_REMOVE_FORCE);
 	remove_it(two, SCOW_REMOVE_FORCE);
+}
+
+/* ---- attach, then start ---- */
+
+static scow_process *attach_first(scow_container *container, scow_io *io, unsigned int flags)
+{
+	scow_process *process = NULL;
+	scow_error *error = NULL;
+
+	expect_ok(scow_container_attach(container, io, flags | SCOW_ATTACH_NEXT, &process, &error), &error);
+	return process;
+}
+
+/* However short it is, and though it is gone when we look: not a byte is missed, and not the code. */
+static void test_attach_then_start(void **state)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config("echo x; echo y >&2; exit 7");
+
+	(void) state;
+	scow_container_config_set_ephemeral(config, 1);
+	for (int i = 0; i < 20; i++) {
+		SCOW_AUTO(scow_io) *io = scow_io_new();
+		SCOW_AUTO(scow_container) *container = NULL;
+		SCOW_AUTO(scow_process) *process = NULL, *second = NULL;
+		scow_error *error = NULL;
+		int code = -1;
+
+		scow_io_set_capture(io, 100);
+		expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
+		process = attach_first(container, io, 0);
+		second = attach_first(container, io, SCOW_ATTACH_LOGS);
+		assert_int_equal(scow_process_pid(process), 0);
+		assert_int_equal(expect_ok(scow_process_dispatch(process, &error), &error), 1);
+		expect_error(scow_process_signal(process, SIGTERM, &error), SCOW_E_STATE, &error, "does not run");
+		expect_ok(scow_container_start_detached(container, &error), &error);
+		expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
+		assert_int_equal(code, 7);
+		assert_string_equal(scow_process_output(process, SCOW_STDOUT, NULL), "x\n");
+		assert_string_equal(scow_process_output(process, SCOW_STDERR, NULL), "y\n");
+		expect_ok(scow_process_wait(second, 20000, &code, &error), &error);
+		assert_int_equal(code, 7);
+		assert_string_equal(scow_process_output(second, SCOW_STDOUT, NULL), "x\n");
+	}
+}
+
+static void test_attach_before(void **state)
+{
+	static const char *const command[] = { "cat", NULL }, *const missing[] = { "/nothing", NULL };
+	SCOW_AUTO(scow_container_config) *config = shell_config(""), *bad = shell_config("");
+	SCOW_AUTO(scow_io) *io = scow_io_new();
+	SCOW_AUTO(scow_container) *container = NULL, *never = NULL;
+	SCOW_AUTO(scow_process) *process = NULL, *other = NULL, *runs = NULL;
+	scow_error *error = NULL;
+	int code = -1;
+
+	(void) state;
+	scow_io_set_capture(io, 100);
+	scow_container_config_set_command(config, command);
+	scow_container_config_set_open_stdin(config, 1);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, config, &container, &error), &error);
+	/* Who has left is not waited for. */
+	scow_process_unref(attach_first(container, io, SCOW_ATTACH_STDIN));
+	process = attach_first(container, io, SCOW_ATTACH_STDIN);
+	expect_error(scow_process_write(process, "early", 5, &error), SCOW_E_STATE, &error, "not open");
+	expect_ok(scow_container_start_detached(container, &error), &error);
+	expect_ok(scow_process_write(process, "hello", 5, &error), &error);
+	assert_int_equal(scow_process_pid(process), scow_container_pid(container, &error));
+	/* One that runs is attached to as it is. */
+	runs = attach_first(container, NULL, SCOW_ATTACH_STDIN);
+	expect_ok(scow_process_write(process, NULL, 0, &error), &error);
+	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
+	assert_int_equal(code, 0);
+	assert_string_equal(scow_process_output(process, SCOW_STDOUT, NULL), "hello");
+	/* A start that fails is none, and a removal ends it. */
+	scow_container_config_set_command(bad, missing);
+	expect_ok(scow_container_create(fixture.engine, fixture.image, bad, &never, &error), &error);
+	other = attach_first(never, io, 0);
+	expect_error(scow_container_start_detached(never, &error), SCOW_E_COMMAND_NOT_FOUND, &error, "/nothing");
+	assert_int_equal(expect_ok(scow_process_dispatch(other, &error), &error), 1);
+	expect_ok(scow_container_remove(never, 0, &error), &error);
+	expect_ok(scow_process_wait(other, 20000, &code, &error), &error);
+	assert_int_equal(code, 137);
 }
 
 /* ---- whoever dies ---- */
@@ -639,6 +736,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_policy_update, fixture_clear),
 		cmocka_unit_test_teardown(test_health, fixture_clear),
 		cmocka_unit_test_teardown(test_health_failures, fixture_clear),
+		cmocka_unit_test_teardown(test_attach_then_start, fixture_clear),
+		cmocka_unit_test_teardown(test_attach_before, fixture_clear),
 		cmocka_unit_test_teardown(test_supervisor_killed, fixture_clear),
 		cmocka_unit_test_teardown(test_process_killed, fixture_clear),
 		cmocka_unit_test_teardown(test_caller_killed, fixture_clear),

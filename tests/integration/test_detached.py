@@ -389,6 +389,13 @@ class Health(Detached):
                     "base", "sleep", "1001")
         self.until_health("hangs", "unhealthy")
 
+    def test_run_that_ends_at_once(self):
+        """It is attached to before it starts: it may be gone before its start returns. Then its name is free."""
+        for _ in range(50):
+            done = self.scow("run", "--rm", "--name", "brief", "--network", "none", "--health-cmd", "true", "base", "sh", "-c", "echo x; exit 7")
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (7, "x\n", ""))
+        self.assertEqual(self.ok("ps", "-aq"), "")
+
     def test_of_the_image(self):
         image = self.make_image("healthy", Cmd=["sleep", "1000"], Healthcheck={"Test": ["CMD", "true"], "Interval": 100000000, "Retries": 7})
         self.detach("from-image", image)
