@@ -22,8 +22,15 @@
 #define UNPACK_OPAQUE_USER "user.overlay.opaque"
 
 struct unpack_stats {
-	uint64_t bytes;   /* of file contents */
+	uint64_t bytes;   /* of file contents, holes included */
+	bool replaced;    /* something by a later entry: @bytes may have counted what is gone */
 	uint64_t entries;
+	/*
+	 * Checksums (base/checksum.h) of the contents of all files, added up: what the tree should still hold when it is read again. Not known
+	 * (@sums_lost) where a file was replaced by a later entry, or has holes.
+	 */
+	uint64_t sums;
+	bool sums_lost;
 	/*
 	 * Hard links to what only a layer below can have, in their order: path, target, path, target..., each with its NUL; malloc'ed, or
 	 * NULL. A whiteout keeps the place of each. See: image/layer_links.c.

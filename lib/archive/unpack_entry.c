@@ -17,6 +17,7 @@
 #include <sys/xattr.h>
 
 #include "archive/archive-internal.h"
+#include "base/checksum.h"
 #include "base/path.h"
 
 #define CAPABILITY "security.capability"
@@ -37,6 +38,7 @@ static int make_room(struct unpacker *u, const char *base, scow_error **error)
 	int r = 0;
 
 	note_replaced(u);
+	u->stats->replaced = u->stats->sums_lost = true;
 	if (unlinkat(u->here_fd, base, 0) < 0) {
 		if (errno == EISDIR || errno == EPERM)
 			r = path_remove_tree(u->here_fd, base);
@@ -180,13 +182,17 @@ static int set_metadata(struct unpacker *u, const struct entry *entry, int fd, s
 static int write_data(struct unpacker *u, const struct entry *entry, int fd, scow_error **error)
 {
 	int64_t written_end = 0, size = la.archive_entry_size_is_set(entry->raw) ? la.archive_entry_size(entry->raw) : 0, offset;
+	struct checksum sum;
 	const void *data;
 	size_t n;
 	int r;
 
 	if (size < 0)
 		return error_set(error, SCOW_E_CORRUPT, "its size is negative");
+	checksum_begin(&sum);
 	while ((r = la.archive_read_data_block(u->archive, &data, &n, &offset)) == ARCHIVE_OK) {
+		u->stats->sums_lost |= offset != written_end;
+		checksum_add(&sum, data, n);
 		for (const char *p = data; n;) {
 			ssize_t done = offset < 0 ? (errno = EFBIG, -1) : pwrite(fd, p, n, offset);
 
@@ -197,13 +203,16 @@ static int write_data(struct unpacker *u, const struct entry *entry, int fd, sco
 			p += done;
 			n -= (size_t) done;
 			offset += done;
-			u->stats->bytes += (uint64_t) done;
 		}
 		if (offset > written_end)
 			written_end = offset;
 	}
 	if (r != ARCHIVE_EOF)
 		return unpack_archive_error(u, error);
+	u->stats->sums_lost |= size != written_end;
+	u->stats->bytes += (uint64_t) size;
+	if (written_end)
+		u->stats->sums += checksum_end(&sum);
 	if (size != written_end && ftruncate(fd, size) < 0)
 		return unpack_errno(error, errno, "ftruncate", "make it as large as it says");
 	return 0;

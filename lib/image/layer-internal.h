@@ -9,6 +9,7 @@ struct layer_row {
 	char chain_id[DIGEST_STRING];
 	const char *parent, *diff_id, *blob;
 	uint64_t size;
+	const char *sums; /* of unpack_stats, LAYER_SUMS; or NULL */
 };
 
 /* ROOT/tmp/<name> becomes the layer. 1: it is there already (ours stays in tmp). SCOW_E_BUSY: its parent was collected. */

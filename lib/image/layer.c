@@ -106,12 +106,12 @@ static int record(struct db_work *work, scow_engine *engine, const struct layer_
 {
 	/* A row can be there without its directory after a power cut: then it is made true again. */
 	return db_exec(work, error,
-		       "INSERT INTO layers (chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) "
+		       "INSERT INTO layers (chain_id, name, parent, diff_id, blob, size, created, boot_id, synced, sums) "
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9) "
 		       "ON CONFLICT (chain_id) DO UPDATE SET blob = excluded.blob, size = excluded.size, created = excluded.created, "
-		       "boot_id = excluded.boot_id, synced = 0",
-		       "tttttiit", row->chain_id, name, row->parent, row->diff_id, row->blob, (int64_t) row->size, now_ns(),
-		       engine->facts.boot_id);
+		       "boot_id = excluded.boot_id, synced = 0, sums = excluded.sums",
+		       "tttttiitt", row->chain_id, name, row->parent, row->diff_id, row->blob, (int64_t) row->size, now_ns(),
+		       engine->facts.boot_id, row->sums);
 }
 
 static int check_free(struct db_work *work, scow_engine *engine, const struct layer_row *row, const char *name, scow_error **error)

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include <stdint.h>
+#include <inttypes.h>
 
 #include "archive/unpack.h"
 #include "base/digest.h"
@@ -19,6 +19,8 @@
 
 /* sha256(parent + " " + diff_id), or diff_id for the lowest (@parent NULL). */
 int layer_chain_id(const char *parent, const char *diff_id, char out[DIGEST_STRING], scow_error **error) _must_check_;
+/* How the column `sums` writes those of unpack_stats. */
+#define LAYER_SUMS "%016" PRIx64
 /* 1 present, 0 not, or a status. */
 int layer_exists(scow_engine *engine, const char *chain_id, scow_error **error);
 

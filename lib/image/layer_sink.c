@@ -24,6 +24,7 @@
 #include "image/channel.h"
 #include "image/layer-internal.h"
 #include "store/db.h"
+#include "store/recover.h"
 
 #define RING_BYTES (1u << 20)
 #define STACK_BYTES (512u << 10)
@@ -321,8 +322,18 @@ const char *layer_sink_diff_id(const struct layer_sink *sink)
 int layer_sink_publish(struct layer_sink *sink, const char *parent_chain_id, const char *blob_digest, scow_error **error)
 {
 	struct layer_row row = { .parent = parent_chain_id, .diff_id = sink->diff_id, .blob = blob_digest, .size = sink->stats.bytes };
+	char sums[17];
 	int r = layer_chain_id(parent_chain_id, sink->diff_id, row.chain_id, error);
 
+	snprintf(sums, sizeof(sums), LAYER_SUMS, sink->stats.sums);
+	/* What is copied from layers below is not in them. */
+	if (!sink->stats.sums_lost && !sink->stats.lower_links)
+		row.sums = sums;
+	if (sink->stats.replaced) {
+		const int64_t bytes = recover_tree_bytes(sink->dir_fd);
+
+		row.size = bytes < 0 ? row.size : (uint64_t) bytes;
+	}
 	if (r == 0 && sink->stats.lower_links)
 		r = layer_links(sink->engine, sink->name, parent_chain_id, &sink->stats, &row.size, error);
 	if (r == 0)

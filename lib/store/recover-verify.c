@@ -57,12 +57,19 @@ static int add_tree(int dir_fd, unsigned int depth, double *bytes)
 	return r ? r : -errno;
 }
 
-bool recover_layer_is_whole(scow_engine *engine, const char *name, int64_t size)
+int64_t recover_tree_bytes(int dir_fd)
 {
-	int fd = openat(engine->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	double bytes = 0;
 
-	return fd >= 0 && add_tree(fd, 0, &bytes) == 0 && (int64_t) (bytes + 0.5) == size;
+	return fd >= 0 && add_tree(fd, 0, &bytes) == 0 ? (int64_t) (bytes + 0.5) : -1;
+}
+
+bool recover_layer_is_whole(scow_engine *engine, const char *name, int64_t size)
+{
+	_cleanup_fd_ int fd = openat(engine->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && recover_tree_bytes(fd) == size;
 }
 
 static bool blob_is_whole(scow_engine *engine, const char *digest)

@@ -26,6 +26,7 @@ CREATE TABLE layers (
 	diff_id  TEXT NOT NULL,
 	blob     TEXT,                      -- compressed digest it was made from, if kept
 	size     INTEGER NOT NULL,          -- unpacked bytes
+	sums     TEXT,                      -- checksums of all files' contents, added up, 16 hex digits; if known (archive/unpack.h)
 	created  INTEGER NOT NULL,
 	released INTEGER NOT NULL DEFAULT 0, -- 1: an image whose top it was went
 	boot_id  TEXT NOT NULL,

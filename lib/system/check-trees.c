@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "archive/unpack.h"
+#include "base/checksum.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/fd.h"
@@ -29,6 +30,13 @@ struct walk {
 	struct str path;
 	struct digest_ctx *digest;
 	char *buffer; /* CHUNK */
+	uint64_t sums;
+	bool unread;
+	struct linked {
+		ino_t ino;
+		uint64_t sum;
+	} * linked; /* of files with several names, once for each */
+	size_t n_linked;
 };
 
 static int compare(const void *a, const void *b)
@@ -115,23 +123,66 @@ static int add_attributes(struct walk *walk, int dir_fd, const char *name)
 	return 0;
 }
 
-static int add_contents(struct walk *walk, int dir_fd, const char *name)
+static int add_sum(struct walk *walk, const struct stat *st, uint64_t sum)
+{
+	struct linked *grown;
+
+	if (!st->st_size)
+		return 0;
+	if (st->st_nlink == 1) {
+		walk->sums += sum;
+		return 0;
+	}
+	grown = realloc(walk->linked, (walk->n_linked + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	walk->linked = grown;
+	grown[walk->n_linked++] = (struct linked){ st->st_ino, sum };
+	return 0;
+}
+
+static int compare_linked(const void *a, const void *b)
+{
+	const struct linked *x = a, *y = b;
+
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+/* A file counts once, however many names it has. */
+static uint64_t all_sums(struct walk *walk)
+{
+	uint64_t sums = walk->sums;
+
+	if (walk->n_linked)
+		qsort(walk->linked, walk->n_linked, sizeof(*walk->linked), compare_linked);
+	for (size_t i = 0; i < walk->n_linked; i++)
+		if (!i || walk->linked[i].ino != walk->linked[i - 1].ino)
+			sums += walk->linked[i].sum;
+	return sums;
+}
+
+static int add_contents(struct walk *walk, int dir_fd, const char *name, const struct stat *st)
 {
 	_cleanup_fd_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	char digest[DIGEST_STRING];
+	struct checksum sum;
 	ssize_t n;
 
 	if (fd < 0 && errno == EACCES) {
+		walk->unread = true;
 		str_add(walk->out, " -");
 		return 0;
 	}
 	if (fd < 0)
 		return -errno;
-	while ((n = fd_read_full(fd, walk->buffer, CHUNK)) > 0)
+	checksum_begin(&sum);
+	while ((n = fd_read_full(fd, walk->buffer, CHUNK)) > 0) {
 		digest_update(walk->digest, walk->buffer, (size_t) n);
+		checksum_add(&sum, walk->buffer, (size_t) n);
+	}
 	digest_final(walk->digest, digest);
 	str_printf(walk->out, " %s", digest_hex(digest));
-	return (int) n;
+	return n < 0 ? (int) n : add_sum(walk, st, checksum_end(&sum));
 }
 
 static int add_target(struct walk *walk, int dir_fd, const char *name)
@@ -152,8 +203,10 @@ static int add_directory(struct walk *walk, int dir_fd, const char *name, unsign
 {
 	_cleanup_fd_ int fd = dir_open_at(dir_fd, name);
 
-	if (fd == -EACCES)
+	if (fd == -EACCES) {
+		walk->unread = true;
 		return 0;
+	}
 	return fd < 0 ? fd : add_tree(walk, fd, depth + 1);
 }
 
@@ -174,7 +227,7 @@ static int add_entry(struct walk *walk, int dir_fd, const char *name, unsigned i
 		str_printf(walk->out, " %u:%u", major(st.st_rdev), minor(st.st_rdev));
 	r = add_attributes(walk, dir_fd, name);
 	if (r == 0 && S_ISREG(st.st_mode))
-		r = add_contents(walk, dir_fd, name);
+		r = add_contents(walk, dir_fd, name, &st);
 	else if (r == 0 && S_ISLNK(st.st_mode))
 		r = add_target(walk, dir_fd, name);
 	str_add_char(walk->out, '\n');
@@ -200,11 +253,14 @@ static int add_tree(struct walk *walk, int dir_fd, unsigned int depth)
 	return r;
 }
 
-int tree_manifest(int dir_fd, struct str *out)
+int tree_manifest(int dir_fd, struct str *out, uint64_t *sums, bool *known)
 {
 	struct walk walk = { .out = out, .buffer = malloc(CHUNK) };
 	int r = !walk.buffer || digest_new(&walk.digest, NULL) < 0 ? -ENOMEM : add_tree(&walk, dir_fd, 0);
 
+	*sums = all_sums(&walk);
+	*known = !walk.unread;
+	free(walk.linked);
 	digest_free(walk.digest);
 	free(walk.buffer);
 	str_done(&walk.path);

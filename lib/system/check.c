@@ -3,8 +3,9 @@
  * Whether the store is what its rows say: the database itself, blobs by their digests, layers by their manifests, directories by rows and
  * rows by directories.
  *
- * 1. A layer's manifest (ROOT/manifests/NAME) is made when it is first checked, after its size was found right: to hash every file while an
- *    image is pulled would cost a tenth of the pull. The layer's tar determines it, so it holds for the same layer pulled again.
+ * 1. A layer's manifest (ROOT/manifests/NAME) is made when it is first checked, after its size and the sum of its files' checksums were
+ *    found right: to hash every file while an image is pulled would cost a tenth of the pull, the sum costs nothing that can be
+ *    measured (base/checksum.h). The layer's tar determines it, so it holds for the same layer pulled again.
  * 2. No lock is held while bytes are read: others pull, run and remove meanwhile. So a problem counts only if its row is still there
  *    when it was found.
  * 3. Repairs take the ways that a crash would: rows go with all that stands on them (store/recover.c). What a user made, volumes and
@@ -242,7 +243,9 @@ static int compare_layer(struct check *check, const struct item *item, int fd, s
 	_cleanup_free_ char *expected = NULL;
 	const char *name = item->text[1];
 	char text[1024], reason[64];
-	int r = tree_manifest(fd, &found);
+	uint64_t sums;
+	bool known;
+	int r = tree_manifest(fd, &found, &sums, &known);
 
 	if (r == -ENOMEM)
 		return error_oom(error);
@@ -253,6 +256,9 @@ static int compare_layer(struct check *check, const struct item *item, int fd, s
 	str_add(&found, "");
 	r = file_read_at(check->manifests_fd, name, MANIFEST_MAX, &expected, NULL);
 	if (r == -ENOENT) {
+		snprintf(text, sizeof(text), LAYER_SUMS, sums);
+		if (item->text[2] && known && strcmp(item->text[2], text) != 0)
+			return report_layer(check, item, "its files do not hold what was unpacked", error);
 		r = file_publish_at(check->manifests_fd, name, found.data ? found.data : "", found.size, 0600);
 		return r < 0 ? error_errno(error, -r, "write", "keep the manifest of the layer '%s'", item->text[0]) : 0;
 	}
@@ -350,7 +356,7 @@ static int check_orphans(struct check *check, scow_error **error)
 static int check_all(struct check *check, cJSON *root, scow_error **error)
 {
 	static const char blobs[] = "SELECT digest, NULL, NULL, NULL, size FROM blobs";
-	static const char layers[] = "SELECT chain_id, name, NULL, NULL, size FROM layers";
+	static const char layers[] = "SELECT chain_id, name, sums, NULL, size FROM layers";
 	static const char containers[] = "SELECT id, NULL, NULL, NULL, 0 FROM containers WHERE started > 0 AND state IN (1, 2, 3) "
 					 "AND config NOT LIKE '%\"backing\":\"tmpfs\"%'";
 	static const char volumes[] = "SELECT name, NULL, NULL, NULL, 0 FROM volumes "

@@ -9,4 +9,5 @@
  * files, device, links, extended attributes and the digest of the contents, or where a link leads. The same tar gives the same lines,
  * wherever and whenever it is unpacked. "-" for contents that may not be read (of mapped ids, for a plain user). 0 or -errno.
  */
-int tree_manifest(int dir_fd, struct str *out);
+/* @sums: as unpack_stats; false in @known where something could not be read. */
+int tree_manifest(int dir_fd, struct str *out, uint64_t *sums, bool *known);

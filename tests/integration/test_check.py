@@ -93,6 +93,15 @@ class Check(cli.Cli):
         self.name.write_bytes(b"longer than it was\n")
         self.assertEqual([p["Problem"] for p in self.check("--quick")["Problems"]], ["its files do not have the size that was unpacked"])
         self.assertTrue(self.check("--repair")["Healthy"])
+        self.load()
+        # Of the same size: the sum of all checksums tells.
+        self.name.write_bytes(b"the evil\n")
+        self.assertEqual([p["Problem"] for p in self.check()["Problems"]], ["its files do not hold what was unpacked"])
+        self.assertTrue(self.check("--repair")["Healthy"])
+        # Links, holes and replaced files are no damage.
+        self.make_image("odd", [("a", b"1" * 5000), (cli.entry("b", cli.tarfile.LNKTYPE, linkname="a"), b""), (cli.entry("c", cli.tarfile.LNKTYPE, linkname="a"), b"")],
+                        [("d", b"old"), ("d", b"new"), (cli.entry("link", cli.tarfile.LNKTYPE, linkname="a"), b"")])
+        self.assertEqual(self.check()["Problems"], [])
 
     def test_damaged_blob(self):
         """A blob that is lost cannot be made again: the image loses its name, so that a pull brings it back."""
