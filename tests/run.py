@@ -4,6 +4,7 @@
 Every suite yields (name, outcome, detail) with outcome "passed", "failed" or "skipped"; a skip names its reason.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -236,7 +237,7 @@ def guest(options):
     if os.geteuid() != 0:
         yield "guest", "skipped", "needs root"
         return
-    for name, command in {
+    commands = {
         "cgroup v2": [where / "tests/unit/test_runtime_cgroup"],
         "containers on cgroup v2": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_run.py"],
         "quotas": ["/usr/bin/python3", "-B", TOP / "tests/guest/test_quota.py"],
@@ -244,20 +245,27 @@ def guest(options):
         "life on cgroup v2": ["/usr/bin/env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_lifecycle"],
         "exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec"],
         "pressure": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_pressure"],
-    }.items():
-        if not pathlib.Path(command[-1]).exists():
-            yield f"guest {name}", "failed", f"{command[-1]} is not there"
-            continue
-        try:
-            done = run([TOP / "tests/guest.sh", "--", "env", "CMOCKA_MESSAGE_OUTPUT=TAP", f"SCOW={where}/examples/scow/scow", *command], timeout=240)
-        except subprocess.TimeoutExpired:
-            yield f"guest {name}", "failed", "not done after 240 s"
-            continue
-        cases = list(tap(done.stdout))
-        for case, outcome in cases:
-            yield f"guest {name} {case}", outcome, done.stdout[-4000:]
-        if not cases or (done.returncode and not any(outcome == "failed" for _, outcome in cases)):
-            yield f"guest {name}", "failed" if done.returncode else "passed", done.stdout[-4000:] + done.stderr[-2000:]
+    }
+    # A guest has one core.
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for outcomes in pool.map(lambda item: list(one_guest(where, *item)), commands.items()):
+            yield from outcomes
+
+
+def one_guest(where, name, command):
+    if not pathlib.Path(command[-1]).exists():
+        yield f"guest {name}", "failed", f"{command[-1]} is not there"
+        return
+    try:
+        done = run([TOP / "tests/guest.sh", "--", "env", "CMOCKA_MESSAGE_OUTPUT=TAP", f"SCOW={where}/examples/scow/scow", *command], timeout=240)
+    except subprocess.TimeoutExpired:
+        yield f"guest {name}", "failed", "not done after 240 s"
+        return
+    cases = list(tap(done.stdout))
+    for case, outcome in cases:
+        yield f"guest {name} {case}", outcome, done.stdout[-4000:]
+    if not cases or (done.returncode and not any(outcome == "failed" for _, outcome in cases)):
+        yield f"guest {name}", "failed" if done.returncode else "passed", done.stdout[-4000:] + done.stderr[-2000:]
 
 
 def suite_fuzz(options):
@@ -273,15 +281,18 @@ def suite_fuzz(options):
     done = run(["ninja", "-C", where, "-j", JOBS, "fuzz-targets"])
     if done.returncode:
         raise SystemExit(f"build fuzz failed:\n{done.stdout[-8000:]}")
-    for target in sorted((where / "tests/fuzz").glob("fuzz_*")):
-        if not os.access(target, os.X_OK) or target.is_dir():
-            continue
+
+    def fuzz(target):
         corpus = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
         with tempfile.TemporaryDirectory(prefix="scow-fuzz.") as scratch:
             done = run([target, f"-max_total_time={options.fuzz}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
                         f"-artifact_prefix={scratch}/", scratch, *([corpus] if corpus.is_dir() else [])],
-                       env={**os.environ, **SANITIZER_ENV}, timeout=options.fuzz + 120, )
-            yield f"fuzz {target.name} {options.fuzz} s", "failed" if done.returncode else "passed", done.stderr[-6000:]
+                       env={**os.environ, **SANITIZER_ENV}, timeout=options.fuzz + 120)
+        return f"fuzz {target.name} {options.fuzz} s", "failed" if done.returncode else "passed", done.stderr[-6000:]
+
+    targets = [path for path in sorted((where / "tests/fuzz").glob("fuzz_*")) if path.is_file() and os.access(path, os.X_OK)]
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        yield from pool.map(fuzz, targets)
 
 
 def suite_lint(options):
