@@ -327,6 +327,19 @@ class Restarts(Detached):
         self.ok("wait", "succeeds")
         self.assertEqual(self.count("succeeds"), 0)
 
+    def test_back_off(self):
+        """100 ms after the first end, then twice as long each time."""
+        self.detach("backs-off", "--restart", "always", "base", "sh", "-c", "exit 1")
+        self.until(lambda: self.count("backs-off") >= 5)
+        self.ok("stop", "-t", "0", "backs-off")
+        events = [json.loads(line) for line in self.ok("events", "--since", "1", "--until", "0s", "--filter", "container=backs-off",
+                                                       "--filter", "event=start", "--filter", "event=die", "--format", "json").splitlines()]
+        self.assertEqual([event["Action"] for event in events[:9]], ["start", "die"] * 4 + ["start"])
+        for number, least in enumerate((0.1, 0.2, 0.4, 0.8)):
+            pause = (events[number * 2 + 2]["timeNano"] - events[number * 2 + 1]["timeNano"]) / 1e9
+            self.assertGreater(pause, least - 0.01)
+            self.assertLess(pause, least + 1)  # a busy machine
+
     def test_always_until_stopped(self):
         for policy in "always", "unless-stopped":
             with self.subTest(policy=policy):
