@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [detached] [scale] [logs] [pull] [throughput]
+"""Figures beside peers, in one run, as ratios of medians: bench.py [floor] [run] [many] [detached] [scale] [logs] [pull] [networks] [throughput]
 
 floor  create+start+wait+remove of /bin/true in one process beside tests/bench/floor.c, as root and as a plain user
 run    `scow run --rm --network none` as a whole program beside crun, bwrap, podman and docker
@@ -8,7 +8,9 @@ detached  100 of them, started and removed by 8 callers, beside bare crun and po
 scale  500 of them (SCOW_BENCH_COUNT) by 8 threads of one program: start, memory, ps, inspect, stats, stop, remove; beside crun, podman, docker
 logs   a detached container that prints 1 GB of lines (SCOW_BENCH_MB), beside conmon with runc; every line counted
 pull   a Debian image (one gzip layer) from a registry on loopback into a cold store, beside podman, docker, skopeo+umoci
-throughput  Gbit/s by iperf3 between containers, to hosts and through published ports, beside podman and docker (throughput.py)
+networks  `run --rm` on the default bridge, with and without a published port: in one process beside its floor, whole programs beside podman and docker
+          with theirs; then throughput (networks.py)
+throughput  Gbit/s by iperf3 between containers, to hosts and through published ports, beside podman and docker; as a plain user (throughput.py)
 
 Peers are taken where they are installed. See doc/performance.md for what a run gave and how to read it.
 """
@@ -597,6 +599,11 @@ def bench_pull(work, count=5):
         sh(*podman(f"{disk}/podman"), "system", "reset", "-f", check=False)
 
 
+def bench_networks(work):
+    import networks
+    return networks.main(work)
+
+
 def bench_throughput(work):
     if not shutil.which("iperf3"):
         return print("iperf3 is not installed")
@@ -605,7 +612,7 @@ def bench_throughput(work):
 
 
 def main():
-    which = sys.argv[1:] or ["floor", "run", "many", "detached", "scale", "logs", "pull", "throughput"]
+    which = sys.argv[1:] or ["floor", "run", "many", "detached", "scale", "logs", "pull", "networks"]
     if os.geteuid() != 0:
         sys.exit("bench.py needs root: for loop mounts, peers and a user of its own")
     for name in which:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Gbit/s between containers, to the host, and through a published port from another host, beside podman (netavark) and docker.
+"""Gbit/s between containers, to the host, and through a published port from another host, beside podman (netavark) and docker; and a plain
+user's ways out, beside pasta(1) alone.
 
 One run of iperf3 each, in turn, SCOW_BENCH_SECONDS (2) long. All of it is in network namespaces of its own; iperf3 is the host's, put into
 the containers' network namespaces, so that the engines differ in their network alone. The other host is at the end of a veth pair.
@@ -48,8 +49,12 @@ def gbits(server, client, address, port=PORT):
             if f":{port}" in wire.run("ss", "-Hltn", pid=server):
                 break
             time.sleep(0.02)
-        out = bench.sh(*inside(client), "iperf3", "-J", "-t", SECONDS, "-p", port, "-c", address)
-        return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
+        out = bench.sh(*inside(client), "timeout", str(int(SECONDS) + 10), "iperf3", "-J", "--connect-timeout", "3000", "-t", SECONDS, "-p", port,
+                       "-c", address)
+        report = json.loads(out)
+        if "sum_received" not in report["end"]:
+            raise RuntimeError(f"iperf3 to {address}: {report.get('error')}")
+        return report["end"]["sum_received"]["bits_per_second"] / 1e9
     finally:
         listening.terminate()
         listening.wait()
@@ -91,11 +96,100 @@ def measure(pair, outside):
     }
 
 
+def table(title, names, results):
+    print(f"| {title} | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for path, speeds in results.items():
+        print(f"| {path} | " + " | ".join(f"{statistics.median(speeds[name]):.1f}" if name in speeds else "-" for name in names) + " |", flush=True)
+
+
+# ---- a plain user ----
+
+USER = "scowbench"
+
+
+@contextlib.contextmanager
+def plain_user(work):
+    """A user with subordinate ids, a store and a tun device that he may open. Words that make a command his."""
+    home = f"{work}/home"
+    bench.sh("userdel", "-f", USER, check=False)
+    bench.sh("useradd", "--create-home", "--home-dir", home, USER)
+    os.chmod(work, 0o755)
+    try:
+        os.mkdir(f"{work}/dev")
+        bench.sh("mount", "-t", "tmpfs", "dev", f"{work}/dev")
+        bench.sh("mknod", "-m", "666", f"{work}/dev/tun", "c", "10", "200")
+        bench.sh("mount", "--bind", f"{work}/dev/tun", "/dev/net/tun", check=False)
+        yield ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups", "env", "-C", home, f"HOME={home}", f"TMPDIR={home}"]
+    finally:
+        bench.sh("umount", "-l", "/dev/net/tun", check=False)
+        bench.sh("umount", "-l", f"{work}/dev", check=False)
+        bench.sh("userdel", "-f", USER, check=False)
+
+
+def child_of(pid):
+    """The last of its line, once that is there: pasta makes a process for its namespaces first."""
+    for _ in range(100):
+        for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                name, fields = status.read_text().split(" (", 1)[1].rsplit(") ", 1)
+                if name == "sleep" and int(fields.split()[1]) == pid:
+                    return int(status.parent.name)
+        time.sleep(0.02)
+    raise RuntimeError("pasta has not started its program")
+
+
+def ways_out(user):
+    """Name of each, and what starts it: the pid of a process in a network namespace that has a port published, and what ends it."""
+    scow = [*user, bench.SCOW]
+
+    def start_scow(network):
+        def start(port):
+            bench.sh(*scow, "rm", "-f", "one", check=False)
+            bench.sh(*scow, "run", "-d", "--name", "one", "--network", network, "-p", f"{port}:{port}", "base", "sleep", "1000")
+            return int(bench.sh(*scow, "inspect", "-f", "{{.State.Pid}}", "one")), lambda: bench.sh(*scow, "rm", "-f", "one")
+        return start
+
+    def start_pasta(port):
+        alone = subprocess.Popen([*user, "pasta", "--config-net", "-q", "-f", "-t", str(port), "--", "sleep", "1000"], stderr=subprocess.DEVNULL)
+        return child_of(alone.pid), lambda: (alone.terminate(), alone.wait())
+
+    for network in "bridge", "usernet", "pasta":
+        yield f"scow --network {network}", start_scow(network)
+    if shutil.which("pasta"):
+        yield "pasta alone", start_pasta
+
+
+def as_plain_user(work, outside):
+    results = {}
+    with plain_user(work) as user:
+        bench.sh(*user, bench.SCOW, "load", "-q", "-i", f"{work}/base.tar")
+        for _ in range(TURNS):
+            for i, (name, start) in enumerate(ways_out(user)):
+                port = PORT + 10 + i
+                try:
+                    pid, end = start(port)
+                except RuntimeError as reason:
+                    print(f"{name} is left out: {str(reason)[-200:]}")
+                    continue
+                try:
+                    for path, speed in (("to another host", gbits(outside.pid, pid, outside.address, PORT + 1)),
+                                        ("published port, from another host", gbits(pid, outside.pid, outside.ours, port))):
+                        results.setdefault(path, {}).setdefault(name, []).append(speed)
+                except RuntimeError as reason:
+                    print(f"{name} is left out: {str(reason)[-200:]}")
+                finally:
+                    end()
+    names = list(dict.fromkeys(name for speeds in results.values() for name in speeds))
+    print("")
+    table("Gbit/s, as a plain user", names, results)
+
+
 def run(work):
     dns.private_network()
     outside = wire.Outside()
     with contextlib.ExitStack() as stack:
         stack.callback(outside.end)
+        wire.run("ip", "route", "add", "default", "via", outside.address) # which a plain user's ways out look for
         plain = statistics.median(gbits(outside.pid, None, outside.address) for _ in range(TURNS))
         makers, results = list(pairs(work, stack)), {}
         for _ in range(TURNS):
@@ -110,11 +204,9 @@ def run(work):
                         results.setdefault(path, {}).setdefault(name, []).append(speed)
                 finally:
                     pair.end()
-    names = [name for name, _ in makers]
-    print(f"The cable alone, host to host: {plain:.1f} Gbit/s\n")
-    print(f"| Gbit/s | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
-    for path, speeds in results.items():
-        print(f"| {path} | " + " | ".join(f"{statistics.median(speeds[name]):.1f}" if name in speeds else "-" for name in names) + " |", flush=True)
+        print(f"The cable alone, host to host: {plain:.1f} Gbit/s\n")
+        table("Gbit/s", [name for name, _ in makers], results)
+        as_plain_user(work, outside)
 
 
 def main(work):
