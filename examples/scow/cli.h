@@ -178,8 +178,18 @@ int each_container(struct cli *cli, int argc, char **argv, unsigned int flags,
 		   int (*act)(scow_container *container, void *data, scow_error **error), void *data);
 /* A command line as a table shows it: in quotes, on one line, and short unless @whole. */
 const char *command_cell(const char *command, bool whole);
-/* Adds "name=value" to *filters, a JSON text (NULL: none yet). False after printing what is wrong. */
+
+/* ---- lists.c: what the lists of all kinds share ---- */
+/* "name=value" each, as the library's document; NULL: none. False after printing what is wrong. */
 bool filters_read(const struct list *options, const char **filters);
+/* Opens the engine and asks it for a @list. False after printing what is wrong. */
+bool list_open(struct cli *cli, const struct list *filters,
+	       int (*list)(scow_engine *engine, const char *filters, scow_iter **out, scow_error **error), scow_iter **iter);
+/* "" and 0 where there is none. */
+const char *json_text(const struct cJSON *object, const char *name);
+double json_number(const struct cJSON *object, const char *name);
+/* "a=1,b=2" */
+const char *labels_text(const struct cJSON *labels);
 
 /* ---- run_detached.c: what happens while nobody watches; false after printing what is wrong ---- */
 bool detached_configure(scow_container_config *config, const struct run_options *options);
@@ -207,14 +217,6 @@ const char *ports_text(const char *document);
 /* ---- networks.c ---- */
 /* "CONTAINER[:ALIAS]". */
 void endpoint_add_link(scow_endpoint_config *endpoint, const char *text);
-/* False after printing why not. */
-bool prune_networks(struct cli *cli, const char *filters);
-/* ---- prune.c ---- */
-/* Asks; "y" is yes. */
-bool prune_confirmed(const char *what);
-
-/* ---- volumes.c ---- */
-bool prune_volumes(struct cli *cli, bool all, const char *filters, uint64_t *bytes);
 
 /* ---- mounts.c: -v, --mount and --tmpfs; false after printing what is wrong ---- */
 bool mounts_configure(scow_container_config *config, const struct run_options *options);

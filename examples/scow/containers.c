@@ -29,31 +29,6 @@ int each_container(struct cli *cli, int argc, char **argv, unsigned int flags,
 	return code;
 }
 
-bool filters_read(const struct list *options, const char **filters)
-{
-	cJSON *document = cJSON_CreateObject();
-	char *text;
-
-	for (size_t i = 0; i < options->count; i++) {
-		const char *value, *name = keep_split(options->items[i], '=', &value);
-		cJSON *values = cJSON_GetObjectItemCaseSensitive(document, name);
-
-		if (!value) {
-			complain("invalid argument \"%s\" for \"--filter\" flag: write it as NAME=VALUE", options->items[i]);
-			cJSON_Delete(document);
-			return false;
-		}
-		if (!values)
-			values = cJSON_AddArrayToObject(document, name);
-		cJSON_AddItemToArray(values, cJSON_CreateString(value));
-	}
-	text = cJSON_PrintUnformatted(document);
-	*filters = options->count && text ? keep_text(text) : NULL;
-	cJSON_free(text);
-	cJSON_Delete(document);
-	return true;
-}
-
 /* ---- kill ---- */
 
 struct signal_options {
@@ -275,17 +250,6 @@ const char *command_cell(const char *command, bool whole)
 static const cJSON *member(const cJSON *object, const char *name)
 {
 	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-/* "a=1,b=2" */
-static const char *labels_text(const cJSON *labels)
-{
-	const char *text = "";
-	const cJSON *label;
-
-	cJSON_ArrayForEach(label, labels) if (cJSON_IsString(label)) text =
-		keep_format("%s%s%s=%s", text, *text ? "," : "", label->string, label->valuestring);
-	return text;
 }
 
 /* "bridge,lan", or the mode of one that is on none. */

@@ -20,13 +20,6 @@ static const struct column df_columns[] = {
 	{ "Size", "SIZE" }, { "Reclaimable", "RECLAIMABLE" }, { NULL, NULL },
 };
 
-static double number_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 static void add_line(struct table *table, const char *type, int total, int active, double size, double reclaimable)
 {
 	cJSON *row = cJSON_CreateObject();
@@ -44,15 +37,15 @@ static void add_line(struct table *table, const char *type, int total, int activ
 static void add_images(struct table *table, const cJSON *json)
 {
 	const cJSON *item, *images = cJSON_GetObjectItemCaseSensitive(json, "Images");
-	double size = number_of(json, "LayersSize"), used = 0;
+	double size = json_number(json, "LayersSize"), used = 0;
 	int active = 0;
 
 	cJSON_ArrayForEach(item, images)
 	{
-		if (number_of(item, "Containers") == 0)
+		if (json_number(item, "Containers") == 0)
 			continue;
 		active++;
-		used += number_of(item, "Size") - number_of(item, "SharedSize");
+		used += json_number(item, "Size") - json_number(item, "SharedSize");
 	}
 	add_line(table, "Images", cJSON_GetArraySize(images), active, size, size - used);
 }
@@ -71,8 +64,8 @@ static void add_containers(struct table *table, const cJSON *json)
 						  strcmp(state->valuestring, "restarting") == 0);
 
 		active += runs;
-		size += number_of(item, "SizeRw");
-		reclaimable += runs ? 0 : number_of(item, "SizeRw");
+		size += json_number(item, "SizeRw");
+		reclaimable += runs ? 0 : json_number(item, "SizeRw");
 	}
 	add_line(table, "Containers", cJSON_GetArraySize(containers), active, size, reclaimable);
 }
@@ -86,28 +79,21 @@ static void add_volumes(struct table *table, const cJSON *json)
 	cJSON_ArrayForEach(item, volumes)
 	{
 		const cJSON *usage = cJSON_GetObjectItemCaseSensitive(item, "UsageData");
-		const double bytes = number_of(usage, "Size");
+		const double bytes = json_number(usage, "Size");
 
-		active += number_of(usage, "RefCount") > 0;
+		active += json_number(usage, "RefCount") > 0;
 		size += bytes > 0 ? bytes : 0;
-		reclaimable += bytes > 0 && number_of(usage, "RefCount") == 0 ? bytes : 0;
+		reclaimable += bytes > 0 && json_number(usage, "RefCount") == 0 ? bytes : 0;
 	}
 	add_line(table, "Local Volumes", cJSON_GetArraySize(volumes), active, size, reclaimable);
 }
 
 /* ---- verbose ---- */
 
-static const char *text_of(const cJSON *object, const char *name)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	return text ? text : "";
-}
-
 static void image_rows(struct table *table, const cJSON *image)
 {
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(image, "RepoTags");
-	const double size = number_of(image, "Size"), shared = number_of(image, "SharedSize");
+	const double size = json_number(image, "Size"), shared = json_number(image, "SharedSize");
 	int count = cJSON_GetArraySize(names);
 
 	for (int i = 0; i < (count ? count : 1); i++) {
@@ -116,12 +102,12 @@ static void image_rows(struct table *table, const cJSON *image)
 
 		row_text(row, "Repository", colon ? keep_format("%.*s", (int) (colon - name), name) : "<none>");
 		row_text(row, "Tag", colon ? colon + 1 : "<none>");
-		row_text(row, "ID", short_id(text_of(image, "Id"), false));
-		row_text(row, "CreatedSince", human_since((int64_t) number_of(image, "Created")));
+		row_text(row, "ID", short_id(json_text(image, "Id"), false));
+		row_text(row, "CreatedSince", human_since((int64_t) json_number(image, "Created")));
 		row_text(row, "Size", human_size((uint64_t) size));
 		row_text(row, "SharedSize", human_size((uint64_t) shared));
 		row_text(row, "UniqueSize", human_size((uint64_t) (size - shared)));
-		row_text(row, "Containers", keep_format("%.0f", number_of(image, "Containers")));
+		row_text(row, "Containers", keep_format("%.0f", json_number(image, "Containers")));
 		table_add(table, row);
 	}
 }
@@ -134,14 +120,14 @@ static void container_row(struct table *table, const cJSON *container)
 	int volumes = 0;
 
 	cJSON_ArrayForEach(mount, cJSON_GetObjectItemCaseSensitive(container, "Mounts")) volumes +=
-		strcmp(text_of(mount, "Type"), "volume") == 0;
-	row_text(row, "ID", short_id(text_of(container, "Id"), false));
-	row_text(row, "Image", text_of(container, "Image"));
-	row_text(row, "Command", command_cell(text_of(container, "Command"), false));
+		strcmp(json_text(mount, "Type"), "volume") == 0;
+	row_text(row, "ID", short_id(json_text(container, "Id"), false));
+	row_text(row, "Image", json_text(container, "Image"));
+	row_text(row, "Command", command_cell(json_text(container, "Command"), false));
 	row_text(row, "LocalVolumes", keep_format("%d", volumes));
-	row_text(row, "Size", human_size((uint64_t) number_of(container, "SizeRw")));
-	row_text(row, "RunningFor", human_since((int64_t) number_of(container, "Created")));
-	row_text(row, "Status", text_of(container, "Status"));
+	row_text(row, "Size", human_size((uint64_t) json_number(container, "SizeRw")));
+	row_text(row, "RunningFor", human_since((int64_t) json_number(container, "Created")));
+	row_text(row, "Status", json_text(container, "Status"));
 	row_text(row, "Names", name ? name + (*name == '/') : "");
 	table_add(table, row);
 }
@@ -149,11 +135,11 @@ static void container_row(struct table *table, const cJSON *container)
 static void volume_row(struct table *table, const cJSON *volume)
 {
 	const cJSON *usage = cJSON_GetObjectItemCaseSensitive(volume, "UsageData");
-	const double size = number_of(usage, "Size");
+	const double size = json_number(usage, "Size");
 	cJSON *row = cJSON_CreateObject();
 
-	row_text(row, "Name", text_of(volume, "Name"));
-	row_text(row, "Links", keep_format("%.0f", number_of(usage, "RefCount")));
+	row_text(row, "Name", json_text(volume, "Name"));
+	row_text(row, "Links", keep_format("%.0f", json_number(usage, "RefCount")));
 	row_text(row, "Size", size < 0 ? "N/A" : human_size((uint64_t) size));
 	table_add(table, row);
 }

@@ -21,38 +21,6 @@ static const struct option events_table[] = {
 	{ NULL },
 };
 
-/* The filters as the library wants them. NULL after printing what is wrong. */
-static char *filters_json(const struct cli *cli, const struct list *filters)
-{
-	cJSON *json = cJSON_CreateObject();
-	char *text;
-
-	for (size_t i = 0; i < filters->count; i++) {
-		const char *value, *name = keep_split(filters->items[i], '=', &value);
-		cJSON *values;
-
-		if (!value) {
-			complain_usage(cli, "--filter: '%s' is not of the form name=value", filters->items[i]);
-			cJSON_Delete(json);
-			return NULL;
-		}
-		values = cJSON_GetObjectItemCaseSensitive(json, name);
-		if (!values)
-			values = cJSON_AddArrayToObject(json, name);
-		cJSON_AddItemToArray(values, cJSON_CreateString(value));
-	}
-	text = cJSON_PrintUnformatted(json);
-	cJSON_Delete(json);
-	return text;
-}
-
-static const char *text_of(const cJSON *json, const char *name)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
-
-	return text ? text : "";
-}
-
 /* A number's own digits: a double would round nanoseconds. */
 static int64_t nano_of(const char *document)
 {
@@ -80,7 +48,7 @@ static void print_line(const char *document, const cJSON *json)
 	char stamp[TIME_TEXT];
 
 	time_format(stamp, nano_of(document), true);
-	printf("%s %s %s %s", stamp, text_of(json, "Type"), printable(text_of(json, "Action"), stdout, false), text_of(actor, "ID"));
+	printf("%s %s %s %s", stamp, json_text(json, "Type"), printable(json_text(json, "Action"), stdout, false), json_text(actor, "ID"));
 	if (sorted && count) {
 		cJSON_ArrayForEach(item, attributes) sorted[n++] = item;
 		qsort(sorted, n, sizeof *sorted, by_name);
@@ -101,12 +69,12 @@ static bool print_template(const char *document, const cJSON *json, const char *
 	const char *problem = NULL;
 	char *text;
 
-	row_text(row, "Status", text_of(json, "status"));
-	row_text(row, "ID", text_of(json, "id"));
-	row_text(row, "From", text_of(json, "from"));
-	row_text(row, "Type", text_of(json, "Type"));
-	row_text(row, "Action", text_of(json, "Action"));
-	row_text(row, "Scope", text_of(json, "scope"));
+	row_text(row, "Status", json_text(json, "status"));
+	row_text(row, "ID", json_text(json, "id"));
+	row_text(row, "From", json_text(json, "from"));
+	row_text(row, "Type", json_text(json, "Type"));
+	row_text(row, "Action", json_text(json, "Action"));
+	row_text(row, "Scope", json_text(json, "scope"));
 	cJSON_AddItemToObject(row, "Actor", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(json, "Actor"), true));
 	row_text(row, "Time", keep_format("%lld", (long long) (nano_of(document) / 1000000000)));
 	row_text(row, "TimeNano", keep_format("%lld", (long long) nano_of(document)));
@@ -159,22 +127,20 @@ static int events(struct cli *cli, void *target, int argc, char **argv)
 	SCOW_AUTO(scow_events) *stream = NULL;
 	struct events_options *options = target;
 	int64_t since = 0, until = 0;
-	char *filters;
+	const char *filters = NULL;
 	int r;
 
 	(void) argc;
 	(void) argv;
 	if (!option_when(cli, "since", options->since, &since) || !option_when(cli, "until", options->until, &until))
 		return EXIT_ENGINE;
-	filters = filters_json(cli, &options->filters);
-	if (!filters)
+	if (!filters_read(&options->filters, &filters))
 		return EXIT_ENGINE;
 	r = cli_engine(cli) ? 0 : 1;
 	/* As Docker: the past only if it is asked for, which a time that is over does. */
 	if (r == 0)
 		r = scow_events_open(cli->engine, since || (until && until <= wall_ns()) ? 0 : UINT64_MAX, since, until, filters,
 				     show_event, (void *) options->format, &stream, &error);
-	free(filters);
 	if (r == 0)
 		r = pump(stream, &error);
 	if (r < 0 && scow_error_status(error) != SCOW_E_CANCELED)

@@ -209,7 +209,6 @@ static void image_rows(struct table *table, const scow_image *image, const struc
 
 static int images(struct cli *cli, void *target, int argc, char **argv)
 {
-	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_iter) *iter = NULL;
 	struct images_options *options = target;
 	struct table table = {
@@ -218,18 +217,13 @@ static int images(struct cli *cli, void *target, int argc, char **argv)
 					     : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
 		.titles = images_columns,
 	};
-	const char *filters = NULL;
 	scow_image *image;
 
 	/* The argument is one more pattern. */
 	if (argc)
 		list_add(&options->filters, keep_format("reference=%s", argv[0]));
-	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
+	if (!list_open(cli, &options->filters, scow_image_list_filtered, &iter))
 		return 1;
-	if (scow_image_list_filtered(cli->engine, filters, &iter, &error) < 0) {
-		complain_error(&error);
-		return 1;
-	}
 	while ((image = scow_iter_next_image(iter)))
 		image_rows(&table, image, options);
 	return table_print(&table);
@@ -316,34 +310,20 @@ static const struct column history_columns[] = {
 	{ NULL, NULL },
 };
 
-static const char *text_of(const cJSON *object, const char *name)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	return text ? text : "";
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 static void history_row(struct table *table, const cJSON *entry, bool whole)
 {
-	char *by = keep_text(text_of(entry, "CreatedBy"));
-	const char *id = text_of(entry, "Id");
+	char *by = keep_text(json_text(entry, "CreatedBy"));
+	const char *id = json_text(entry, "Id");
 	cJSON *row = cJSON_CreateObject();
 
 	for (char *p = by; *p; p++)
 		*p = *p == '\t' ? ' ' : *p;
 	row_text(row, "ID", starts_with(id, "sha256:") ? short_id(id, whole) : "<missing>");
-	row_text(row, "CreatedSince", human_since((int64_t) number_of(entry, "Created")));
-	row_text(row, "CreatedAt", local_time((int64_t) number_of(entry, "Created")));
+	row_text(row, "CreatedSince", human_since((int64_t) json_number(entry, "Created")));
+	row_text(row, "CreatedAt", local_time((int64_t) json_number(entry, "Created")));
 	row_text(row, "CreatedBy", whole || strlen(by) <= 45 ? by : keep_format("%.44s\xe2\x80\xa6", by));
-	row_text(row, "Size", human_size((uint64_t) number_of(entry, "Size")));
-	row_text(row, "Comment", text_of(entry, "Comment"));
+	row_text(row, "Size", human_size((uint64_t) json_number(entry, "Size")));
+	row_text(row, "Comment", json_text(entry, "Comment"));
 	table_add(table, row);
 }
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct command *const tables[] = { run_commands, start_commands, exec_commands,  container_commands, image_commands,
-						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, prune_commands, df_commands, network_commands, volume_commands, file_commands };
+						log_commands, event_commands, system_commands, complete_commands, lifecycle_commands, port_commands, stats_commands, df_commands, network_commands, volume_commands, file_commands, prune_commands };
 
 #define EACH_COMMAND(command)                                                                                                              \
 	for (size_t t_ = 0; t_ < sizeof tables / sizeof *tables; t_++)                                                                     \

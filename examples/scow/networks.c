@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Networks: network create, ls, rm, connect, disconnect, prune, reload. (inspect is with the other kinds in containers.c.) */
+/* Networks: network create, ls, rm, connect, disconnect, reload. (inspect and prune are with those of the other kinds.) */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -155,21 +155,10 @@ static const char *yes_no(const cJSON *document, const char *name)
 	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(document, name)) ? "true" : "false";
 }
 
-static const char *labels_text(const cJSON *document)
-{
-	const char *text = "";
-	const cJSON *label;
-
-	cJSON_ArrayForEach(label, cJSON_GetObjectItemCaseSensitive(document, "Labels")) text =
-		keep_format("%s%s%s=%s", text, *text ? "," : "", label->string, cJSON_IsString(label) ? label->valuestring : "");
-	return text;
-}
-
 static cJSON *list_row(scow_network *network, bool whole)
 {
 	char *text = NULL;
 	cJSON *document, *row;
-	const cJSON *created;
 
 	/* Removed since the list was made. */
 	if (scow_network_inspect_json(network, &text, NULL) < 0)
@@ -177,16 +166,15 @@ static cJSON *list_row(scow_network *network, bool whole)
 	document = cJSON_Parse(text);
 	scow_free(text);
 	row = cJSON_CreateObject();
-	created = cJSON_GetObjectItemCaseSensitive(document, "Created");
 	row_text(row, "ID", short_id(scow_network_id(network), whole));
 	row_text(row, "Name", scow_network_name(network));
-	row_text(row, "Driver", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "Driver")));
+	row_text(row, "Driver", json_text(document, "Driver"));
 	row_text(row, "Scope", "local");
 	row_text(row, "IPv4", yes_no(document, "EnableIPv4"));
 	row_text(row, "IPv6", yes_no(document, "EnableIPv6"));
 	row_text(row, "Internal", yes_no(document, "Internal"));
-	row_text(row, "Labels", labels_text(document));
-	row_text(row, "CreatedAt", cJSON_IsString(created) ? created->valuestring : "");
+	row_text(row, "Labels", labels_text(cJSON_GetObjectItemCaseSensitive(document, "Labels")));
+	row_text(row, "CreatedAt", json_text(document, "Created"));
 	cJSON_Delete(document);
 	return row;
 }
@@ -194,24 +182,18 @@ static cJSON *list_row(scow_network *network, bool whole)
 static int list(struct cli *cli, void *target, int argc, char **argv)
 {
 	SCOW_AUTO(scow_iter) *iter = NULL;
-	SCOW_AUTO(scow_error) *error = NULL;
 	struct list_options *options = target;
 	struct table table = {
 		.format = options->quiet && !options->format ? "{{.ID}}" : options->format,
 		.standard = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
 		.titles = list_columns,
 	};
-	const char *filters = NULL;
 	scow_network *network;
 
 	(void) argc;
 	(void) argv;
-	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
+	if (!list_open(cli, &options->filters, scow_network_list, &iter))
 		return 1;
-	if (scow_network_list(cli->engine, filters, &iter, &error) < 0) {
-		complain_error(&error);
-		return 1;
-	}
 	while ((network = scow_iter_next_network(iter))) {
 		cJSON *row = list_row(network, options->whole);
 
@@ -348,55 +330,7 @@ static int disconnect_one(struct cli *cli, void *target, int argc, char **argv)
 	return 0;
 }
 
-/* ---- prune, reload ---- */
-
-struct prune_options {
-	bool force;
-	struct list filters;
-};
-static const struct option prune_table[] = {
-	{ "filter", 0, OPTION_LIST, "filter", "Only those with a property, as until=24h, label=a=b, label!=a",
-	  offsetof(struct prune_options, filters) },
-	{ "force", 'f', OPTION_SWITCH, NULL, "Do not ask", offsetof(struct prune_options, force) },
-	{ NULL },
-};
-
-bool prune_networks(struct cli *cli, const char *filters)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	char *text = NULL;
-	const cJSON *item, *names;
-	cJSON *report;
-
-	if (scow_network_prune(cli->engine, filters, &text, &error) < 0) {
-		complain_error(&error);
-		return false;
-	}
-	report = cJSON_Parse(text);
-	scow_free(text);
-	names = cJSON_GetObjectItemCaseSensitive(report, "NetworksDeleted");
-	if (cJSON_GetArraySize(names))
-		puts("Deleted Networks:");
-	cJSON_ArrayForEach(item, names) puts(item->valuestring);
-	if (cJSON_GetArraySize(names))
-		puts("");
-	cJSON_Delete(report);
-	return true;
-}
-
-static int prune(struct cli *cli, void *target, int argc, char **argv)
-{
-	const struct prune_options *options = target;
-	const char *filters = NULL;
-
-	(void) argc;
-	(void) argv;
-	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
-		return 1;
-	if (!options->force && !prune_confirmed("all networks that no container uses"))
-		return 0;
-	return prune_networks(cli, filters) ? 0 : 1;
-}
+/* ---- reload ---- */
 
 static int reload(struct cli *cli, void *target, int argc, char **argv)
 {
@@ -423,8 +357,6 @@ const struct command network_commands[] = {
 	  sizeof(struct connect_options), 2, 2, false, connect_one },
 	{ "network disconnect", NULL, "[OPTIONS] NETWORK CONTAINER", "Take a container off a network", disconnect_table,
 	  sizeof(struct remove_options), 2, 2, false, disconnect_one },
-	{ "network prune", NULL, "[OPTIONS]", "Remove networks that no container uses", prune_table, sizeof(struct prune_options), 0, 0,
-	  false, prune },
 	{ "network reload", NULL, "", "Put back what somebody else has flushed", NULL, 0, 0, 0, false, reload },
 	{ NULL },
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Volumes: volume create, ls, rm, prune (inspect is with the other kinds in containers.c); mount and unmount. */
+/* Volumes: volume create, ls, rm (inspect and prune are with those of the other kinds); mount and unmount. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -72,19 +72,16 @@ static const struct column list_columns[] = {
 
 static cJSON *list_row(scow_volume *volume)
 {
-	cJSON *row, *document, *item;
-	const char *labels = "";
+	cJSON *row, *document;
 	char *text = NULL;
 
 	if (scow_volume_inspect_json(volume, &text, NULL) < 0)
 		return NULL; /* removed meanwhile */
 	document = cJSON_Parse(text);
 	scow_free(text);
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, "Labels")) labels =
-		keep_format("%s%s%s=%s", labels, *labels ? "," : "", item->string, item->valuestring);
 	row = cJSON_CreateObject();
 	row_text(row, "Driver", scow_volume_driver_name(volume));
-	row_text(row, "Labels", labels);
+	row_text(row, "Labels", labels_text(cJSON_GetObjectItemCaseSensitive(document, "Labels")));
 	row_text(row, "Mountpoint", scow_volume_mountpoint(volume) ? scow_volume_mountpoint(volume) : "");
 	row_text(row, "Name", scow_volume_name(volume));
 	row_text(row, "Scope", "local");
@@ -94,7 +91,6 @@ static cJSON *list_row(scow_volume *volume)
 
 static int list(struct cli *cli, void *target, int argc, char **argv)
 {
-	SCOW_AUTO(scow_error) *error = NULL;
 	SCOW_AUTO(scow_iter) *iter = NULL;
 	const struct list_options *options = target;
 	struct table table = {
@@ -102,17 +98,12 @@ static int list(struct cli *cli, void *target, int argc, char **argv)
 		.standard = "{{.Driver}}\t{{.Name}}",
 		.titles = list_columns,
 	};
-	const char *filters = NULL;
 	scow_volume *volume;
 
 	(void) argc;
 	(void) argv;
-	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
+	if (!list_open(cli, &options->filters, scow_volume_list, &iter))
 		return 1;
-	if (scow_volume_list(cli->engine, filters, &iter, &error) < 0) {
-		complain_error(&error);
-		return 1;
-	}
 	while ((volume = scow_iter_next_volume(iter))) {
 		cJSON *row = list_row(volume);
 
@@ -157,64 +148,6 @@ static int remove_all(struct cli *cli, void *target, int argc, char **argv)
 	return code;
 }
 
-/* ---- prune ---- */
-
-struct prune_options {
-	bool all, force;
-	struct list filters;
-};
-static const struct option prune_table[] = {
-	{ "all", 'a', OPTION_SWITCH, NULL, "Named ones too, not only anonymous ones", offsetof(struct prune_options, all) },
-	{ "filter", 0, OPTION_LIST, "filter", "Only those with a property, as label=a=b, label!=a",
-	  offsetof(struct prune_options, filters) },
-	{ "force", 'f', OPTION_SWITCH, NULL, "Do not ask", offsetof(struct prune_options, force) },
-	{ NULL },
-};
-
-bool prune_volumes(struct cli *cli, bool all, const char *filters, uint64_t *bytes)
-{
-	SCOW_AUTO(scow_error) *error = NULL;
-	const cJSON *item, *names, *size;
-	char *text = NULL;
-	cJSON *report;
-
-	if (scow_volume_prune(cli->engine, all, filters, &text, &error) < 0) {
-		complain_error(&error);
-		return false;
-	}
-	report = cJSON_Parse(text);
-	scow_free(text);
-	names = cJSON_GetObjectItemCaseSensitive(report, "VolumesDeleted");
-	size = cJSON_GetObjectItemCaseSensitive(report, "SpaceReclaimed");
-	*bytes += cJSON_IsNumber(size) ? (uint64_t) size->valuedouble : 0;
-	if (cJSON_GetArraySize(names))
-		puts("Deleted Volumes:");
-	cJSON_ArrayForEach(item, names) puts(item->valuestring);
-	if (cJSON_GetArraySize(names))
-		puts("");
-	cJSON_Delete(report);
-	return true;
-}
-
-static int prune(struct cli *cli, void *target, int argc, char **argv)
-{
-	const struct prune_options *options = target;
-	const char *filters = NULL;
-	uint64_t bytes = 0;
-
-	(void) argc;
-	(void) argv;
-	if (!filters_read(&options->filters, &filters) || !cli_engine(cli))
-		return 1;
-	if (!options->force &&
-	    !prune_confirmed(options->all ? "all volumes that no container has" : "all anonymous volumes that no container has"))
-		return 0;
-	if (!prune_volumes(cli, options->all, filters, &bytes))
-		return 1;
-	printf("Total reclaimed space: %s\n", human_size(bytes));
-	return 0;
-}
-
 /* ---- mounts of containers that are there ---- */
 
 static int change_mounts(struct cli *cli, char **argv, int (*change)(scow_container *container, const char *text, scow_error **error))
@@ -253,7 +186,5 @@ const struct command volume_commands[] = {
 	{ "volume ls", "volume list", "[OPTIONS]", "List volumes", list_table, sizeof(struct list_options), 0, 0, false, list },
 	{ "volume rm", "volume remove", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes", remove_table, sizeof(struct remove_options), 1,
 	  -1, false, remove_all },
-	{ "volume prune", NULL, "[OPTIONS]", "Remove volumes that no container has", prune_table, sizeof(struct prune_options), 0, 0, false,
-	  prune },
 	{ NULL },
 };

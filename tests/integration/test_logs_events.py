@@ -190,7 +190,7 @@ class Events(cli.Cli):
         self.assertRegex(line, r"^\S+\.\d{9}\+02:30 container die ")
 
     def test_mistakes(self):
-        for words, *args in [("'colour' is not a filter", "-f", "colour=red"), ("not of the form name=value", "-f", "die"),
+        for words, *args in [("'colour' is not a filter", "-f", "colour=red"), ("write it as NAME=VALUE", "-f", "die"),
                              ("--since: 'x' is no moment", "--since", "x"), ("accepts no arguments", "x")]:
             done = self.scow("events", "--until", "0s", *args)
             self.assertNotEqual(done.returncode, 0, args)
