@@ -365,7 +365,10 @@ int forward_begin(const struct wire_holder_request *request, int socket, int lif
 	sys(SYS_fcntl, socket, F_SETFL, O_NONBLOCK);
 	if (forward->is_udp)
 		set_option(socket, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
-	else if (sys(SYS_listen, socket, BACKLOG) < 0)
+	/* While it listens nobody shares it; and what connections leave behind must not keep the next container from it, nor this one. */
+	else
+		set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!forward->is_udp && sys(SYS_listen, socket, BACKLOG) < 0)
 		return EADDRINUSE;
 	forward->used = true;
 	holder_watch(EPOLL_CTL_ADD, socket, EPOLLIN, HOLDER_FORWARD, index);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define WIRE_HOLDER_MAGIC 0x31646c68u /* "hld1" */
+#define WIRE_HOLDER_NAME "scow-networks" /* of the process */
 #define WIRE_HOLDER_SOCKET_NAME "networks.sock" /* in ROOT */
 #define WIRE_HOLDER_TEXT 128
 

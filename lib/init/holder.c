@@ -243,7 +243,7 @@ static void prepare(int listener)
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof(all));
 	sys(SYS_setsid);
 	sys(SYS_chdir, "/");
-	sys(SYS_prctl, PR_SET_NAME, "scow-networks");
+	sys(SYS_prctl, PR_SET_NAME, WIRE_HOLDER_NAME);
 	/* The end of what we have to report: the library goes on. */
 	must(sys(SYS_dup3, listener, LISTENER, O_CLOEXEC), "dup3");
 	sys(SYS_close_range, 0, LISTENER - 1, 0);

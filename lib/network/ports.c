@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "init/holder-wire.h"
 #include "network/holder.h"
 
 #define OPTION_HOST "com.docker.network.bridge.host_binding_ipv4"
@@ -524,7 +525,10 @@ static int find_holder(struct taking *taking, const struct port_spec *spec, cons
 	db_end(&work);
 	if (r < 0 || *whom)
 		return r < 0 ? r : 1;
-	return port_holder(spec->protocol, host, port, whom, 256) ? 2 : 0;
+	if (!port_holder(spec->protocol, host, port, whom, 256))
+		return 0;
+	/* The holder of a plain user's networks gives a port back when it sees that its container has gone. */
+	return taking->ns->hold_fd >= 0 && str_has_prefix(whom, "'" WIRE_HOLDER_NAME "'") ? 0 : 2;
 }
 
 static int busy(struct taking *taking, const struct port_spec *spec, const struct address *host, uint16_t port, scow_error **error)

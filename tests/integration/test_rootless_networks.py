@@ -151,7 +151,7 @@ class RootlessNetworks(plain_user.PlainUser):
             self.assertEqual(self.ok(*ask), "outside\n")
             self.ok("restart", "-t", "0", "one")
             os.kill(int(self.ok("inspect", "-f", "{{.State.Pid}}", "again")), signal.SIGKILL)
-            self.assertTrue(eventually(lambda: self.ok("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "again") == "1 true\n"))
+            self.assertTrue(eventually(lambda: self.ok("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "again") == "1 running\n"))
             self.assertEqual(self.ok("exec", "again", "sh", "-c", self.ASK_OUTSIDE), "outside\n")
             self.assertEqual(self.ok("exec", "again", "ping", "-c", "1", "-W", "2", "one").count("bytes from"), 1)
         # The caller of an owned one.

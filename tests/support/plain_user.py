@@ -179,7 +179,7 @@ class PlainUser(unittest.TestCase):
             with contextlib.suppress(OSError):
                 while True:
                     peer, _ = tcp.accept()
-                    with peer:
+                    with peer, contextlib.suppress(ConnectionError):
                         peer.recv(16)
                         peer.sendall(b"outside\n")
 
