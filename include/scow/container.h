@@ -267,8 +267,7 @@ SCOW_API int scow_container_remove(scow_container *container, unsigned int flags
  * scow_container_mount() - add a mount to it
  * @text: as scow_container_config_add_mount()
  *
- * One that runs has it at once, and all have it at their next start. One that its supervisor starts again by its restart policy begins
- * as before.
+ * One that runs has it at once, and all have it at their next start, by a restart policy, too.
  *
  * Returns: 0, SCOW_E_INVALID (@text; something is mounted there), SCOW_E_NOT_FOUND (source, volume driver, image), SCOW_E_STATE,
  * SCOW_E_UNSUPPORTED, SCOW_E_DENIED.  Threads: any.  Since: 0.1.

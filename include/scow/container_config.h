@@ -62,8 +62,7 @@ SCOW_API void scow_container_config_set_domainname(scow_container_config *config
  * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
  *
  * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root, "none" for a plain user.
- * He can also have "pasta" or "pasta:OPTION,VALUE,..." (alone): his own connections, by the program pasta of the package passt; or "usernet"
- * (alone): the same without any program.
+ * He can also have "pasta", "pasta:OPTION,VALUE,..." or "usernet", alone: his own connections, by the program pasta(1), or without any.
  * Since: 0.1.  See: pasta(1).
  */
 SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);
@@ -159,7 +158,9 @@ SCOW_API void scow_container_config_add_tmpfs(scow_container_config *config, con
  * @target:  absolute in the container; made if missing
  * @options: comma-separated: ro, rw, rprivate|private|rshared|shared|rslave|slave, bind-nonrecursive,
  *           ro-nonrecursive, noexec, nosuid, nodev, create, z, Z, idmap (files have the ids of the container's user
- *           namespace), U (and what the owner of the source owns is the container's user's). NULL for rw,rprivate. ro is recursive.
+ *           namespace), U (and what the owner of the source owns is the container's user's), O (a directory: what the container
+ *           changes is its own, and thrown away with each run; with none of ro, U, idmap and propagations). NULL for rw,rprivate.
+ *           ro is recursive.
  * Since: 0.1.  See: mount_setattr(2).
  */
 SCOW_API void scow_container_config_add_bind(scow_container_config *config, const char *source, const char *target, const char *options);
@@ -187,7 +188,7 @@ SCOW_API void scow_container_config_set_volume_driver(scow_container_config *con
 /**
  * scow_container_config_add_mount() - any of them, as `docker run --mount` writes it
  * @text: "type=bind,source=/a,target=/b,readonly,bind-propagation=rslave", "type=volume,src=data,dst=/data,volume-subpath=a",
- *        "type=tmpfs,dst=/t,tmpfs-size=64m", "type=image,src=busybox,dst=/b". A value with a comma is quoted, as in CSV.
+ *        "type=tmpfs,dst=/t,tmpfs-size=64m", "type=image,src=busybox,dst=/b". "overlay" is the option O. A value with a comma is quoted, as in CSV.
  * Since: 0.1.
  */
 SCOW_API void scow_container_config_add_mount(scow_container_config *config, const char *text);

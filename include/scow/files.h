@@ -3,7 +3,8 @@
  * The files of a container, whether it runs or not: one by one, copied in and out, and kept as an image.
  *
  * Nothing in a container is trusted: a link in it leads to a place in it, never to the host, and no program or library of it is run.
- * Of one that runs, its files are what its first process sees, with all that is mounted; of another, its image's and what it wrote.
+ * Of one that runs, its files are what its first process sees, with all that is mounted; of another, its image's and what it wrote, with
+ * its volumes, binds and images where it would have them, but for its tmpfs.
  *
  * Threads: any.
  */

@@ -36,7 +36,7 @@ SCOW_API scow_volume_config *scow_volume_config_unref(scow_volume_config *config
 /** scow_volume_config_set_driver() - "local" (the default), or one that was added to the engine. Since: 0.1. */
 SCOW_API void scow_volume_config_set_driver(scow_volume_config *config, const char *driver);
 
-/** scow_volume_config_set_option() - local: "type", "device" and "o", as for mount(8); "size" where quotas are. Since: 0.1. */
+/** scow_volume_config_set_option() - local: "type", "device" and "o", as for mount(8); "size" of a directory, by project quota. Since: 0.1. */
 SCOW_API void scow_volume_config_set_option(scow_volume_config *config, const char *name, const char *value);
 
 /** scow_volume_config_add_label() - metadata. Since: 0.1. */
