@@ -131,10 +131,13 @@ class Volumes(cli.Cli):
         self.assertEqual(self.names(), [])
 
     def test_copy_up(self):
-        image = self.make_image("seeds", {"seed": entry("seed", tarfile.DIRTYPE, mode=0o750, uid=5), "seed/a": b"a", "seed/d/b": b"b",
+        place = entry("seed", tarfile.DIRTYPE, mode=0o750, uid=5)
+        place.pax_headers = {"SCHILY.xattr.user.note": "kept"}
+        image = self.make_image("seeds", {"seed": place, "seed/a": b"a", "seed/d/b": b"b",
                                           "seed/link": entry("seed/link", tarfile.SYMTYPE, linkname="/etc/passwd"), "plain": b"file"})
         look = "stat -c '%a %u' /x; ls /x; readlink /x/link || :"
         self.assertEqual(self.run_ok("-v", "vol:/seed", image, "sh", "-c", look.replace("/x", "/seed")), "750 5\na\nd\nlink\n/etc/passwd\n")
+        self.assertEqual(os.getxattr(f"{self.root}/volumes/vol/_data", "user.note"), b"kept")
         # Not again, not where there is something, not with nocopy, not for a bind, and not of a file.
         self.ok("volume", "create", "full")
         self.run_ok("-v", "full:/f", "base", "touch", "/f/mine")
@@ -303,6 +306,47 @@ class Volumes(cli.Cli):
             for mode in rslave rshared rprivate; do echo $mode $({cli.SCOW} exec c-$mode ls /x/a); done"""
         done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=self.env, capture_output=True, text=True, timeout=60)
         self.assertEqual((done.stdout, done.stderr), ("rslave file\nrshared file\nrprivate\n", ""))
+
+    def test_mountinfo(self):
+        """All that is mounted in a container (row 85), word for word; what the host has not (parts of /proc, cgroup hierarchies) apart."""
+        quiet, small = "nosuid,nodev,noexec,relatime", "nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,size=1024k,mode=755"
+        expected = f"""/proc rw,{quiet} - proc proc rw
+/dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+/sys ro,{quiet} - sysfs sysfs ro
+/dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=666
+/dev/mqueue rw,{quiet} - mqueue mqueue rw
+/dev/shm rw,{quiet} - tmpfs shm rw,size=65536k
+/etc/hostname rw,{small}
+/etc/hosts rw,{small}
+/etc/resolv.conf rw,{small}
+/t rw,{quiet} - tmpfs tmpfs rw,size=2048k
+/x ro,noexec,relatime
+/proc/bus ro,{quiet} - proc proc rw
+/proc/fs ro,{quiet} - proc proc rw
+/proc/irq ro,{quiet} - proc proc rw
+/proc/sys ro,{quiet} - proc proc rw
+/sys/firmware ro,{quiet} - tmpfs tmpfs rw,size=0k,nr_inodes=1"""
+        seen = {}
+        for line in self.run_ok("--tmpfs", "/t:size=2m,mode=1777", "-v", "vol:/x:ro,noexec", "base", "cat", "/proc/self/mountinfo").splitlines():
+            words = line.split(" ", 4)[4]
+            seen[words.split()[0]] = words
+        self.assertIn(" - overlay overlay ", seen.pop("/"))
+        seen["/x"] = seen["/x"].split(" - ")[0]
+        masked = {target for target in seen if target in ("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                                                          "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+                                                          "/proc/sysrq-trigger", "/sys/devices/virtual/powercap")}
+        masked |= {target for target in seen if target.startswith(("/sys/fs/cgroup", "/sys/devices/system/cpu/"))}
+        self.assertEqual([seen[target] for target in sorted(seen.keys() - masked)], sorted(expected.splitlines(), key=lambda line: line.split()[0]))
+
+    def test_recursive_read_only(self):
+        """What is mounted below a read-only bind is read-only, too, unless it is asked otherwise (row 84)."""
+        where = self.directory()
+        script = f"""set -e; mount -t tmpfs t {where}; mkdir {where}/a; mount -t tmpfs t {where}/a
+            for more in "" ,bind-recursive=writable ,bind-recursive=disabled; do
+            {cli.SCOW} run --rm --mount type=bind,src={where},dst=/x,ro$more base sh -c 'touch /x/f 2>/dev/null && echo top; touch /x/a/f 2>/dev/null && echo below; ls -A /x/a'
+            echo .; done"""
+        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=self.env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr), (".\nbelow\nf\n.\n.\n", ""))
 
     def test_a_document_keeps_all_of_it(self):
         self.ok("create", "--name", "cont", "-v", "vol:/v:ro", "-v", "/anonymous", "--mount", "src=wol,dst=/w,volume-subpath=a,volume-label=k=v",
