@@ -20,8 +20,8 @@
 #include "container/live.h"
 #include "runtime/cgroup_watch.h"
 
-#define LOOK_AGAIN_NS 10000000
-#define LOOKS_MAX 200 /* for an end that is being recorded */
+#define LOOK_AGAIN_MS 10
+#define LOOKS_MAX 3000 /* for an end that is being recorded */
 
 struct scow_pressure_options {
 	struct cgroup_wish wish;
@@ -198,9 +198,9 @@ int scow_pressure_fd(const scow_pressure *pressure)
 
 /* ---- what happens ---- */
 
-static int set_timer(scow_pressure *pressure, int64_t ns, scow_error **error)
+static int set_timer(scow_pressure *pressure, unsigned int ms, scow_error **error)
 {
-	struct itimerspec when = { .it_value.tv_nsec = ns };
+	struct itimerspec when = { .it_value = { .tv_sec = ms / 1000, .tv_nsec = (long) (ms % 1000) * 1000000 } };
 
 	if (timerfd_settime(pressure->timer_fd, 0, &when, NULL) < 0)
 		return error_errno(error, errno, "timerfd_settime", "watch pressure");
@@ -251,7 +251,8 @@ static bool has_ended(const scow_pressure *pressure)
 int scow_pressure_dispatch(scow_pressure *pressure, scow_error **error)
 {
 	struct cgroup_happening happenings[CGROUP_HAPPENINGS_MAX];
-	bool ended, again, gone;
+	unsigned int again_ms;
+	bool ended, gone;
 	size_t count;
 	int r;
 
@@ -264,7 +265,7 @@ int scow_pressure_dispatch(scow_pressure *pressure, scow_error **error)
 	if (r < 0)
 		return r;
 	ended = has_ended(pressure);
-	count = cgroup_watch_read(pressure->watch, happenings, &again, &gone);
+	count = cgroup_watch_read(pressure->watch, happenings, &again_ms, &gone);
 	/* Of several the callback may stop at one; the rest belongs to the past then. */
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = tell(pressure, &happenings[i], error);
@@ -273,7 +274,7 @@ int scow_pressure_dispatch(scow_pressure *pressure, scow_error **error)
 	if (!gone && !ended) {
 		r = cgroup_watch_adjust(pressure->watch, error);
 		if (r == 0)
-			r = set_timer(pressure, again ? LOOK_AGAIN_NS : 0, error);
+			r = set_timer(pressure, again_ms, error);
 		return r < 0 ? r : 1;
 	}
 	r = gone ? tell_end(pressure, error) : 0;
@@ -281,6 +282,6 @@ int scow_pressure_dispatch(scow_pressure *pressure, scow_error **error)
 		pressure->done = r == 0;
 		return r;
 	}
-	r = set_timer(pressure, LOOK_AGAIN_NS, error);
+	r = set_timer(pressure, LOOK_AGAIN_MS, error);
 	return r < 0 ? r : 1;
 }

@@ -30,7 +30,9 @@
 #include "runtime/cgroup-internal.h"
 
 #define HOLD_PERCENT 87 /* far enough below the limit for a burst that the kernel lets through */
-#define KILL_LOOKS 20
+#define LOOK_FIRST_MS 10
+#define LOOK_LAST_MS 1000
+#define LOOKS_MS 60000 /* after which an OOM is believed to have ended without a kill */
 #define TEXT_SIZE 1024
 
 struct stall {
@@ -44,12 +46,16 @@ struct cgroup_watch {
 	int epoll_fd;
 	unsigned int percent;
 	bool hold, v2;
-	bool told_mark;          /* until it is below the mark again, or the mark moves */
-	unsigned int kill_looks; /* v1: an OOM was told of, and its kill is counted a moment later: so many looks more */
-	int events_fd;           /* v1: eventfd of memory.oom_control; v2: memory.events */
-	int control_fd;          /* v1: memory.oom_control */
-	int mark_fd;             /* v1: eventfd of the mark */
-	uint64_t limit, mark;    /* bytes; UINT64_MAX: none */
+	bool told_mark; /* until it is below the mark again, or the mark moves */
+	/*
+	 * v1: an OOM was told of, and its kill is counted later, which on a busy host may be much later: the next look is in so many ms,
+	 * and looking ends when so many have passed. 0: nothing is to come.
+	 */
+	unsigned int look_ms, looks_left_ms;
+	int events_fd;        /* v1: eventfd of memory.oom_control; v2: memory.events */
+	int control_fd;       /* v1: memory.oom_control */
+	int mark_fd;          /* v1: eventfd of the mark */
+	uint64_t limit, mark; /* bytes; UINT64_MAX: none */
 	uint64_t ooms, kills, kills_at_first;
 	char *before; /* of what hold and mark overwrite */
 	struct stall stalls[CGROUP_STALLS_MAX];
@@ -340,7 +346,7 @@ static void tell_kills(struct cgroup_watch *watch, uint64_t kills, struct cgroup
 	if (kills <= watch->kills)
 		return;
 	watch->kills = kills;
-	watch->kill_looks = 0;
+	watch->look_ms = 0;
 	tell(out, count, SCOW_PRESSURE_OOM_KILL, kills - watch->kills_at_first, 0);
 }
 
@@ -369,7 +375,8 @@ static bool read_v1(struct cgroup_watch *watch, struct cgroup_happening *out, si
 		tell(out, count, SCOW_PRESSURE_HELD, usage, watch->limit);
 	else if (oom && !watch->hold) {
 		tell(out, count, SCOW_PRESSURE_OOM, usage, watch->limit);
-		watch->kill_looks = KILL_LOOKS;
+		watch->look_ms = LOOK_FIRST_MS;
+		watch->looks_left_ms = LOOKS_MS;
 	}
 	tell_kills(watch, cgroup_find_u64(text, "oom_kill"), out, count);
 	return false;
@@ -393,7 +400,17 @@ static bool read_v2(struct cgroup_watch *watch, struct cgroup_happening *out, si
 	return false;
 }
 
-size_t cgroup_watch_read(struct cgroup_watch *watch, struct cgroup_happening out[CGROUP_HAPPENINGS_MAX], bool *again, bool *gone)
+/* In how many ms to look again. */
+static unsigned int next_look(struct cgroup_watch *watch)
+{
+	unsigned int ms = watch->look_ms;
+
+	watch->looks_left_ms -= ms < watch->looks_left_ms ? ms : watch->looks_left_ms;
+	watch->look_ms = !watch->looks_left_ms ? 0 : ms * 2 < LOOK_LAST_MS ? ms * 2 : LOOK_LAST_MS;
+	return ms;
+}
+
+size_t cgroup_watch_read(struct cgroup_watch *watch, struct cgroup_happening out[CGROUP_HAPPENINGS_MAX], unsigned int *again_ms, bool *gone)
 {
 	size_t count = 0;
 
@@ -406,7 +423,7 @@ size_t cgroup_watch_read(struct cgroup_watch *watch, struct cgroup_happening out
 	} else {
 		read_stalls(watch, out, &count);
 	}
-	*again = watch->kill_looks && --watch->kill_looks;
+	*again_ms = next_look(watch);
 	return count;
 }
 

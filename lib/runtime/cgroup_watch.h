@@ -35,8 +35,9 @@ bool cgroup_watch_changes(const struct cgroup *cgroup, const struct cgroup_wish 
 /* Takes @cgroup, in any case. Its descriptors are added to @epoll_fd. */
 int cgroup_watch_open(struct cgroup *cgroup, const struct cgroup_wish *wish, int epoll_fd, struct cgroup_watch **out,
 		      scow_error **error) _must_check_;
-/* What is new since the last look.  @again: look again soon. @gone: the cgroup is, and kills may be untold. */
-size_t cgroup_watch_read(struct cgroup_watch *watch, struct cgroup_happening out[CGROUP_HAPPENINGS_MAX], bool *again, bool *gone);
+/* What is new since the last look.  @again_ms: look again in so many, 0: need not. @gone: the cgroup is, and kills may be untold. */
+size_t cgroup_watch_read(struct cgroup_watch *watch, struct cgroup_happening out[CGROUP_HAPPENINGS_MAX], unsigned int *again_ms,
+			 bool *gone);
 /* After somebody has decided: the limit may be another. */
 int cgroup_watch_adjust(struct cgroup_watch *watch, scow_error **error) _must_check_;
 /* Kills that were told of. */
