@@ -88,7 +88,7 @@ static const struct option update_table[] = {
 	ROW_MEMORY_SWAP,
 	ROW_MEMORY_SWAPPINESS,
 	ROW_PIDS_LIMIT,
-	{ "restart", 0, OPTION_TEXT, "string", "Restart policy (no|on-failure[:N]|always|unless-stopped)", LIMIT_AT(restart) },
+	LIMIT("restart", 0, OPTION_TEXT, "string", "Restart policy (no|on-failure[:N]|always|unless-stopped)", restart),
 	{ NULL },
 };
 
