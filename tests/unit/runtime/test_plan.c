@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "init/plan.c" /* NOLINT: the helper's file, built here for the host */
+#include "runtime/plan-mounts.h"
 #include "runtime/plan.h"
 
 static const struct plan_facts as_root = { .tty_group = true };
@@ -341,6 +342,104 @@ static void refuse(struct compiled *c, const char *message)
 	spec_done(&c->spec);
 }
 
+/* Of @c->job, whatever compiled it. */
+static void decode(struct compiled *c)
+{
+	assert_int_equal(job_bytes(&c->job, &c->bytes, &c->size, NULL), 0);
+	assert_int_equal(plan_decode(c->bytes, c->size, &c->plan), 0);
+}
+
+/* A file system over the network, a bind, and an overlay whose changes are thrown away. */
+static void fill_mounts(struct spec *spec, struct spec_mount mounts[3])
+{
+	mounts[0] = (struct spec_mount){ .kind = SPEC_MOUNT_FS,
+					 .type = "nfs",
+					 .source = ":/export",
+					 .target = "/far",
+					 .data = "addr=10.0.0.1,nfsvers=4",
+					 .flags = MS_RDONLY | MS_NOSUID };
+	mounts[1] = (struct spec_mount){ .kind = SPEC_MOUNT_BIND, .source = "/srv", .target = "/b", .flags = MS_REC };
+	mounts[2] = (struct spec_mount){ .kind = SPEC_MOUNT_BIND, .source = "/srv", .target = "/o", .scratch = "scratch/abc" };
+	spec->mounts = mounts;
+	spec->n_mounts = 3;
+	spec->container_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void check_mounts(const struct compiled *c, enum wire_kind kind)
+{
+	const struct wire_step *mount = step(c, WIRE_MOUNT), *overlay = &c->plan.steps[find(c, kind, 1)];
+
+	assert_string_equal(plan_text(&c->plan, mount, 0), "nfs");
+	assert_string_equal(plan_text(&c->plan, mount, 1), ":/export");
+	assert_string_equal(plan_text(&c->plan, mount, 2), "/far");
+	assert_string_equal(plan_text(&c->plan, mount, 3), "addr=10.0.0.1,nfsvers=4");
+	assert_int_equal(mount->number[0], MS_RDONLY | MS_NOSUID);
+	assert_string_equal(plan_text(&c->plan, step(c, kind), 0), "/srv");
+	assert_null(plan_text(&c->plan, step(c, kind), 3));
+	assert_string_equal(plan_text(&c->plan, overlay, 3), "/proc/scratch/abc");
+}
+
+/* The tree of one that does not run: all is mounted in it before it is parted from the errand's namespace. */
+static void test_tree(void **state)
+{
+	struct spec_mount mounts[3];
+	struct compiled c = { .size = 0 };
+
+	(void) state;
+	fill(&c.spec);
+	fill_mounts(&c.spec, mounts);
+	c.spec.read_only_root = true;
+	assert_int_equal(plan_compile_tree(&c.spec, &as_root, &c.job, NULL), 0);
+	decode(&c);
+	check_mounts(&c, WIRE_BIND);
+	assert_false(step(&c, WIRE_ROOT_BIND)->flags & WIRE_KEPT);
+	assert_true(find(&c, WIRE_BIND, 1) < find(&c, WIRE_ROOT_READ_ONLY, 0));
+	assert_int_equal(find(&c, WIRE_ROOT_CLONE, 0), (int) c.plan.n_steps - 1);
+	close(c.spec.container_fd);
+	job_done(&c.job);
+	free(c.bytes);
+	c.bytes = NULL;
+	memset(&c.job, 0, sizeof(c.job));
+	c.spec.n_mounts = 0;
+	assert_int_equal(plan_compile_tree(&c.spec, &as_root, &c.job, NULL), 0);
+	decode(&c);
+	assert_true(step(&c, WIRE_ROOT_BIND)->flags & WIRE_KEPT);
+	assert_int_equal(find(&c, WIRE_ROOT_CLONE, 0), -1);
+	job_done(&c.job);
+	free(c.bytes);
+	spec_done(&c.spec);
+}
+
+/* What was mounted later: at its places in the plan of a supervised one, and as a plan of its own. */
+static void test_later(void **state)
+{
+	struct spec_mount mounts[3];
+	struct compiled c = { .size = 0 };
+
+	(void) state;
+	fill(&c.spec);
+	c.spec.later_mounts = true;
+	compile(&c, &as_root);
+	assert_int_equal(c.plan.steps[find(&c, WIRE_LATER, 0)].number[0], 0);
+	assert_int_equal(c.plan.steps[find(&c, WIRE_LATER, 1)].number[0], 1);
+	assert_true(find(&c, WIRE_ROOT_BIND, 0) < find(&c, WIRE_LATER, 0) && find(&c, WIRE_LATER, 1) < find(&c, WIRE_PIVOT, 0));
+	done(&c);
+	memset(&c, 0, sizeof(c));
+	fill(&c.spec);
+	fill_mounts(&c.spec, mounts);
+	assert_int_equal(plan_compile_later(&c.spec, &as_root, "/b", &c.job, NULL), 0);
+	decode(&c);
+	check_mounts(&c, WIRE_TREE);
+	assert_int_equal(find(&c, WIRE_UNMOUNT, 0), 0);
+	assert_string_equal(plan_text(&c.plan, &c.plan.steps[0], 0), "/b");
+	assert_true(step(&c, WIRE_BIND)->flags & WIRE_PREPARED);
+	assert_int_equal(find(&c, WIRE_JOIN, 0), -1);
+	close(c.spec.container_fd);
+	job_done(&c.job);
+	free(c.bytes);
+	spec_done(&c.spec);
+}
+
 static void test_refusals(void **state)
 {
 	struct spec_mount relative = { .kind = SPEC_MOUNT_BIND, .source = "/a", .target = "a" };
@@ -394,7 +493,8 @@ int main(void)
 		cmocka_unit_test(test_order),      cmocka_unit_test(test_user_namespace),
 		cmocka_unit_test(test_joins),      cmocka_unit_test(test_propagation),
 		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_mapped),     cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
