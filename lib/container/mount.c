@@ -159,6 +159,7 @@ static int mount_live(struct change *change, const struct config_mount *mount, s
 	if (r == 0 && change->row.supervisor) {
 		r = later_put(change->container, mount->target, &spec, error);
 		change->noted = r == 0;
+		FAULT_POINT("mount.noted");
 	}
 	if (r == 0 && change->place.pidfd >= 0)
 		r = mount_into(change->container->engine, &change->place, &spec, error);
