@@ -203,6 +203,7 @@ int network_prepare_one(struct netns *ns, const struct network *network, scow_er
 			r = firewall_prepare(ns, network, error);
 		if (r < 0 || !ns->added)
 			return r;
+		firewall_warn(ns, network);
 		r = firewall_forward(ns, network, error);
 		return r < 0 ? r : note_flushed(ns, network, error);
 	case NETWORK_MACVLAN:

@@ -210,7 +210,7 @@ static void destinations(struct nft *nft)
 	end_with(nft, NF_ACCEPT, NULL);
 	nft_rule(nft, "arriving");
 	end_with(nft, NFT_JUMP, "published");
-	/* ip6 daddr ::1 accept: the answers would be martians, so it is refused at once, and programs go on to 127.0.0.1 */
+	/* ip6 daddr ::1 accept: with br_netfilter the answers are martians, so it is refused at once, and programs go on to 127.0.0.1 */
 	nft_rule(nft, "leaving");
 	of_family(nft, &families[1]);
 	nft_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, IP6_DESTINATION, 16, R1);

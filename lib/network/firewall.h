@@ -73,3 +73,5 @@ int firewall_end(struct netns *ns, const struct str *end, scow_error **error);
 
 /* A chain of somebody else's that drops what is forwarded by default: "ip filter FORWARD"; "" for none. */
 int firewall_who_drops(struct netns *ns, char *out, size_t size, scow_error **error) _must_check_;
+/* Says so in the log. */
+void firewall_warn(struct netns *ns, const struct network *network);

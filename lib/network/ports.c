@@ -123,10 +123,10 @@ static int add_place(const struct endpoint *endpoint, const struct address *host
 
 static int refuse_loopback6(scow_error **error)
 {
-	return error_hint(
-		error,
-		error_set(error, SCOW_E_UNSUPPORTED, "a port cannot be published on [::1] alone: the kernel does not forward from there"),
-		"publish it on 127.0.0.1");
+	return error_hint(error,
+			  error_set(error, SCOW_E_UNSUPPORTED,
+				    "a port cannot be published on [::1] alone: no rule of the kernel's leads from there to a container"),
+			  "publish it on 127.0.0.1: programs that try 'localhost' come there, too");
 }
 
 /* One or two places, or none: the container is on no network from which anything could come. */
@@ -363,7 +363,8 @@ static int take_at(struct taking *taking, const struct port_spec *spec, const st
 	size_t which = 0;
 
 	if (spec->protocol == IPPROTO_SCTP && taking->ns->hold_fd >= 0)
-		return error_set(error, SCOW_E_UNSUPPORTED, "port %u/sctp: a plain user's container can publish tcp and udp only", spec->port);
+		return error_set(error, SCOW_E_UNSUPPORTED, "port %u/sctp: a plain user's container can publish tcp and udp only",
+				 spec->port);
 	if (spec->protocol == IPPROTO_SCTP) {
 		if (is_held_by_us(taking, spec, *port))
 			return EADDRINUSE;

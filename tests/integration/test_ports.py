@@ -603,6 +603,27 @@ class Firewall(Networked):
         for side in "iifname", "oifname":
             wire.run("nft", "add", "rule", "ip", "stern", "FORWARD", side, "scow0", "accept")
         self.assertEqual(wire.ask(HOST.ours, 8410, HOST.pid), f"web {HOST.address}")
+        # Who first starts on a network is told, too; the others are not.
+        self.network("new")
+        for told in True, False:
+            done = self.scow("run", "--rm", "--network", "new", "base", "true")
+            self.assertEqual((done.returncode, "'ip stern FORWARD'" in done.stderr and "'new'" in done.stderr), (0, told), done)
+
+    @unittest.skipUnless(shutil.which("iptables-legacy"), "needs iptables-legacy")
+    def test_old_firewall(self):
+        """The same of x_tables, which nftables does not see."""
+        def warnings():
+            return json.loads(self.scow("info", "--format", "json").stdout)["Warnings"]
+        for tool in "iptables-legacy", "ip6tables-legacy":
+            if subprocess.run([tool, "-P", "FORWARD", "ACCEPT"], capture_output=True).returncode:
+                self.skipTest("this kernel has no x_tables")
+            self.addCleanup(wire.run, tool, "-P", "FORWARD", "ACCEPT")
+            self.assertEqual(warnings(), [])
+            wire.run(tool, "-P", "FORWARD", "DROP")
+            wire.run(tool, "-A", "FORWARD", "-i", "nobody0", "-j", "ACCEPT")
+            self.assertIn(f"'{tool} filter FORWARD'", warnings()[0])
+            wire.run(tool, "-F", "FORWARD")
+            wire.run(tool, "-P", "FORWARD", "ACCEPT")
 
     @unittest.skipUnless(NFT, "needs nft")
     def test_flushed(self):
