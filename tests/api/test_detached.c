@@ -198,6 +198,19 @@ static void test_log_none(void **state)
 	remove_it(container, 0);
 }
 
+static void do_inside(scow_container *container, const char *script)
+{
+	const char *const command[] = { "sh", "-c", script, NULL };
+	SCOW_AUTO(scow_process_config) *config = scow_process_config_new(command);
+	SCOW_AUTO(scow_process) *process = NULL;
+	scow_error *error = NULL;
+	int code = -1;
+
+	expect_ok(scow_container_exec(container, config, NULL, &process, &error), &error);
+	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
+	assert_int_equal(code, 0);
+}
+
 /* ---- attaching ---- */
 
 static void test_attach(void **state)
@@ -271,6 +284,7 @@ static void test_stdin_once(void **state)
 
 struct closing {
 	scow_process *process;
+	char mark[300]; /* a file that the program waits for before it reads */
 	char said[64];
 };
 
@@ -279,8 +293,10 @@ static void close_input(int stream, const void *data, size_t size, void *userdat
 	struct closing *closing = userdata;
 
 	(void) stream;
-	if (!*closing->said)
+	if (!*closing->said) {
+		close(open(closing->mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 		(void) scow_process_write(closing->process, NULL, 0, NULL);
+	}
 	snprintf(closing->said + strlen(closing->said), sizeof(closing->said) - strlen(closing->said), "%.*s", (int) size,
 		 (const char *) data);
 }
@@ -288,7 +304,8 @@ static void close_input(int stream, const void *data, size_t size, void *userdat
 /* Closed by a callback in the middle of a write: it sees the end of what had gone, and nothing of ours besides. */
 static void test_closed_while_writing(void **state)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config("echo x; sleep 0.3; tr -d a | wc -c; exit 8");
+	SCOW_AUTO(scow_container_config) *config = shell_config("echo x; until test -e /mnt/mark; do sleep 0.05; done; tr -d a | wc -c; "
+								"until test -e /go; do sleep 0.05; done; exit 8");
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	static char bytes[1 << 22];
 	struct closing closing = { .process = NULL };
@@ -298,11 +315,16 @@ static void test_closed_while_writing(void **state)
 
 	(void) state;
 	memset(bytes, 'a', sizeof(bytes));
+	snprintf(closing.mark, sizeof(closing.mark), "%s/closing", fixture.root);
+	assert_int_equal(mkdir(closing.mark, 0700), 0);
+	scow_container_config_add_bind(config, closing.mark, "/mnt", NULL);
+	strcat(closing.mark, "/mark");
 	scow_container_config_set_open_stdin(config, 1);
 	container = start_config(config, NULL);
 	scow_io_set_output(io, close_input, &closing);
 	expect_ok(scow_container_attach(container, io, SCOW_ATTACH_STDIN | SCOW_ATTACH_LOGS, &closing.process, &error), &error);
 	expect_error(scow_process_write(closing.process, bytes, sizeof(bytes), &error), SCOW_E_STATE, &error, "not open");
+	do_inside(container, "touch /go");
 	expect_ok(scow_process_wait(closing.process, 20000, &code, &error), &error);
 	assert_int_equal(code, 8);
 	assert_string_equal(closing.said, "x\n0\n");
@@ -457,19 +479,6 @@ static void until_inspect(scow_container *container, const char *words)
 			return;
 		poll(NULL, 0, 10);
 	}
-}
-
-static void do_inside(scow_container *container, const char *script)
-{
-	const char *const command[] = { "sh", "-c", script, NULL };
-	SCOW_AUTO(scow_process_config) *config = scow_process_config_new(command);
-	SCOW_AUTO(scow_process) *process = NULL;
-	scow_error *error = NULL;
-	int code = -1;
-
-	expect_ok(scow_container_exec(container, config, NULL, &process, &error), &error);
-	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
-	assert_int_equal(code, 0);
 }
 
 static void test_health(void **state)
