@@ -133,8 +133,10 @@ static void watch_flow(struct flow *flow)
 		}
 		if (events == flow->events[side])
 			continue;
-		holder_watch(!flow->events[side] ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, flow->fd[side], events, HOLDER_FLOW,
-			     (unsigned int) (flow - flows) * 2 + side);
+		holder_watch(!flow->events[side] ? EPOLL_CTL_ADD
+			     : events            ? EPOLL_CTL_MOD
+						 : EPOLL_CTL_DEL,
+			     flow->fd[side], events, HOLDER_FLOW, (unsigned int) (flow - flows) * 2 + side);
 		flow->events[side] = events;
 	}
 }
@@ -297,7 +299,8 @@ void forward_client(unsigned int index)
 		if (n < 0)
 			return;
 		client->seen = names_now();
-		sys(SYS_sendto, forwards[client->forward].socket, datagram, n, MSG_DONTWAIT | MSG_NOSIGNAL, &client->from, client->from_size);
+		sys(SYS_sendto, forwards[client->forward].socket, datagram, n, MSG_DONTWAIT | MSG_NOSIGNAL, &client->from,
+		    client->from_size);
 	}
 }
 

@@ -58,7 +58,8 @@ int uplink_choose(struct uplink *out, bool any, scow_error **error)
 {
 	/* Ports go one way only, and the host is not the gateway. */
 	static const char *const pasta[] = { "--quiet", "--config-net", "--no-map-gw", "-T", "none", "-U", "none", NULL };
-	static const char *const slirp[] = { "--configure", "--mtu=65520", "--disable-host-loopback", "--netns-type=path", WIRE_TETHER_READY, NULL };
+	static const char *const slirp[] = { "--configure",       "--mtu=65520",     "--disable-host-loopback",
+					     "--netns-type=path", WIRE_TETHER_READY, NULL };
 	_cleanup_fd_ int tun = -1;
 
 	if (find_program(out, "pasta"))
@@ -138,22 +139,33 @@ int uplink_start(scow_engine *engine, const struct uplink *uplink, const struct 
 	return 0;
 }
 
-static int choose_shared(struct uplink *uplink, scow_error **error)
+static int start_program(struct netns *ns, const struct uplink_place *place, int *pidfd)
 {
 	static const char *const no_ports[] = { "-t", "none", "-u", "none", NULL };
-	int r = uplink_choose(uplink, true, error);
+	struct uplink uplink = { .arguments = { 0 } };
+	int r = uplink_choose(&uplink, true, NULL);
 
-	if (r == 0 && uplink->kind == UPLINK_PASTA)
-		add_all(uplink, no_ports);
-	return r < 0 ? r : uplink_finish(uplink, error);
+	if (r == 0 && uplink.kind == UPLINK_PASTA)
+		add_all(&uplink, no_ports);
+	if (r == 0)
+		r = uplink_finish(&uplink, NULL);
+	if (r == 0)
+		r = uplink_start(ns->engine, &uplink, place, pidfd, NULL);
+	uplink_done(&uplink);
+	return r;
 }
 
 int uplink_start_shared(struct netns *ns, int *pidfd, scow_error **error)
 {
 	const struct uplink_place place = { ns->user_fd, ns->fd, ns->pidfd };
 	struct uplink uplink = { .arguments = { 0 } };
-	int r = choose_shared(&uplink, error);
+	int r;
 
+	/* Where none is installed, or has what it needs, scow-init's own will do. */
+	if (start_program(ns, &place, pidfd) == 0)
+		return 0;
+	usernet_choose(&uplink);
+	r = uplink_finish(&uplink, error);
 	if (r == 0)
 		r = uplink_start(ns->engine, &uplink, &place, pidfd, error);
 	uplink_done(&uplink);

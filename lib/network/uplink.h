@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A plain user's way out of a network namespace: a program that makes his own connections for what is sent there, pasta(1) of passt, or
- * slirp4netns(1) where that is not installed. Which, and how it is called, is known here only.
+ * slirp4netns(1) where that is not installed; or scow-init itself (usernet.h). Which, and how it is called, is known here only.
  *
  * The program is tied to a process by scow-init (init/tether.c). It lives in the user namespace that the network namespace belongs to,
  * where it has the rights to make an interface, and else on the host. The host's loopback is out of reach.

@@ -42,6 +42,11 @@ class RootlessNetworks(plain_user.PlainUser):
                 self.assertEqual((done.returncode, done.stdout), (0, "outside\nlo\ntap0\n"), done)
         done = self.scow("run", "--rm", "base", "ls", "/sys/class/net", env={"PATH": "/nowhere"})
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "lo\n", ""))
+        # On bridges there is one in any case.
+        self.ok("network", "create", "mine")
+        with self.outside_server():
+            done = self.scow("run", "--rm", "--network", "mine", "base", "sh", "-c", self.ASK_OUTSIDE, env={"PATH": "/nowhere"})
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "outside\n", ""))
         self.assertIn("containers have no way out: a way out needs the program", self.ok("info", env={"PATH": "/nowhere"}))
 
     def test_networks(self):

@@ -39,7 +39,7 @@ def eventually(check, seconds=10):
 @unittest.skipIf(os.environ.get("SCOW_TEST_NETNS") == "host", "needs a network namespace of its own")
 class PlainUser(unittest.TestCase):
     NAME = "scowtest4"
-    LEFT = ("pasta", "slirp4netns", "scow-tether", "scow-networks", "scow-names")  # to be gone after each test
+    LEFT = ("pasta", "slirp4netns", "scow-tether", "scow-networks", "scow-names", "scow-usernet")  # to be gone after each test
 
     @classmethod
     def setUpClass(cls):
