@@ -23,14 +23,15 @@ static socklen_t address_of(int dir_fd, const char *name, struct sockaddr_un *ou
 
 int service_try(scow_engine *engine, const struct service *service)
 {
-	/* For one that is there and takes no connections: stopped, or frozen. */
+	/* For one that is there, and takes no connections or does not answer: stopped, or frozen. */
 	static const struct timeval patience = { .tv_sec = 5 };
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	socklen_t size = address_of(engine->root_fd, service->socket, &address);
 	int r;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	while ((r = connect(fd, (struct sockaddr *) &address, size)) < 0 && errno == EINTR)
 		;
