@@ -7,9 +7,7 @@ docker-registry and skopeo, and are skipped without them.
 import json
 import os
 import pathlib
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
@@ -26,17 +24,14 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 SUPPORT = TOP / "tests/support"
 sys.path.insert(0, str(SUPPORT))
 sys.dont_write_bytecode = True
-import snapshot  # noqa: E402
+import cli  # noqa: E402
 
-SCOW = os.environ.get("SCOW", str(TOP / "build/examples/scow/scow"))
 WORK = None
 
 
 def setUpModule():
     global WORK
-    WORK = tempfile.mkdtemp(prefix="cli-test.")
-    os.mkdir(f"{WORK}/tmp")
-    subprocess.run([SUPPORT / "make-base-image.sh", f"{WORK}/base.tar", "base:latest"], check=True)
+    WORK = cli.Cli.WORK = cli.make_work("cli-test.")
     subprocess.run([SUPPORT / "make-base-image.sh", f"{WORK}/base.oci", "layout:latest"], check=True)
 
 
@@ -52,55 +47,11 @@ def many_ids():
     return any(line.split(":")[0] in names for line in open("/etc/subuid")) and shutil.which("newuidmap") is not None
 
 
-class Cli(unittest.TestCase):
-    """A store with the base image in it, and a look at the host around each class."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.root = tempfile.mkdtemp(prefix="root.", dir=WORK)
-        cls.env = {**os.environ, "SCOW_ROOT": cls.root, "TMPDIR": f"{WORK}/tmp"}
-        subprocess.run([SCOW, "load", "-q", "-i", f"{WORK}/base.tar"], env=cls.env, check=True, stdout=subprocess.DEVNULL)
-        cls.before = snapshot.Snapshot(cls.root, WORK)
-
-    @classmethod
-    def tearDownClass(cls):
-        for name in cls.scow("ps", "-aq").stdout.split():
-            cls.scow("rm", "-f", name)
-        cls.before.check()
-        shutil.rmtree(cls.root, ignore_errors=True)
-
-    @classmethod
-    def scow(cls, *args, **kwargs):
-        kwargs.setdefault("timeout", 60)
-        kwargs.setdefault("stdin", subprocess.DEVNULL if "input" not in kwargs else None)
-        if kwargs["stdin"] is None:
-            del kwargs["stdin"]
-        kwargs.setdefault("env", cls.env)
-        return subprocess.run([SCOW, *map(str, args)], capture_output=True, text=True, **kwargs)
-
-    def run_ok(self, *args, **kwargs):
-        done = self.scow("run", "--rm", *args, **kwargs)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        return done.stdout
-
-    def spawn(self, *args, **kwargs):
-        process = subprocess.Popen([SCOW, *args], env=self.env, text=True, **kwargs)
-
-        def end():
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
-        self.addCleanup(end)
-        return process
-
-
 class CommandLine(unittest.TestCase):
     """What needs no store."""
 
     def scow(self, *args):
-        return subprocess.run([SCOW, *args], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL,
+        return subprocess.run([cli.SCOW, *args], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL,
                               env={**os.environ, "SCOW_ROOT": "/proc/nonexistent/scow"})
 
     def refused(self, args, message, code=125):
@@ -150,7 +101,7 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(self.scow("version", "--format", "{{.Version}}").stdout, r"^\d+\.\d+\.\d+\n$")
 
 
-class Images(Cli):
+class Images(cli.Cli):
     def test_list(self):
         table = self.scow("images").stdout.splitlines()
         self.assertRegex(table[0], r"^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$")
@@ -197,7 +148,7 @@ class Images(Cli):
         self.assertIn('CMD ["sh"]', lines[1])
 
 
-class Run(Cli):
+class Run(cli.Cli):
     def test_exit_codes(self):
         for args, code in [(["true"], 0), (["sh", "-c", "exit 3"], 3), (["sh", "-c", "kill -9 $$"], 0), (["nope"], 127),
                            (["/nope"], 127), (["/etc"], 126), (["/etc/passwd"], 126), (["sh", "-c", "exit 125"], 125)]:
@@ -309,7 +260,7 @@ class Run(Cli):
         self.assertIn("nosuchimage", done.stderr)
 
 
-class Signals(Cli):
+class Signals(cli.Cli):
     def start(self, script, *flags):
         process = self.spawn("run", "--rm", *flags, "base", "sh", "-c", script, stdout=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), "ready\n")
@@ -352,27 +303,9 @@ class Signals(Cli):
         self.assertEqual(self.scow("ps", "-aq").stdout, "")
 
 
-class Terminal(Cli):
-    def open(self, *args, rows=33, columns=99):
-        master, slave = pty.openpty()
-        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.addCleanup(os.close, slave)
-        self.addCleanup(os.close, master)
-        before = termios.tcgetattr(slave)
-
-        def become_leader():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        process = self.spawn(*args, stdin=slave, stdout=slave, stderr=slave, preexec_fn=become_leader)
-        return process, master, slave, before
-
-    def expect(self, master, text, seconds=15):
-        seen = ""
-        deadline = time.monotonic() + seconds
-        while text not in seen:
-            self.assertTrue(select.select([master], [], [], max(0, deadline - time.monotonic()))[0], f"{text!r} not in {seen[-300:]!r}")
-            seen += os.read(master, 4096).decode()
-        return seen
+class Terminal(cli.Cli):
+    def open(self, *args):
+        return self.on_terminal(*args, rows=33, columns=99)
 
     def test_shell(self):
         process, master, slave, before = self.open("run", "-it", "--rm", "base")
@@ -435,7 +368,7 @@ class Terminal(Cli):
 
     def test_much_output(self):
         process, master, _, _ = self.open("run", "-t", "--rm", "base", "sh", "-c", "seq 20000; echo end")
-        seen = self.expect(master, "end", 30)
+        seen = self.expect(master, "end")
         self.assertGreaterEqual(seen.count("\n"), 20000)
         self.assertEqual(process.wait(10), 0)
 
@@ -446,7 +379,7 @@ class Terminal(Cli):
 
 
 @unittest.skipUnless(shutil.which("docker-registry") and shutil.which("skopeo"), "needs docker-registry and skopeo")
-class Pull(Cli):
+class Pull(cli.Cli):
     @classmethod
     def setUpClass(cls):
         cls.registry_dir = tempfile.mkdtemp(prefix="registry.", dir=WORK)

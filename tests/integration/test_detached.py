@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import pathlib
-import pty
 import select
 import shutil
 import signal
@@ -24,7 +23,6 @@ sys.path.insert(0, str(TOP / "tests/support"))
 sys.dont_write_bytecode = True
 import cli  # noqa: E402
 
-PATIENCE = 30
 WORK = None
 
 
@@ -39,20 +37,6 @@ def tearDownModule():
 
 
 class Detached(cli.Cli):
-    def until(self, condition, what=""):
-        end = time.monotonic() + PATIENCE
-        while True:
-            value = condition()
-            if value:
-                return value
-            self.assertLess(time.monotonic(), end, what or "it does not come about")
-            time.sleep(0.05)
-
-    def ok(self, *args, **kwargs):
-        done = self.scow(*args, **kwargs)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        return done.stdout
-
     def detach(self, name, *args):
         """run -d; its id. @args: flags, then "base" and the command."""
         self.addCleanup(self.scow, "rm", "-f", name)
@@ -169,27 +153,10 @@ class Attach(Detached):
     def attach(self, name, *flags, rows=24, columns=80):
         return self.on_terminal("attach", *flags, name, rows=rows, columns=columns)
 
-    def on_terminal(self, *args, rows=24, columns=80):
-        """scow on a terminal of its own: process, master, slave, and how the terminal was."""
-        master, slave = pty.openpty()
-        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.addCleanup(os.close, slave)
-        self.addCleanup(os.close, master)
-        before = termios.tcgetattr(slave)
-
-        def lead():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        process = self.spawn(*args, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead)
+    def on_terminal(self, *args, **size):
+        process, master, slave, before = super().on_terminal(*args, **size)
         self.until(lambda: termios.tcgetattr(slave)[3] != before[3], "the terminal does not become raw")
         return process, master, slave, before
-
-    def expect(self, master, text):
-        seen, end = "", time.monotonic() + PATIENCE
-        while text not in seen:
-            self.assertTrue(select.select([master], [], [], max(0, end - time.monotonic()))[0], f"{text!r} not in {seen[-300:]!r}")
-            seen += os.read(master, 4096).decode(errors="replace")
-        return seen
 
     def quiet(self, master):
         while select.select([master], [], [], 0.2)[0]:
@@ -199,7 +166,7 @@ class Attach(Detached):
         process, master, slave, before = attached
         os.write(master, keys)
         self.expect(master, "read escape sequence")
-        self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertEqual(process.wait(cli.PATIENCE), 0)
         self.assertEqual(termios.tcgetattr(slave), before)
 
     def test_shell(self):
@@ -224,7 +191,7 @@ class Attach(Detached):
         self.leave(attached, b"\x01d")
         attached = self.attach("shell")
         os.write(attached[1], b"exit 9\n")
-        self.assertEqual(attached[0].wait(PATIENCE), 9)
+        self.assertEqual(attached[0].wait(cli.PATIENCE), 9)
         self.assertEqual(termios.tcgetattr(attached[2]), attached[3])
         self.assertEqual(self.state("shell")["ExitCode"], 9)
 
@@ -236,14 +203,14 @@ class Attach(Detached):
         self.leave(attached, b"\x18x")
         attached = self.attach("left")
         os.write(attached[1], b"exit 4\n")
-        self.assertEqual(attached[0].wait(PATIENCE), 4)
+        self.assertEqual(attached[0].wait(cli.PATIENCE), 4)
         attached = self.on_terminal("start", "-ai", "left")
         os.write(attached[1], b"echo a$((2 + 1))b\n")
         self.expect(attached[1], "a3b")
         self.leave(attached)
         attached = self.attach("left")
         os.kill(self.supervisor_of(self.state("left")["Pid"]), signal.SIGKILL)
-        self.assertNotEqual(attached[0].wait(PATIENCE), 0)
+        self.assertNotEqual(attached[0].wait(cli.PATIENCE), 0)
         self.assertEqual(termios.tcgetattr(attached[2]), attached[3])
 
     def test_two_clients(self):
@@ -261,13 +228,13 @@ class Attach(Detached):
         os.write(third[1], b"three\n")
         self.expect(third[1], "got:three")
         os.write(third[1], b"\x04")
-        self.assertEqual(third[0].wait(PATIENCE), 2)
+        self.assertEqual(third[0].wait(cli.PATIENCE), 2)
 
     def test_killed_client_restores_its_terminal(self):
         self.detach("kept", "-it", "base", "sh")
         process, master, slave, before = self.attach("kept")
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
+        self.assertEqual(process.wait(cli.PATIENCE), -signal.SIGTERM)
         self.assertEqual(termios.tcgetattr(slave), before)
         self.assertEqual(self.state("kept")["Status"], "running")
 
@@ -281,7 +248,7 @@ class Attach(Detached):
         self.assertEqual(process.stderr.readline(), "err:line\n")
         process.stdin.close()
         self.assertEqual(process.stdout.read(), "end\n")
-        self.assertEqual(process.wait(PATIENCE), 5)
+        self.assertEqual(process.wait(cli.PATIENCE), 5)
 
     def test_signals(self):
         script = "trap 'echo caught; exit 8' TERM; while :; do sleep 0.1; echo tick; done"
@@ -289,13 +256,13 @@ class Attach(Detached):
         aside = self.spawn("attach", "--no-stdin", "--sig-proxy=false", "signalled", stdout=subprocess.PIPE)
         self.assertEqual(aside.stdout.readline(), "tick\n")
         aside.send_signal(signal.SIGTERM)
-        self.assertEqual(aside.wait(PATIENCE), -signal.SIGTERM)
+        self.assertEqual(aside.wait(cli.PATIENCE), -signal.SIGTERM)
         self.assertEqual(self.state("signalled")["Status"], "running")
         process = self.spawn("attach", "--no-stdin", "signalled", stdout=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), "tick\n")
         process.send_signal(signal.SIGTERM)
         self.assertIn("caught\n", process.stdout.read())
-        self.assertEqual(process.wait(PATIENCE), 8)
+        self.assertEqual(process.wait(cli.PATIENCE), 8)
 
     def test_refused(self):
         self.detach("over", "base", "true")

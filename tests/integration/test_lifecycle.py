@@ -51,11 +51,6 @@ class Life(cli.Cli):
         self.addCleanup(self.scow, "rm", "-f", name)
         return process
 
-    def ok(self, *args, **kwargs):
-        done = self.scow(*args, **kwargs)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        return done.stdout
-
     def refused(self, words, *args, code=1):
         done = self.scow(*args)
         self.assertEqual((done.returncode, done.stdout), (code, ""), done)

@@ -22,7 +22,6 @@ sys.dont_write_bytecode = True
 import cli  # noqa: E402
 import dns  # noqa: E402
 
-PATIENCE = 30
 WORK = None
 SERVER = None
 
@@ -95,15 +94,6 @@ class Names(cli.Cli):
         for name in "front", "back", "inner":
             cls.scow("network", "rm", name)
         super().tearDownClass()
-
-    def until(self, condition, what=""):
-        end = time.monotonic() + PATIENCE
-        while True:
-            value = condition()
-            if value:
-                return value
-            self.assertLess(time.monotonic(), end, what or "it does not come about")
-            time.sleep(0.02)
 
     def detach(self, name, *flags, network="front", command=("sleep", "1000"), server="127.0.0.53"):
         """A running container; who asks from inside it."""

@@ -2,6 +2,7 @@
 
 SCOW names the program under test (default: build/examples/scow/scow).
 """
+import fcntl
 import gzip
 import hashlib
 import io
@@ -9,11 +10,16 @@ import json
 import os
 import pathlib
 import platform
+import pty
+import select
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
+import termios
+import time
 import unittest
 
 SUPPORT = pathlib.Path(__file__).resolve().parent
@@ -22,6 +28,7 @@ sys.path.insert(0, str(SUPPORT))
 import snapshot  # noqa: E402
 
 SCOW = os.environ.get("SCOW", str(TOP / "build/examples/scow/scow"))
+PATIENCE = 30
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
@@ -129,6 +136,24 @@ class Cli(unittest.TestCase):
             kwargs.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.run([SCOW, *map(str, args)], capture_output=True, text=True, **kwargs)
 
+    def ok(self, *args, **kwargs):
+        done = self.scow(*args, **kwargs)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        return done.stdout
+
+    def fails(self, words, *args):
+        done = self.scow(*args)
+        self.assertNotEqual(done.returncode, 0, done)
+        self.assertIn(words, done.stderr)
+
+    def until(self, condition, what="it does not come about"):
+        """What @condition returns once that is true."""
+        end = time.monotonic() + PATIENCE
+        while not (value := condition()):
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.02)
+        return value
+
     def run_ok(self, *args, **kwargs):
         done = self.scow("run", "--rm", *args, **kwargs)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
@@ -165,3 +190,24 @@ class Cli(unittest.TestCase):
                 process.stdout.close()
         self.addCleanup(end)
         return process
+
+    def on_terminal(self, *args, rows=24, columns=80):
+        """scow on a terminal of its own: process, master, slave, and how the terminal was."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.addCleanup(os.close, slave)
+        self.addCleanup(os.close, master)
+        before = termios.tcgetattr(slave)
+
+        def lead():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        return self.spawn(*args, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead), master, slave, before
+
+    def expect(self, master, text):
+        """All that comes up to @text, which must come."""
+        seen, end = "", time.monotonic() + PATIENCE
+        while text not in seen:
+            self.assertTrue(select.select([master], [], [], max(0, end - time.monotonic()))[0], f"{text!r} not in {seen[-300:]!r}")
+            seen += os.read(master, 4096).decode(errors="replace")
+        return seen
