@@ -134,7 +134,8 @@ typedef enum scow_attach_flags {
  * log misses nothing).
  *
  * "Attach, then start": with SCOW_ATTACH_NEXT a handle got before scow_container_start_detached() misses nothing of the run, not even its
- * exit code, however short it is, and though an ephemeral container may be gone by then. Until the start it is quiet, has the pid 0, and
+ * exit code, however short it is, and though an ephemeral container may be gone by then. Its program waits for such a handle as for
+ * a pipe, unless that takes nothing for 10 seconds: then it misses output as others do. Until the start it is quiet, has the pid 0, and
  * takes no input; it stays for another try if the start fails, and ends as if killed where the container is removed instead.
  *
  * Returns: 0, SCOW_E_STATE (it does not run, or was not started detached), SCOW_E_INVALID (io).  Threads: any.  Since: 0.1.

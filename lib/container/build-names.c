@@ -13,6 +13,8 @@
 
 #include "base/str.h"
 #include "container/naming.h"
+#include "container/pasta.h"
+#include "network/usernet.h"
 
 /* ---- hosts ---- */
 
@@ -149,10 +151,15 @@ int build_hosts(const struct build *b, const char *before, char **out, scow_erro
 int build_resolv(const struct build *b, char **out, scow_error **error)
 {
 	struct arena arena = { 0 };
+	const char *forwarder = USERNET_DNS_TEXT;
 	enum resolv_kind kind;
 	struct resolv resolv;
 	int r = naming_resolv(b->config, b->attachment, build_shares_host(b, SPEC_NS_NETWORK), &arena, &kind, &resolv, error);
 
+	if (r == 0 && !b->config->n_dns && pasta_is_wanted(b->engine, b->config) && pasta_is_usernet(b->config)) {
+		resolv.servers = &forwarder;
+		resolv.n_servers = 1;
+	}
 	if (r == 0) {
 		const char *text = resolv_format(kind, &resolv, &arena);
 

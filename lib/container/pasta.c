@@ -61,8 +61,8 @@ int pasta_check(const scow_container_config *config, scow_error **error)
 
 	for (size_t i = 0; (name = config_network_at(config, i, &settings)); i++)
 		if (i > 0 || !endpoint_settings_are_default(settings))
-			return error_set(error, SCOW_E_INVALID,
-					 "network '%s': with '%s' there is no other, and no address to ask for", name, first_network(config));
+			return error_set(error, SCOW_E_INVALID, "network '%s': with '%s' there is no other, and no address to ask for",
+					 name, first_network(config));
 	return 0;
 }
 
@@ -107,12 +107,17 @@ static int add_port(const struct port_spec *port, struct uplink *uplink, struct 
 		return error_set(error, SCOW_E_BUSY, "publish '%s': no port of the host is free", port_spec_format(port, text));
 	snprintf(text, sizeof(text), "%s%s%u:%u", port->host.family ? address_format(&port->host, host) : "", port->host.family ? "/" : "",
 		 number, port->port);
-	uplink_add(uplink, port->protocol == IPPROTO_UDP ? "-u" : "-t");
-	uplink_add(uplink, text);
+	if (uplink->kind == UPLINK_USERNET) {
+		usernet_add_port(uplink, port, number);
+	} else {
+		uplink_add(uplink, port->protocol == IPPROTO_UDP ? "-u" : "-t");
+		uplink_add(uplink, text);
+	}
 	binding = arena_append(&ports->arena, &ports->bindings, &ports->n_bindings, sizeof(*binding));
 	if (!binding)
 		return error_oom(error);
-	*binding = (struct port_binding){ .protocol = port->protocol, .port = port->port, .host_port = (uint16_t) number, .host = port->host };
+	*binding =
+		(struct port_binding){ .protocol = port->protocol, .port = port->port, .host_port = (uint16_t) number, .host = port->host };
 	if (!binding->host.family)
 		binding->host.family = AF_INET;
 	return 0;
@@ -137,11 +142,11 @@ static int add_ports(scow_container *container, const scow_container_config *con
 	r = published_wanted(container, config, &ports.arena, &wanted, error);
 	for (size_t i = 0; i < wanted.n && r == 0; i++)
 		r = add_port(&wanted.specs[i], uplink, &ports, error);
-	if (has_none(&ports, IPPROTO_TCP)) {
+	if (uplink->kind == UPLINK_PASTA && has_none(&ports, IPPROTO_TCP)) {
 		uplink_add(uplink, "-t");
 		uplink_add(uplink, "none");
 	}
-	if (has_none(&ports, IPPROTO_UDP)) {
+	if (uplink->kind == UPLINK_PASTA && has_none(&ports, IPPROTO_UDP)) {
 		uplink_add(uplink, "-u");
 		uplink_add(uplink, "none");
 	}

@@ -3,19 +3,15 @@
  * The responder's second process: it reads what containers ask, and answers or passes on.
  *
  * 1. Which socket a question comes in by says who asks: each container has its own, in its own network namespace.
- * 2. It reads what hostile programs send, so it has no capability, no name for any file, and few system calls (shed_privileges).
+ * 2. It reads what hostile programs send, so it has no capability, no name for any file, no socket but the Internet's, and few system calls
+ *    (shed_all_but).
  * 3. Nobody's questions hold up another's: so many datagrams of a socket are read in a turn, and what a client has out at servers and
  *    in connections is counted. Beyond that its socket is left alone, and its own queue is what fills up.
  */
 #include "init/names-serve.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/mman.h>
-#include <linux/prctl.h>
-#include <linux/seccomp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -160,7 +156,7 @@ static void read_datagrams(unsigned int place)
 
 static int open_spare(void)
 {
-	return (int) sys(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return (int) sys(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 /* There is no descriptor for it. In the queue it would be told to us without end. */
@@ -306,41 +302,12 @@ static void take_order(int orders)
 
 /* ---- the whole ---- */
 
-#if defined(__x86_64__)
-#define OUR_ARCH AUDIT_ARCH_X86_64
-#else
-#define OUR_ARCH AUDIT_ARCH_AARCH64
-#endif
-
-static void shed_privileges(void)
-{
-	static const uint16_t calls[] = {
-		SYS_read,      SYS_recvfrom,    SYS_recvmsg,   SYS_sendto,     SYS_sendmsg,    SYS_socket,
-		SYS_connect,   SYS_accept4,     SYS_close,     SYS_mmap,       SYS_mremap,     SYS_madvise,
-		SYS_epoll_ctl, SYS_epoll_pwait, SYS_getrandom, SYS_setsockopt, SYS_exit_group, SYS_clock_gettime,
-	};
-	enum { N = sizeof(calls) / sizeof(calls[0]) };
-	static struct sock_filter filter[N + 6];
-	struct sock_fprog program = { .len = N + 6, .filter = filter };
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-	unsigned int at = 0;
-
-	filter[at++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	filter[at++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_ARCH, 1, 0);
-	filter[at++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	filter[at++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (unsigned int i = 0; i < N; i++)
-		filter[at++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], (uint8_t) (N - i), 0);
-	filter[at++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	filter[at++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	memset(data, 0, sizeof(data));
-	sys(SYS_capset, &header, data);
-	sys(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* Without seccomp in the kernel it does with the rest. */
-	sys(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-}
+/* All that it needs from now on. */
+static const uint16_t calls[] = {
+	SYS_read,      SYS_recvfrom,    SYS_recvmsg,   SYS_sendto,     SYS_sendmsg,    SYS_socket,
+	SYS_connect,   SYS_accept4,     SYS_close,     SYS_mmap,       SYS_mremap,     SYS_madvise,
+	SYS_epoll_ctl, SYS_epoll_pwait, SYS_getrandom, SYS_setsockopt, SYS_exit_group, SYS_clock_gettime,
+};
 
 static void happen(const struct epoll_event *event, int orders)
 {
@@ -378,7 +345,7 @@ void names_serve(int orders)
 			watch_client(i);
 	names_watch(EPOLL_CTL_ADD, orders, EPOLLIN, NAMES_ORDERS, 0);
 	spare_fd = open_spare();
-	shed_privileges();
+	shed_all_but(calls, sizeof(calls) / sizeof(calls[0]));
 	for (;;) {
 		int wait = names_pending_tick();
 		long n;

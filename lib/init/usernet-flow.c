@@ -149,6 +149,8 @@ void flow_end(struct flow *flow, bool reset)
 	table.live[flow->live] = table.live[--table.n_live];
 	flows[table.live[flow->live]].live = flow->live;
 	table.n_datagrams -= flow->kind != FLOW_TCP;
+	if (flow->kind == FLOW_TCP)
+		early_forget(flow);
 	if (flow->fd >= 0 && !(flow->flags & FLOW_BY_PORT))
 		host_close(flow->fd, reset);
 	flow->fd = -1;

@@ -360,13 +360,14 @@ void link_send(const struct headers *headers, const unsigned char *payload, size
 	sys(SYS_writev, wire.fd, parts, size ? 2 : 1);
 }
 
-void link_read(void)
+bool link_read(void)
 {
 	for (unsigned int i = 0; i < FRAMES_AT_ONCE; i++) {
 		long n = sys(SYS_read, wire.fd, wire.frame, sizeof(wire.frame));
 
 		if (n <= 0)
-			return;
+			return false;
 		frame_take(wire.frame, (size_t) n);
 	}
+	return true;
 }

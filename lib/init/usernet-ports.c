@@ -125,6 +125,7 @@ bool ports_is_ip6(int fd)
 
 void ports_event(unsigned int place)
 {
+	static const struct timespec rest = { .tv_nsec = 10 * 1000 * 1000 };
 	const struct port *port = &ports[place];
 
 	for (unsigned int i = 0; i < AT_ONCE; i++) {
@@ -137,6 +138,9 @@ void ports_event(unsigned int place)
 			r = sys(SYS_recvfrom, port->fd, datagram, sizeof(datagram), MSG_DONTWAIT, &address, &size);
 		else
 			r = sys(SYS_accept4, port->fd, &address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		/* It stays in the queue, and we would be told of it without end. */
+		if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS)
+			sys(SYS_nanosleep, &rest, 0);
 		if (r < 0)
 			return;
 		host_endpoint(&address, &peer);

@@ -19,7 +19,7 @@ extern int usernet_epoll;
 /* The interface in the container's network namespace and its other end in one of ours; the packet socket is there. */
 void link_make(int user_fd, int netns, bool ip6);
 int link_fd(void);
-void link_read(void); /* a turn's frames */
+bool link_read(void); /* a turn's frames; there may be more */
 
 /* usernet-ports.c */
 void ports_open(char **texts);

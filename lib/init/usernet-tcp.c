@@ -7,7 +7,8 @@
  * 2. What the host has received is peeked at and sent; it leaves the socket's queue when the container has acknowledged it. So a
  *    repetition (no acknowledgement in time, or three times the same) only goes back to the front of the queue.
  * 3. A SYN is answered when the host's connect() has come through, with RST when it has not: the container sees what is true.
- * 4. Acknowledgements, windows and what the host has sent are for tcp_settle(), once for all frames that came together.
+ * 4. Acknowledgements, windows and what the host has sent are for tcp_settle(), once for all frames that came together, or for half a
+ *    window of them.
  * Neither congestion (there is none on this link) nor SACK, nor time stamps. See: RFC 9293.
  */
 #include "init/usernet.h"
@@ -369,11 +370,10 @@ static void read_bytes(struct flow *flow, const struct segment *segment)
 		return;
 	}
 	flow->flags |= FLOW_ACK;
-	if (ahead > 0 || known > size || flow->flags & FLOW_END_IN) {
-		/* At once: three of them make the sender go back. */
-		emit(flow, SEGMENT_ACK, flow->tcp.sent, NULL, 0);
+	if (ahead > 0 && distance(segment->seq + (uint32_t) size, flow->tcp.promised) >= 0 && !(flow->flags & FLOW_END_IN))
+		early_keep(flow, segment);
+	if (ahead > 0 || known > size || flow->flags & FLOW_END_IN)
 		return;
-	}
 	size -= known;
 	if (size)
 		n = host_send(flow->fd, segment->data + known, size);
@@ -389,6 +389,9 @@ static void read_bytes(struct flow *flow, const struct segment *segment)
 		flow->flags |= FLOW_SHUT;
 		return;
 	}
+	/* Before the window is used up, so that the sender need not wait for all frames of this turn. */
+	if (distance(flow->tcp.received, flow->tcp.promised) < (int32_t) USERNET_WINDOW / 2)
+		emit(flow, SEGMENT_ACK, flow->tcp.sent, NULL, 0);
 	if (end) {
 		flow->tcp.received++;
 		flow->flags |= FLOW_END_IN;
@@ -426,8 +429,11 @@ void tcp_take(const struct packet *packet)
 		return;
 	}
 	flow_todo(flow);
-	if (read_ack(flow, &segment))
+	if (!read_ack(flow, &segment))
+		return;
+	do
 		read_bytes(flow, &segment);
+	while (flow->kind != FLOW_FREE && early_take(flow, &segment));
 }
 
 /* ---- what the host's socket tells ---- */
@@ -447,7 +453,8 @@ void tcp_event(struct flow *flow, uint32_t events)
 		say_hello(flow);
 		return;
 	}
-	if (events & EPOLLERR && host_error(flow->fd) < 0) {
+	/* What came before the error is passed on first: it is met again behind that, by peeking. */
+	if (events & EPOLLERR && (flow->state != TCP_OPEN || flow->flags & FLOW_END_OUT) && host_error(flow->fd) < 0) {
 		abort_flow(flow);
 		return;
 	}

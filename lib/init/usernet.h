@@ -11,6 +11,7 @@
  *	usernet-frame.c    bytes of frames <-> structs; pure
  *	usernet-flow.c     the table of flows and their clocks; pure
  *	usernet-tcp.c      a connection: the container's TCP on one side, a socket on the other
+ *	usernet-early.c    segments of it that overtook others
  *	usernet-datagram.c UDP, and echo requests (ping)
  *	usernet-near.c     what we answer ourselves: ARP, neighbours, pings of the gateway
  *	usernet-ports.c    published ports
@@ -19,7 +20,7 @@
  * All but usernet.c, -link, -ports and -host are fed with hostile bytes and make no system call: tests and the fuzzer put functions of
  * their own in the place of what usernet-host.c, usernet-link.c and usernet.c have.
  *
- * Memory is bounded: the table has USERNET_FLOWS places, and no flow has a buffer. What the host has received stays in the socket's
+ * Memory is bounded: the table has USERNET_FLOWS places, and no flow has a buffer of its own. What the host has received stays in the socket's
  * own queue (MSG_PEEK) until the container has acknowledged it; what the container has sent is acknowledged when the host's kernel has
  * taken it, and the window that is announced is what that has room for.
  */
@@ -35,7 +36,7 @@
 #define USERNET_PORTS 512
 #define USERNET_MTU 65520           /* as large as a veth's, a multiple of 8 and of an IPv4 header's words can be */
 #define USERNET_PAYLOAD (256u << 10) /* read from a socket at once */
-#define USERNET_WINDOW (256u << 10) /* of one connection, and so on the way to us: more does not fit into the packet socket's queue */
+#define USERNET_WINDOW (384u << 10) /* of one connection, and so on the way to us: more does not fit into the packet socket's queue */
 
 /* 10.255.42.0/24 and fd5c:0:0:1::/64; the same for all, for nobody else is on that link. */
 #define USERNET_PREFIX 0x0aff2a00u
@@ -165,7 +166,7 @@ struct flow {
 			uint32_t end_seq;            /* where our FIN is */
 			uint32_t window;             /* the container's */
 			uint16_t mss;
-			uint8_t shift, repeats, tries;
+			uint8_t shift, repeats, tries, early; /* early: how many segments wait for their turn */
 		} tcp;
 		struct {
 			struct net_endpoint peer;    /* with FLOW_BY_PORT: the host's */
@@ -204,6 +205,12 @@ bool tcp_settle(struct flow *flow); /* false: there is more to do */
 void tcp_clock(struct flow *flow);
 /* A connection from the host's side, which is taken in any case. */
 void tcp_call(int fd, const struct net_endpoint *peer, uint16_t port);
+
+/* usernet-early.c */
+void early_keep(struct flow *flow, const struct segment *segment);
+/* One that is not ahead any more; its bytes are there until the next is kept. */
+bool early_take(struct flow *flow, struct segment *out);
+void early_forget(struct flow *flow);
 
 /* usernet-datagram.c */
 void udp_take(const struct packet *packet);

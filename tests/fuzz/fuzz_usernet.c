@@ -71,7 +71,8 @@ static void happen(unsigned int what, unsigned int value)
 		break;
 	case END_OF_PEER:
 		fake.ended = value & 1;
-		tell_all(EPOLLRDHUP);
+		fake.broken = value & 2 ? -ECONNRESET : 0;
+		tell_all(EPOLLRDHUP | (value & 4 ? EPOLLERR : 0));
 		break;
 	case ROOM:
 		fake.room = value << 10;
@@ -120,6 +121,7 @@ static void begin_anew(void)
 	flow_settle();
 	fake.queued = fake.peeked = fake.n_sent = 0;
 	fake.ended = false;
+	fake.broken = 0;
 	fake.room = 1 << 18;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""A plain user's way out: the network "pasta", with an outside world of the test's own; dial and listen as a plain user."""
+"""A plain user's way out: the networks "pasta" and "usernet", with an outside world of the test's own; dial and listen as a plain user."""
 import ctypes
+import json
 import os
 import pathlib
 import pwd
@@ -157,6 +158,7 @@ class Pasta(unittest.TestCase):
         for name in self.scow("ps", "-aq").stdout.split():
             self.scow("rm", "-f", name)
         self.assertTrue(eventually(lambda: not processes("pasta") and not processes("scow-tether")), "pasta is left")
+        self.assertTrue(eventually(lambda: not processes("scow-usernet")), "usernet is left")
 
     def ask(self, port):
         """One line of what a published port says to somebody outside."""
@@ -229,6 +231,96 @@ class Pasta(unittest.TestCase):
         done = self.scow("run", "--rm", "--network", "pasta", "base", "true", env={"PATH": "/nowhere"})
         self.assertEqual(done.returncode, 125)
         self.assertIn("install passt, or use --network none", done.stderr)
+
+    def test_usernet(self):
+        """Without any program, and without /dev/net/tun: TCP, UDP, the host's resolver, pings; nothing of the host itself."""
+        tcp = in_outside(lambda: socket.create_server((OUTSIDE, 7777)))
+        udp = in_outside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind((OUTSIDE, 53))
+        for server in (tcp, udp):
+            server.settimeout(20)
+        here = socket.create_server(("127.0.0.1", 7778))
+
+        def serve():
+            peer, _ = tcp.accept()
+            with peer:
+                peer.recv(16)
+                peer.sendall(b"outside\n")
+            found = False
+            while not found:
+                question, asker = udp.recvfrom(512)
+                # To what is asked for by A there is one answer, to other kinds none.
+                end = question.index(b"\0", 12) + 5
+                found = question[end - 4:end] == b"\0\1\0\1"
+                udp.sendto(question[:2] + b"\x81\x80\0\1\0" + bytes([found]) + bytes(4) + question[12:end] +
+                           (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + bytes([192, 0, 2, 77]) if found else b""), asker)
+
+        pathlib.Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 2147483647")
+        pathlib.Path(f"{self.work}/resolv.conf").write_text(f"nameserver {OUTSIDE}\n")
+        resolv = os.path.realpath("/etc/resolv.conf")
+        run("mount", "--bind", f"{self.work}/resolv.conf", resolv)
+        os.chmod(f"{self.work}/dev/tun", 0)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            out = self.ok("run", "--rm", "--network", "usernet", "base", "sh", "-c",
+                          f"(echo ask; sleep 1) | nc {OUTSIDE} 7777; cat /etc/resolv.conf; nslookup -type=a name.test | grep -c 192.0.2.77;"
+                          f"ping -c 1 -W 2 {OUTSIDE} | grep -c 'bytes from'; ping -c 1 10.255.42.1 | grep -c 'bytes from';"
+                          "for place in 10.255.42.1 0.0.0.0; do nc -w 1 $place 7778 </dev/null 2>&1 || echo refused; done;"
+                          "ls /sys/class/net")
+        finally:
+            os.chmod(f"{self.work}/dev/tun", 0o666)
+            run("umount", resolv)
+            thread.join()
+            for server in (tcp, udp, here):
+                server.close()
+        self.assertTrue(out.startswith("outside\n"), out)
+        self.assertIn("nameserver 10.255.42.3\n1\n1\n1\n", out)
+        self.assertEqual(out.count("\nrefused\n"), 2, out)
+        self.assertTrue(out.endswith("eth0\nlo\n"), out)
+
+    def test_usernet_ports(self):
+        self.ok("run", "-d", "--name", "web", "--network", "usernet", "-p", "8080:80", "base", "sh", "-c", "exec nc -ll -p 80 -e echo served")
+        self.assertTrue(eventually(lambda: self.ask(8080) == b"served\n"))
+        self.ok("restart", "-t", "0", "web")
+        self.assertTrue(eventually(lambda: self.ask(8080) == b"served\n"))
+        self.assertTrue(eventually(lambda: len(processes("scow-usernet")) == 1))
+        done = self.scow("run", "--rm", "--network", "usernet", "-p", "8080:80", "base", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("8080", done.stderr)
+        with socket.create_server(("127.0.0.1", 8083)):
+            done = self.scow("run", "--rm", "--network", "usernet", "-p", "127.0.0.1:8083:80", "base", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("bind port '8083' of the host", done.stderr)
+        self.measure(self.ok("inspect", "-f", "{{.State.Pid}}", "web").strip())
+        # Whoever is killed: nothing is left, and the container goes on without a network.
+        for pid in processes("scow-usernet"):
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.ok("inspect", "-f", "{{.State.Running}}", "web").strip(), "true")
+        self.ok("restart", "-t", "0", "web")
+        self.assertTrue(eventually(lambda: self.ask(8080) == b"served\n"))
+        self.ok("kill", "web")
+
+    def measure(self, pid):
+        """Figures to read; the machine may be busy."""
+        if not shutil.which("iperf3"):
+            return
+        server = in_outside(lambda: subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL))
+        try:
+            for direction in ((), ("-R",)):
+                command = ("nsenter", "-t", pid, "-n", "iperf3", "-J", "-t", "1", "-c", OUTSIDE, *direction)
+                figures = []
+
+                def talk():
+                    done = subprocess.run(command, capture_output=True, timeout=30)
+                    figures.append(json.loads(done.stdout)["end"].get("sum_received", {}).get("bits_per_second", 0) / 1e9)
+                    return figures[-1]
+
+                self.assertTrue(eventually(lambda: talk() > 0.05), figures)
+                print(f"usernet {'in' if direction else 'out'}: {figures[-1]:.1f} Gbit/s", file=sys.stderr)
+        finally:
+            server.kill()
+            server.wait()
 
     def test_dial_and_listen(self):
         """The API's tests of them, as this user."""

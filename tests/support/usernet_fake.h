@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "init/usernet-datagram.c" /* NOLINT */
+#include "init/usernet-early.c"    /* NOLINT */
 #include "init/usernet-flow.c"     /* NOLINT */
 #include "init/usernet-frame.c"    /* NOLINT */
 #include "init/usernet-near.c"     /* NOLINT */
@@ -24,6 +25,7 @@ static struct {
 	unsigned char queue[1 << 20]; /* what its peer has sent */
 	size_t queued, peeked;
 	bool ended; /* and the peer sends no more */
+	int broken; /* why not */
 	uint32_t room;
 	unsigned char sent[1 << 20];
 	size_t n_sent;
@@ -117,7 +119,7 @@ long host_peek(int fd, uint32_t skip, unsigned char *out, size_t size)
 	(void) fd;
 	(void) skip;
 	if (!n)
-		return fake.ended ? 0 : -EAGAIN;
+		return fake.broken ? fake.broken : fake.ended ? 0 : -EAGAIN;
 	memcpy(out, fake.queue + fake.peeked, n);
 	fake.peeked += n;
 	return (long) n;
