@@ -200,6 +200,30 @@ void *network_inside(size_t *size)
 	return h && h->inside_size ? file.bytes + sizeof(*h) + h->host_size : NULL;
 }
 
+/*
+ * Closing a socket that has deleted something waits until the kernel is done with that, and so does this process's end, for which others
+ * wait. In the queue of a socket that is in its own queue nobody can reach it, and the kernel closes it by itself: nft-talk.c.
+ */
+static void leave_to_collector(int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .header = { CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec byte = { (void *) (uintptr_t) "", 1 };
+	struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	int pair[2] = { -1, -1 };
+
+	if (sys(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) >= 0) {
+		memcpy(CMSG_DATA(&control.header), &(int[]){ pair[1], fd }[0], 2 * sizeof(int));
+		sys(SYS_sendmsg, pair[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	sys(SYS_close, fd);
+	/* In this order: the last one that is closed makes the kernel look. */
+	let_go(&pair[1]);
+	let_go(&pair[0]);
+}
+
 void network_end(void)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -225,6 +249,6 @@ void network_end(void)
 		at += size;
 	}
 	if (socket >= 0)
-		sys(SYS_close, socket);
+		leave_to_collector((int) socket);
 	forget();
 }
