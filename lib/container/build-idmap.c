@@ -186,8 +186,10 @@ static struct id_range *turn(struct arena *arena, const struct id_range *map, un
 		out[used++] = (struct id_range){ .inside = from[i].inside, .outside = to[k].inside, .count = part };
 		from[i].inside += part;
 		to[k].inside += part;
-		i += !(from[i].count -= part);
-		k += !(to[k].count -= part);
+		from[i].count -= part;
+		to[k].count -= part;
+		i += from[i].count == 0;
+		k += to[k].count == 0;
 	}
 	*count = used;
 	return out;

@@ -46,7 +46,7 @@ static int add_block(scow_engine *engine, const char *target, const char *key, c
 	r = mount_later(engine, spec, replaces ? target : NULL, &bytes, &size, error);
 	if (r < 0)
 		return r;
-	pad = -size % sizeof(padding);
+	pad = (sizeof(padding) - size % sizeof(padding)) % sizeof(padding);
 	later.size = (uint32_t) (size + pad);
 	memcpy(later.target, key, sizeof(later.target));
 	str_add_bytes(text, &later, sizeof(later));
