@@ -218,8 +218,9 @@ static int take_input(struct attachment *attachment, struct pollfd *input, scow_
 		if (!size)
 			return !attachment->left; /* held back; and a write of nothing would be the end of file */
 	}
-	if (n < 0 && attachment->remote)
-		input->fd = -1; /* a terminal that is not ours at the moment: no end of file */
+	/* A terminal that is not ours at the moment gives no end of file. */
+	if (attachment->remote && (n < 0 || (n == 0 && attachment->keeps_stdin)))
+		input->fd = -1;
 	else if (scow_process_write(process, text, size, NULL) < 0 || n <= 0)
 		input->fd = -1;
 	return !attachment->left;

@@ -241,6 +241,7 @@ struct attachment {
 	bool remote;  /* the container is its supervisor's, and all of its streams are copied */
 	struct detach_keys keys; /* with a terminal; none: they go on to the program */
 	bool left;               /* they were typed */
+	bool keeps_stdin;        /* the end of ours is not the end of its: the next who attaches goes on */
 	bool ephemeral;          /* it is removed at its end, and that is waited for */
 	const struct passing *passing; /* what else the program gets; or NULL */
 };

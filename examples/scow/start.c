@@ -33,6 +33,7 @@ static bool read_settings(scow_container *container, struct attachment *attachme
 	config = cJSON_GetObjectItemCaseSensitive(json, "Config");
 	attachment->tty = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "Tty"));
 	attachment->interactive = attachment->interactive && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "OpenStdin"));
+	attachment->keeps_stdin = !attachment->tty && !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "StdinOnce"));
 	host = cJSON_GetObjectItemCaseSensitive(json, "HostConfig");
 	attachment->ephemeral = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(host, "AutoRemove"));
 	cJSON_Delete(json);

@@ -238,10 +238,44 @@ class Attach(Detached):
         self.assertEqual(termios.tcgetattr(slave), before)
         self.assertEqual(self.state("kept")["Status"], "running")
 
+    ECHOES = ("base", "sh", "-c", "while read x; do echo got:$x; echo err:$x >&2; done; echo end; exit 5")
+
+    def pipes(self, name):
+        process = self.spawn("attach", name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for stream in process.stdin, process.stdout, process.stderr:
+            self.addCleanup(stream.close)
+        return process
+
+    def test_kept_stdin(self):
+        """run -d -i: neither the end of a client's stdin nor its death is the end of the program's."""
+        self.detach("kept", "-i", *self.ECHOES)
+        first, second, killed = self.pipes("kept"), self.pipes("kept"), self.pipes("kept")
+        first.stdin.close()
+        second.stdin.write("line\n")
+        second.stdin.flush()
+        for process in first, second, killed:
+            self.assertEqual(process.stdout.readline(), "got:line\n")
+        killed.kill()
+        killed.wait()
+        second.stdin.write("more\n")
+        second.stdin.flush()
+        self.assertEqual(first.stdout.readline(), "got:more\n")
+
+    def test_dead_client(self):
+        """run -i, start: with the first who had stdin it ends, though he never wrote."""
+        self.addCleanup(self.scow, "rm", "-f", "silent")
+        self.ok("create", "-i", "--name", "silent", *self.ECHOES)
+        self.ok("start", "silent")
+        process = self.pipes("silent")
+        self.until(lambda: "container attach" in self.ok("events", "--since", "1m", "--until", "0s"))
+        process.kill()
+        self.assertEqual(self.ok("wait", "silent"), "5\n")
+
     def test_pipes(self):
-        self.detach("piped", "-i", "base", "sh", "-c", "while read x; do echo got:$x; echo err:$x >&2; done; echo end; exit 5")
-        process = self.spawn("attach", "piped", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(process.stderr.close)
+        self.addCleanup(self.scow, "rm", "-f", "piped")
+        self.ok("create", "-i", "--name", "piped", *self.ECHOES)
+        self.ok("start", "piped")
+        process = self.pipes("piped")
         process.stdin.write("line\n")
         process.stdin.flush()
         self.assertEqual(process.stdout.readline(), "got:line\n")
@@ -293,6 +327,18 @@ class Restarts(Detached):
         self.detach("succeeds", "--restart", "on-failure", "base", "true")
         self.ok("wait", "succeeds")
         self.assertEqual(self.count("succeeds"), 0)
+
+    def test_slow_reader_in_front(self):
+        """Who came before the run misses nothing, however slowly it reads; more than all buffers on the way hold."""
+        self.ok("create", "--name", "pours", "base", "sh", "-c", "yes | head -c 4000000; exit 6")
+        reader = self.spawn("start", "-a", "pours", stdout=subprocess.PIPE)
+        time.sleep(1)
+        size = 0
+        while data := os.read(reader.stdout.fileno(), 500000):
+            size += len(data)
+            time.sleep(0.01)
+        self.assertEqual((size, reader.wait(20)), (4000000, 6))
+        self.ok("rm", "pours")
 
     def test_back_off(self):
         """100 ms after the first end, then twice as long each time."""
