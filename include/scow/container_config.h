@@ -61,8 +61,9 @@ SCOW_API void scow_container_config_set_domainname(scow_container_config *config
  * @network:  also "none" (only `lo`), "host", "container:NAME"; then there can be no other. NULL: "bridge"
  * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
  *
- * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root, "none" for a plain user.
- * He can also have "pasta", "pasta:OPTION,VALUE,..." or "usernet", alone: his own connections, by the program pasta(1), or without any.
+ * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root; for a plain user "pasta" where
+ * it can be had, else "none" (SCOW_LOG_INFO says why). He can also ask for "pasta", "pasta:OPTION,VALUE,..." or "usernet", alone: his own
+ * connections, by the program pasta(1), or without any.
  * Since: 0.1.  See: pasta(1).
  */
 SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);
@@ -381,7 +382,7 @@ typedef enum scow_namespace {
  *        else the name of a network, which scow_container_config_add_network() says better. For user also "auto" (as "private"), "auto:size=N" and, for a plain user,
  *        "keep-id" or "keep-id:uid=N,gid=N" (his own id is the same, or that, inside).
  *
- * Default: private for all but user (host for root, private for a plain user) and time (host); network: "bridge" (a plain user: "none").
+ * Default: private for all but user (host for root, private for a plain user) and time (host); network: as scow_container_config_add_network() says.
  * A shared ipc namespace has the other's queues and System V segments; /dev/shm stays each container's own, but for "host".
  * Since: 0.1.  See: namespaces(7).
  */
