@@ -3,8 +3,9 @@
  * Those who have attached: they hear what the program prints, may write to its stdin and size its terminal, and say when it is to
  * end for good.
  *
- * 1. Nobody here can hold up the program. What a client does not take is kept for it, up to OUT_BYTES; then it misses whole pieces.
- *    The end is always told.
+ * 1. Nobody here can hold up the program for ever. What a client does not take is kept for it, up to OUT_BYTES; then it misses whole
+ *    pieces. Only for one who came before the run (4) the program is made to wait, as by a pipe: as long as that client takes something
+ *    every PATIENCE_MS. The end is always told.
  * 2. Input goes the other way: while the program does not read, the client that wrote is not read from, and others that want to write
  *    wait behind it. Who only has something to say to us (stop) is heard.
  * 3. A client hears, in this order: where the log stood when it came, what is not in the log yet, and all that came after.
@@ -26,12 +27,16 @@
 #define INPUT_BYTES 8192
 #define BODY_BYTES 8 /* of messages that are not input */
 #define LAST_WAIT_MS 500
+#define PATIENCE_MS 10000
+#define BEHIND_BYTES (OUT_BYTES / 2) /* what the pipes hold, and a read, has room beside it */
 
 struct client {
 	int fd;            /* 0: no client */
 	bool hears, waits; /* subscribed; may not write now */
 	bool writes;       /* it has stdin */
 	bool ends;         /* when it has taken what is kept */
+	bool first;        /* it came before the run, and is to miss nothing */
+	int64_t took;      /* while something is kept: when it last took of it, ns */
 	uint32_t has;      /* of a header, or of a body */
 	bool in_body;
 	struct wire_frame frame;
@@ -143,6 +148,7 @@ static bool keep(struct client *client, const void *data, size_t size, bool spar
 		if (r < 0 && r > -4096)
 			return false;
 		client->out = (unsigned char *) r;
+		client->took = clock_ns(1); /* until now it did */
 	}
 	if (client->out_end + size > room) {
 		for (size_t i = 0; i < kept; i++)
@@ -169,6 +175,7 @@ static void send_kept(struct client *client)
 			return;
 		}
 		client->out_start += (size_t) n;
+		client->took = clock_ns(1);
 	}
 	drop_out(client);
 	if (client->ends)
@@ -208,6 +215,22 @@ static void send_frame(struct client *client, enum wire_frame_type type, const v
 		return;
 	}
 	watch_client(client);
+}
+
+/* Whether it may still come to take the rest. One that took nothing for too long is waited for no more. */
+static bool is_patient(struct client *client)
+{
+	if (client->first && clock_ns(1) - client->took > PATIENCE_MS * INT64_C(1000000))
+		client->first = false;
+	return client->first;
+}
+
+bool attach_is_behind(void)
+{
+	for (struct client *client = clients; client < clients + CLIENTS_MAX; client++)
+		if (client->fd && client->out_end - client->out_start > BEHIND_BYTES && is_patient(client))
+			return true;
+	return false;
 }
 
 void attach_output(unsigned int stream, const unsigned char *data, size_t size)
@@ -252,8 +275,10 @@ static void connect_waiting(const char *name)
 	sys(SYS_unlinkat, WIRE_FD_DIR, name, 0);
 	if (fd >= 0 && take_client((int) fd))
 		for (struct client *client = clients; client < clients + CLIENTS_MAX; client++)
-			if (client->fd == (int) fd)
+			if (client->fd == (int) fd) {
+				client->first = true;
 				welcome(client);
+			}
 }
 
 struct entry { /* See: getdents64(2). */
@@ -466,11 +491,12 @@ void attach_close(void)
 		while (client->fd && client->out_end > client->out_start) {
 			struct pollfd fds = { .fd = client->fd, .events = POLLOUT };
 			int64_t left = end - clock_ns(1);
-			struct timespec time = { .tv_nsec = left };
+			struct timespec time = { .tv_nsec = left > 0 ? left : LAST_WAIT_MS * INT64_C(1000000) };
 
-			if (left <= 0 || sys(SYS_ppoll, &fds, 1, &time, 0, 8) == 0)
-				return;
-			send_kept(client);
+			if (left <= 0 && !is_patient(client))
+				break;
+			if (sys(SYS_ppoll, &fds, 1, &time, 0, 8) > 0)
+				send_kept(client);
 		}
 	}
 }

@@ -404,10 +404,10 @@ static void rest(void)
 	log_rest();
 }
 
-/* With a full disk the program's output stays in its pipes, and it waits. */
+/* With a full disk, or somebody in front who is slow, the program's output stays in its pipes, and it waits. */
 static void hold_outputs(void)
 {
-	if (log_is_full() == held)
+	if ((log_is_full() || attach_is_behind()) == held)
 		return;
 	held = !held;
 	for (uint32_t i = 0; i < OUTPUTS; i++) {

@@ -122,6 +122,8 @@ void attach_accept(void);
 void attach_waiting(void);
 void attach_event(uint32_t index, uint32_t events);
 void attach_output(unsigned int stream, const unsigned char *data, size_t size);
+/* Somebody in front has not taken yet what there was: the program is to wait. */
+bool attach_is_behind(void);
 void attach_exit(int code, int sig);
 /* Its stdin takes bytes again. */
 void attach_input_ready(void);
