@@ -146,6 +146,19 @@ class Objects(Network):
 
 
 class Several(Network):
+    def test_subnets_of_the_host(self):
+        """What the host has a route to, or an address of, is nobody's default, and refused where it is asked for."""
+        ip("link", "add", "far", "type", "bridge")
+        self.addCleanup(ip, "link", "del", "far")
+        ip("link", "set", "far", "up")
+        ip("addr", "add", "172.19.3.4/24", "dev", "far")
+        taken = json.loads(self.ok("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Subnet"]
+        ip("route", "add", "172.18.128.0/17", "dev", "far")
+        chosen = [self.make(name)["IPAM"]["Config"][0]["Subnet"] for name in ("one-more", "another")]
+        self.assertEqual(chosen, [f"172.{n}.0.0/16" for n in (17, 20, 21, 22) if f"172.{n}.0.0/16" != taken][:2])
+        for subnet in "172.18.0.0/16", "172.19.3.0/25":
+            self.fails(f"the subnet {subnet} overlaps with one in use by", "network", "create", "--subnet", subnet, "no")
+
     def test_gateway_and_names(self):
         self.make("left", "--subnet", "10.73.0.0/24")
         self.make("right", "--subnet", "10.74.0.0/24")
