@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The responder from inside: two processes. The first (names.c) holds every socket and record, hears from the library, and sees
- * containers end; the second (names-serve.c), a fork of it, reads what strangers send and can do little else. It may die; the first
- * then makes another.
+ * The responder from inside: two processes, and one that waits to be the first. The first (names.c) holds every socket and record,
+ * hears from the library, and sees containers end; the second (names-serve.c), a fork of it, reads what strangers send and can do little
+ * else. It may die; the first then makes another.
  */
 #pragma once
 
