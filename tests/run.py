@@ -244,6 +244,7 @@ def guest(options):
         "launch": [where / "tests/unit/test_runtime_launch"],
         "life on cgroup v2": ["/usr/bin/env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_lifecycle"],
         "exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec"],
+        "lives of exec": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_exec_lives"],
         "pressure": ["env", "TMPDIR=/tmp/guest", where / "tests/api/test_api_pressure"],
     }
     # A guest has one core.
