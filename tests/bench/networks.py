@@ -41,7 +41,7 @@ def engines(work, disk, root, stack):
     if shutil.which("dockerd"):
         os.mkdir(f"{disk}/docker")
         try:
-            docker = stack.enter_context(throughput.dockerd(f"{disk}/docker"))
+            docker = stack.enter_context(bench.dockerd(f"{disk}/docker"))  # with its own bridge and rules, as it is by default
             bench.sh(*docker, "load", "-q", "-i", f"{work}/base.tar")
         except RuntimeError as reason:
             print(f"docker is left out: {reason}")

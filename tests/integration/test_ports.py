@@ -461,6 +461,7 @@ class Firewall(Networked):
                     sending.join()
             if run == 0:
                 self.assertEqual(self.scow("restart", "-t", "0", "web").returncode, 0)
+        self.run_ok("--network", "name=slow,driver-opt=scow.rate.out=1mbit", "base", "true") # which the library does by itself
         self.refused(["scow.rate.in: 'fast' is not a rate"], "--network", "name=slow,driver-opt=scow.rate.in=fast")
 
     def test_default_address(self):
