@@ -47,6 +47,8 @@ static void test_short(void **state)
 		{ "data:/x", "{\"HostConfig\":{\"Binds\":[\"data:/x\"]}}" },
 		{ "data:/x:ro,nocopy", "{\"HostConfig\":{\"Binds\":[\"data:/x:ro,nocopy\"]}}" },
 		{ "data:/x/../y/:U,z", "{\"HostConfig\":{\"Binds\":[\"data:/y:U,z\"]}}" },
+		{ "data:/x:O", "{\"HostConfig\":{\"Binds\":[\"data:/x:O\"]}}" },
+		{ "/a:/b:noexec,O", "{\"HostConfig\":{\"Binds\":[\"/a:/b:noexec,O\"]}}" },
 		{ "/a:/b", "{\"HostConfig\":{\"Binds\":[\"/a:/b\"]}}" },
 		{ "/a:/b:ro,rslave", "{\"HostConfig\":{\"Binds\":[\"/a:/b:ro,rslave\"]}}" },
 		{ "data:/x:subpath=a/./b", "{\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"data\",\"Target\":\"/x\","
@@ -70,6 +72,9 @@ static void test_short(void **state)
 		{ "data:/x:subpath=../a", "leads out" },
 		{ "data:/x:subpath=/a", "must be relative" },
 		{ "data:/x:ro,rw", "contradicts" },
+		{ "/a:/b:O,ro", "'O' goes with none" },
+		{ "data:/x:rslave,O", "'O' goes with none" },
+		{ "data:/x:O,U", "'O' goes with none" },
 	};
 
 	(void) state;
@@ -96,6 +101,7 @@ static void test_long(void **state)
 			"b\",\"ReadOnly\":true,\"BindOptions\":{\"ReadOnlyNonRecursive\":true}") },
 		{ "\"type=bind\",\"src=/a,b\",dst=/c", MOUNT("\"Type\":\"bind\",\"Source\":\"/a,b\",\"Target\":\"/c\"") },
 		{ "type=bind,\"src=/a\"\"b\",dst=/c", MOUNT("\"Type\":\"bind\",\"Source\":\"/a\\\"b\",\"Target\":\"/c\"") },
+		{ "type=bind,src=/a,dst=/b,overlay", MOUNT("\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"Options\":\"O\"") },
 		{ "src=data,dst=/x", "{\"HostConfig\":{\"Binds\":[\"data:/x\"]}}" },
 		{ "dst=/x", "{\"Volumes\":{\"/x\":{}}}" },
 		{ "type=volume,src=data,dst=/x,volume-nocopy,volume-label=a=b,volume-driver=mine,volume-opt=o=size=1,volume-subpath=s",
