@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading a log: ROOT/containers/ID/log.json, which the supervisor writes, and log.json.1, .2, ..., which it was renamed to when it
- * was full; the highest number is the oldest. Some are compressed: log.json.1.gz.
+ * Reading a log, whose files are log-parts.c's.
  *
- * 1. Files are held open and known by their inodes: a rename moves nothing for us, and what was deleted meanwhile is still read.
- * 2. A file is finished only once a newer one was seen; it is then read to its end again, so nothing written before the rename
+ * 1. A file is finished only once a newer one was seen; it is then read to its end again, so nothing written before the rename
  *    is missed, and nothing is read twice.
- * 3. While we follow, inotify on the directory tells of both: new bytes, and the supervisor's `state` file, replaced when the
+ * 2. While we follow, inotify on the directory tells of both: new bytes, and the supervisor's `state` file, replaced when the
  *    container ends. That it ended is looked up before the last read, since the supervisor writes the log first. A supervisor
  *    that was killed says nothing: for that there is the pidfd of PID 1.
- * 4. One that was compressed meanwhile says of which inode, and so is known again. It is unpacked when it is its turn.
- * 5. The timer is "now" while there is more to read, so that a dispatch may stop after a piece.
+ * 3. One that was compressed meanwhile is known again, and unpacked when it is its turn.
+ * 4. The timer is "now" while there is more to read, so that a dispatch may stop after a piece.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include <scow/log.h>
@@ -30,31 +26,14 @@
 #include "base/str.h"
 #include "container/container.h"
 #include "container/log-file.h"
-#include "container/log-packed.h"
+#include "container/log-parts.h"
 
-#define LOG_NAME "log.json"
-#define PACKED ".gz"
 #define STATE_NAME "state"
 #define PIECES_PER_DISPATCH 16
 #define SCANS_MAX 10
 #define ROTATED_AGAIN_MS INT64_C(2)
 #define LOOK_AGAIN_MS 100
 #define LOOK_AGAIN_MAX_MS 3000
-
-struct part {
-	unsigned int number; /* 0: the newest */
-	bool packed;
-	int fd;
-	dev_t dev;
-	ino_t ino; /* packed: of what it was made of */
-	off_t size;
-};
-
-/* Files of one log, oldest first. */
-struct parts {
-	struct part *items;
-	size_t count;
-};
 
 struct scow_log {
 	scow_container *container;
@@ -71,204 +50,14 @@ struct scow_log {
 	bool files_changed, state_changed; /* must be looked at */
 };
 
-/* ---- the files ---- */
-
-static void parts_done(struct parts *parts)
-{
-	for (size_t i = 0; i < parts->count; i++)
-		cleanup_fd(&parts->items[i].fd);
-	free(parts->items);
-	*parts = (struct parts){ 0 };
-}
-#define _cleanup_parts_ _cleanup_(parts_done)
-
-/* "log.json", "log.json.7", "log.json.7.gz" */
-static bool parse_name(const char *name, struct part *part)
-{
-	unsigned long long value = 0;
-	char number[16];
-	size_t size;
-
-	if (!str_has_prefix(name, LOG_NAME))
-		return false;
-	name += strlen(LOG_NAME);
-	*part = (struct part){ .number = 0 };
-	if (!*name)
-		return true;
-	size = strcspn(name + 1, ".");
-	part->packed = str_eq(name + 1 + size, PACKED);
-	if (*name != '.' || size >= sizeof(number) || (name[1 + size] && !part->packed))
-		return false;
-	memcpy(number, name + 1, size);
-	number[size] = 0;
-	if (!str_to_u64(number, &value) || value == 0 || value > 100000)
-		return false;
-	part->number = (unsigned int) value;
-	return true;
-}
-
-static int oldest_first(const void *a, const void *b)
-{
-	const struct part *x = a, *y = b;
-
-	if (x->number == y->number)
-		return (int) x->packed - (int) y->packed;
-	return x->number < y->number ? 1 : -1;
-}
-
-/* 1: opened; 0: it is not there any more. */
-static int open_part(int dir_fd, const char *name, struct part *part, scow_error **error)
-{
-	struct stat st;
-
-	part->fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (part->fd < 0)
-		return errno == ENOENT ? 0 : error_errno(error, errno, "open", "open '%s'", name);
-	if (fstat(part->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(part->fd);
-		return error_set(error, SCOW_E_CORRUPT, "'%s' is not a file", name);
-	}
-	part->dev = st.st_dev;
-	part->ino = part->packed ? log_packed_inode(part->fd) : 0;
-	if (!part->ino)
-		part->ino = st.st_ino;
-	part->size = st.st_size;
-	return 1;
-}
-
-/* What is compressed is there twice for a moment: the one that it was made of, which comes first, will do. */
-static void drop_twins(struct parts *parts)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < parts->count; i++) {
-		if (kept && parts->items[i].packed && parts->items[kept - 1].number == parts->items[i].number)
-			cleanup_fd(&parts->items[i].fd);
-		else
-			parts->items[kept++] = parts->items[i];
-	}
-	parts->count = kept;
-}
-
-static int unpack(const scow_log *log, struct part *part, scow_error **error)
-{
-	struct stat st;
-	int fd;
-
-	if (!part->packed)
-		return 0;
-	fd = log_unpack(log->container->engine, part->fd, error);
-	if (fd < 0)
-		return fd;
-	close(part->fd);
-	part->fd = fd;
-	part->packed = false;
-	part->size = fstat(fd, &st) == 0 ? st.st_size : 0;
-	return 0;
-}
-
-static int scan_once(int dir_fd, struct parts *out, scow_error **error)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-	_cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	struct part part;
-
-	if (!dir) {
-		r = errno;
-		cleanup_fd(&fd);
-		/* It was removed. */
-		return r == ENOENT ? 0 : error_errno(error, r, "opendir", "look for the files of a log");
-	}
-	while ((entry = readdir(dir))) {
-		struct part *grown;
-
-		if (!parse_name(entry->d_name, &part))
-			continue;
-		r = open_part(dir_fd, entry->d_name, &part, error);
-		if (r < 0)
-			return r;
-		if (r == 0)
-			continue;
-		grown = realloc(out->items, (out->count + 1) * sizeof(*grown));
-		if (!grown) {
-			close(part.fd);
-			return error_oom(error);
-		}
-		out->items = grown;
-		out->items[out->count++] = part;
-	}
-	if (out->count)
-		qsort(out->items, out->count, sizeof(*out->items), oldest_first);
-	drop_twins(out);
-	return 0;
-}
-
-static bool same_parts(const struct parts *a, const struct parts *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (a->items[i].number != b->items[i].number || a->items[i].ino != b->items[i].ino || a->items[i].dev != b->items[i].dev)
-			return false;
-	return true;
-}
-
-/* Twice the same: then nothing was being renamed while we looked. 1: it was, each time; @out is empty. */
-static int scan(int dir_fd, struct parts *out, scow_error **error)
-{
-	int r = scan_once(dir_fd, out, error);
-
-	for (unsigned int i = 0; r == 0 && i < SCANS_MAX; i++) {
-		_cleanup_parts_ struct parts before = *out;
-
-		*out = (struct parts){ 0 };
-		r = scan_once(dir_fd, out, error);
-		if (r == 0 && same_parts(&before, out))
-			return 0;
-	}
-	parts_done(out);
-	return r < 0 ? r : 1;
-}
-
-static void drop_parts(struct parts *parts, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		cleanup_fd(&parts->items[i].fd);
-	parts->count -= count;
-	if (count)
-		memmove(parts->items, parts->items + count, parts->count * sizeof(*parts->items));
-}
-
-/*
- * The files that came after the last one known; if even that was deleted, all are newer. They are opened as soon as they are told of,
- * not when they are due: a slow reader would find them deleted.
- */
+/* The files that came after the last one known. */
 static int find_successors(scow_log *log, scow_error **error)
 {
-	_cleanup_parts_ struct parts found = { 0 };
-	const struct part *known = &log->parts.items[log->parts.count - 1];
-	struct part *grown;
-	size_t first = 0;
-	int r = scan(log->dir_fd, &found, error);
+	int r = parts_follow(log->dir_fd, &log->parts, error);
 
-	if (r < 0)
-		return r;
 	/* Again later. */
-	log->files_changed = r;
-	for (size_t i = 0; i < found.count; i++)
-		if (found.items[i].ino == known->ino && found.items[i].dev == known->dev)
-			first = i + 1;
-	drop_parts(&found, first);
-	grown = realloc(log->parts.items, (log->parts.count + found.count) * sizeof(*grown));
-	if (!grown)
-		return error_oom(error);
-	log->parts.items = grown;
-	if (found.count)
-		memcpy(grown + log->parts.count, found.items, found.count * sizeof(*grown));
-	log->parts.count += found.count;
-	found.count = 0;
-	return 0;
+	log->files_changed = r > 0;
+	return r < 0 ? r : 0;
 }
 
 /* ---- opening ---- */
@@ -332,7 +121,7 @@ static int no_log(const scow_container *container, scow_error **error)
 static int seek_tail(scow_log *log, int64_t tail, scow_error **error)
 {
 	size_t i = log->parts.count;
-	int r = unpack(log, &log->parts.items[i - 1], error);
+	int r = part_unpack(log->container->engine, &log->parts.items[i - 1], error);
 
 	if (r < 0)
 		return r;
@@ -344,12 +133,12 @@ static int seek_tail(scow_log *log, int64_t tail, scow_error **error)
 		r = log_find_end(log->parts.items[i].fd, log->parts.items[i].size, &log->offset, error);
 	}
 	while (r == 0 && tail > 0 && i-- > 0) {
-		r = unpack(log, &log->parts.items[i], error);
+		r = part_unpack(log->container->engine, &log->parts.items[i], error);
 		if (r == 0)
 			r = log_find_tail(log->parts.items[i].fd, log->parts.items[i].size, &log->wish, &tail, &log->offset, error);
 	}
 	if (r == 0 && i < log->parts.count)
-		drop_parts(&log->parts, i);
+		parts_drop(&log->parts, i);
 	return r;
 }
 
@@ -368,7 +157,7 @@ static int open_files(scow_log *log, int64_t tail, scow_error **error)
 		return error_errno(error, -log->dir_fd, "open", "open 'containers/%s'", container->id);
 	/* Watched first: what comes after the look at the files is told. */
 	r = open_fds(log, error);
-	for (int i = 0; r == 0 && (r = scan(log->dir_fd, &log->parts, error)) > 0; r = 0) {
+	for (int i = 0; r == 0 && (r = parts_scan(log->dir_fd, &log->parts, error)) > 0; r = 0) {
 		if (i == SCANS_MAX)
 			return error_set(error, SCOW_E_BUSY, "the log of container '%s' is being rotated all the time", container->name);
 		poll(NULL, 0, 1);
@@ -557,7 +346,7 @@ static int read_piece(scow_log *log, scow_error **error)
 
 	if (r < 0)
 		return r;
-	r = unpack(log, &log->parts.items[0], error);
+	r = part_unpack(log->container->engine, &log->parts.items[0], error);
 	if (r < 0)
 		return r;
 	n = log_lines_fill(&log->lines, log->parts.items[0].fd, &log->offset, last ? log->limit : INT64_MAX, error);
@@ -565,7 +354,7 @@ static int read_piece(scow_log *log, scow_error **error)
 		return n < 0 ? (int) n : 1;
 	if (!last) {
 		r = finish_part(log, error);
-		drop_parts(&log->parts, 1);
+		parts_drop(&log->parts, 1);
 		return r < 0 ? r : 1;
 	}
 	return 0;
