@@ -61,6 +61,7 @@ static int make(struct netns *ns, scow_error **error)
 	int r = network_clear_orphans(ns, error);
 
 	bridge.pools = &pool;
+	bridge.mtu = ns->engine->facts.rootless ? NETWORK_MTU_PLAIN : 0;
 	if (r == 0)
 		r = subnet_uses_host(ns, &uses, error);
 	if (r == 0)

@@ -240,6 +240,8 @@ static int create(scow_engine *engine, struct arena *arena, const char *name, co
 	if (r < 0)
 		return r;
 	describe(&network, name, config, settings);
+	if (!network.mtu && engine->facts.rootless)
+		network.mtu = NETWORK_MTU_PLAIN;
 	for (size_t i = 0; i < config->n_pools && r == 0; i++)
 		r = add_chosen(arena, &network, &config->pools[i], error);
 	if (r == 0)
