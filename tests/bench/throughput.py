@@ -150,8 +150,11 @@ def ways_out(user):
         return start
 
     def start_pasta(port):
-        alone = subprocess.Popen([*user, "pasta", "--config-net", "-q", "-f", "-t", str(port), "--", "sleep", "1000"], stderr=subprocess.DEVNULL)
-        return child_of(alone.pid), lambda: (alone.terminate(), alone.wait())
+        alone = subprocess.Popen([*user, "pasta", "--config-net", "--no-map-gw", "-q", "-f", "-t", str(port), "--", "sleep", "1000"], stderr=subprocess.DEVNULL)
+        pid = child_of(alone.pid)
+        while "scope global" not in wire.run("ip", "-4", "addr", pid=pid):
+            time.sleep(0.02)
+        return pid, lambda: (os.kill(pid, 9), alone.wait())  # it ends with its program
 
     for network in "bridge", "usernet", "pasta":
         yield f"scow --network {network}", start_scow(network)
