@@ -209,6 +209,9 @@ static int link_up(struct change *change, scow_error **error)
 	if (r < 0)
 		return r;
 	r = netns_send(&change->ns, &host, &values, error);
+	/* Not all kernels let one holder put a link where another did. */
+	if (r == SCOW_E_DENIED && change->ns.hold_fd >= 0)
+		error_hint(error, r, "it runs with networks whose holder was killed: start it again");
 	if (r == 0) {
 		r = send_inside(change, &inside, error);
 		if (r < 0)
