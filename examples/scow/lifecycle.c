@@ -3,8 +3,13 @@
 #include "limit_options.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- pause and unpause ---- */
 
@@ -165,10 +170,102 @@ static int top_one(scow_container *container, void *data, scow_error **error)
 	return 0;
 }
 
+/* What the host's ps says to such options; NULL after telling why not. */
+static char *ask_ps(char **options)
+{
+	posix_spawn_file_actions_t actions;
+	char *text = NULL;
+	struct list words = { .count = 0 };
+	int fds[2], status = 1, failed;
+	pid_t pid;
+
+	list_add(&words, "ps");
+	for (; *options; options++)
+		list_add(&words, *options);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		complain("make a pipe: %s", strerror(errno));
+		return NULL;
+	}
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+	failed = posix_spawnp(&pid, "ps", &actions, NULL, (char **) (uintptr_t) words.items, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	if (failed) {
+		complain("run this host's 'ps', which options need: %s", strerror(failed));
+	} else {
+		text = read_whole(keep_format("/proc/self/fd/%d", fds[0]), NULL);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(fds[0]);
+	return !failed && status == 0 ? text : NULL;
+}
+
+/* The n-th word of a line, counted from 0; "" where it has not so many. */
+static const char *nth_word(const char *line, int n)
+{
+	const char *p = line + strspn(line, " ");
+
+	for (; n > 0; n--) {
+		p += strcspn(p, " ");
+		p += strspn(p, " ");
+	}
+	return keep_format("%.*s", (int) strcspn(p, " "), p);
+}
+
+static bool has_process(const cJSON *processes, const char *pid)
+{
+	const cJSON *row;
+
+	cJSON_ArrayForEach(row, processes)
+	{
+		const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(row, 1));
+
+		if (text && strcmp(text, pid) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct ps_call {
+	char **options;
+	bool failed; /* which was told */
+};
+
+/* As docker: the lines of ps that are about processes of the container. */
+static int top_by_ps(scow_container *container, void *data, scow_error **error)
+{
+	struct ps_call *call = data;
+	char *document = NULL, *text, *line, *rest = NULL;
+	int r = scow_container_top_json(container, &document, error), column = 0;
+	cJSON *json;
+
+	if (r < 0)
+		return r;
+	json = cJSON_Parse(document);
+	scow_free(document);
+	text = ask_ps(call->options);
+	line = text ? strtok_r(text, "\n", &rest) : NULL;
+	while (line && *nth_word(line, column) && strcmp(nth_word(line, column), "PID") != 0)
+		column++;
+	call->failed = !line || !*nth_word(line, column);
+	if (line && call->failed)
+		complain("there is no column PID in what ps says");
+	for (bool title = true; line && !call->failed; line = strtok_r(NULL, "\n", &rest), title = false)
+		if (title || has_process(cJSON_GetObjectItemCaseSensitive(json, "Processes"), nth_word(line, column)))
+			puts(printable(line, stdout, false));
+	cJSON_Delete(json);
+	return 0;
+}
+
 static int top(struct cli *cli, void *target, int argc, char **argv)
 {
+	struct ps_call call = { .options = argv + 1 };
+	int code = each_container(cli, 1, argv, 0, argc > 1 ? top_by_ps : top_one, &call);
+
 	(void) target;
-	return each_container(cli, argc, argv, 0, top_one, NULL);
+	return code ? code : call.failed;
 }
 
 const struct command lifecycle_commands[] = {
@@ -179,6 +276,6 @@ const struct command lifecycle_commands[] = {
 	{ "rename", "container rename", "CONTAINER NEW_NAME", "Rename a container", NULL, 0, 2, 2, false, rename_container },
 	{ "update", "container update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change limits of containers", update_table,
 	  sizeof(struct run_options), 1, -1, false, update },
-	{ "top", "container top", "CONTAINER", "Show the processes of a container", NULL, 0, 1, 1, false, top },
+	{ "top", "container top", "CONTAINER [PS_OPTIONS]", "Show the processes of a container", NULL, 0, 1, -1, true, top },
 	{ NULL },
 };

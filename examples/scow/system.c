@@ -88,6 +88,9 @@ static int version(struct cli *cli, void *target, int argc, char **argv)
 	json = cJSON_CreateObject();
 	row_text(json, "Version", SCOW_VERSION);
 	row_text(json, "LibraryVersion", scow_version());
+	/* As docker has them: what it is, and what does the work. */
+	row_text(cJSON_AddObjectToObject(json, "Client"), "Version", SCOW_VERSION);
+	row_text(cJSON_AddObjectToObject(json, "Server"), "Version", scow_version());
 	code = print_json(json, options->format);
 	cJSON_Delete(json);
 	return code;

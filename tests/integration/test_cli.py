@@ -98,7 +98,7 @@ class CommandLine(unittest.TestCase):
 
     def test_version(self):
         self.assertRegex(self.scow("--version").stdout, r"^scow version \d+\.\d+\.\d+\n$")
-        self.assertRegex(self.scow("version", "--format", "{{.Version}}").stdout, r"^\d+\.\d+\.\d+\n$")
+        self.assertRegex(self.scow("version", "--format", "{{.Client.Version}}").stdout, r"^\d+\.\d+\.\d+\n$")
 
 
 class Images(cli.Cli):

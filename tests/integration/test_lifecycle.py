@@ -292,6 +292,11 @@ class Lists(Life):
         self.assertEqual(lines[0].split(), ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"])
         self.assertEqual(len(lines), 3)
         self.assertTrue(wait_until(lambda: self.ok("top", "seen").endswith("sleep 1000\n")))
+        if shutil.which("ps"):
+            pids = [line.split()[1] for line in self.ok("top", "seen").splitlines()[1:]]
+            lines = [line.split() for line in self.ok("top", "seen", "-o", "pid,comm").splitlines()]
+            self.assertEqual((lines[0], sorted(line[0] for line in lines[1:])), (["PID", "COMMAND"], sorted(pids)))
+            self.refused("no column PID", "top", "seen", "-o", "comm")
         if ROOT:
             row = json.loads(self.ok("stats", "--no-stream", "--format", "json", "seen"))
             self.assertEqual((row["Name"], row["PIDs"], row["NetIO"]), ("seen", "2", "0B / 0B"))
