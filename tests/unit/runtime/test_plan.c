@@ -255,6 +255,20 @@ static void test_mapped(void **state)
 	assert_true(c.namespaces.enters && (c.namespaces.clone_flags & CLONE_NEWUSER));
 	assert_true(find(&c, WIRE_USERNS, 0) >= 0 && find(&c, WIRE_USERNS, 0) < find(&c, WIRE_ENTER, 0));
 	done(&c);
+
+	/* The same inside of one that is there: it is joined first, by us and not by a process born in a new one. */
+	fill(&c.spec);
+	c.spec.namespaces[SPEC_NS_USER] = (struct spec_namespace){ SPEC_NS_NEW, "/proc/self/ns/user" };
+	c.spec.uid_map = c.spec.gid_map = &ids;
+	c.spec.n_uid_map = c.spec.n_gid_map = 1;
+	compile(&c, &as_user);
+	assert_true(c.namespaces.enters);
+	assert_false(c.namespaces.clone_flags & CLONE_NEWUSER);
+	assert_int_equal(step(&c, WIRE_JOIN)->number[0], WIRE_FD_NS + SPEC_NS_USER);
+	assert_true(find(&c, WIRE_JOIN, 0) < find(&c, WIRE_USERNS, 0));
+	assert_string_equal(plan_text(&c.plan, step(&c, WIRE_USERNS), 0), "0 100000 1000\n");
+	assert_true(c.plan.steps[find(&c, WIRE_JOIN, 1)].flags & WIRE_SLOT);
+	done(&c);
 }
 
 static void test_joins(void **state)
