@@ -70,7 +70,8 @@ static struct flow *find_or_open(enum flow_kind kind, const struct net_endpoint 
 
 static void send_one(struct flow *flow, const unsigned char *data, size_t size)
 {
-	long r = flow->flags & FLOW_BY_PORT ? host_send_to(flow->fd, &flow->udp.peer, data, size) : host_send(flow->fd, data, size);
+	long r = flow->flags & FLOW_BY_PORT ? host_send_to(flow->fd, &flow->udp.peer, &flow->udp.local, data, size)
+					    : host_send(flow->fd, data, size);
 
 	if (r == -ECONNREFUSED)
 		udp_refuse(flow);
@@ -177,16 +178,23 @@ void datagram_event(struct flow *flow)
 	}
 }
 
-void udp_call(int fd, const struct net_endpoint *peer, uint16_t port, const unsigned char *data, size_t size)
+static bool is_of(const struct flow *flow, int fd, const struct net_endpoint *peer)
+{
+	return flow->flags & FLOW_BY_PORT && flow->fd == fd && flow->udp.peer.port == peer->port &&
+	       address_same(&flow->udp.peer.address, &peer->address);
+}
+
+void udp_call(int fd, const struct net_endpoint *peer, const struct net_address *local, uint16_t port, const unsigned char *data,
+	      size_t size)
 {
 	struct net_endpoint inside = { { { 0 } }, port }, outside = *peer;
 	struct flow *flow;
 
 	host_show(&outside.address);
 	inside.address = address_near(!address_is_4(&outside.address), USERNET_CONTAINER);
-	flow = flow_find(FLOW_UDP, &inside, &outside);
-	if (flow && !(flow->flags & FLOW_BY_PORT))
-		return;
+	/* Two peers may look the same then. */
+	while ((flow = flow_find(FLOW_UDP, &inside, &outside)) && !is_of(flow, fd, peer))
+		outside.port++;
 	if (!flow)
 		flow = flow_make(FLOW_UDP, &inside, &outside);
 	if (!flow)
@@ -194,6 +202,7 @@ void udp_call(int fd, const struct net_endpoint *peer, uint16_t port, const unsi
 	flow->fd = fd;
 	flow->flags |= FLOW_BY_PORT;
 	flow->udp.peer = *peer;
+	flow->udp.local = *local;
 	pass_on(flow, data, size);
 	put_off(flow);
 }

@@ -233,17 +233,96 @@ long host_send(int fd, const unsigned char *data, size_t size)
 	return sys(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
 }
 
-long host_send_to(int fd, const struct net_endpoint *to, const unsigned char *data, size_t size)
-{
-	struct sockaddr_in6 address;
-	uint32_t address_size = host_address(to, &address);
+/* ---- a published port's datagrams: a host has many addresses, and who asks one of them wants an answer from that ---- */
 
-	if (ports_is_ip6(fd) && address.sin6_family == AF_INET) {
-		address = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = __builtin_bswap16(to->port) };
-		__builtin_memcpy(&address.sin6_addr, &to->address, 16);
-		address_size = sizeof(address);
+union told { /* an address in a control message */
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+void host_tell_address(int fd, bool ip6)
+{
+	if (ip6)
+		set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	else
+		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+static void read_told(const struct msghdr *message, const union told *told, struct net_address *out)
+{
+	const void *data = CMSG_DATA(&told->header);
+	struct in6_pktinfo info6;
+	struct in_pktinfo info4;
+
+	__builtin_memset(out, 0, sizeof(*out));
+	if (message->msg_controllen >= CMSG_LEN(sizeof(info6)) && told->header.cmsg_level == IPPROTO_IPV6) {
+		__builtin_memcpy(&info6, data, sizeof(info6));
+		/* Nobody answers as a multicast address. */
+		if (info6.ipi6_addr.s6_addr[0] != 0xff)
+			__builtin_memcpy(out, &info6.ipi6_addr, sizeof(*out));
+	} else if (message->msg_controllen >= CMSG_LEN(sizeof(info4)) && told->header.cmsg_level == IPPROTO_IP) {
+		__builtin_memcpy(&info4, data, sizeof(info4));
+		*out = address_of_4(__builtin_bswap32(info4.ipi_spec_dst.s_addr));
 	}
-	return sys(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, &address, address_size);
+}
+
+long host_receive_from(int fd, unsigned char *out, size_t size, struct net_endpoint *from, struct net_address *to)
+{
+	struct sockaddr_in6 address = { 0 };
+	struct iovec part = { out, size };
+	union told told;
+	struct msghdr message = { &address, sizeof(address), &part, 1, &told, sizeof(told), 0 };
+	long n = sys(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
+
+	if (n < 0)
+		return n;
+	host_endpoint(&address, from);
+	read_told(&message, &told, to);
+	return n;
+}
+
+/* A socket of both families takes addresses of IPv6 only. */
+static uint32_t write_address(bool ip6, const struct net_endpoint *from, struct sockaddr_in6 *out)
+{
+	if (!ip6)
+		return host_address(from, out);
+	*out = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = __builtin_bswap16(from->port) };
+	__builtin_memcpy(&out->sin6_addr, &from->address, 16);
+	return sizeof(*out);
+}
+
+static size_t write_told(bool ip6, const struct net_address *from, union told *out)
+{
+	struct in6_pktinfo info6 = { 0 };
+	struct in_pktinfo info4 = { 0 };
+
+	if (ip6) {
+		out->header = (struct cmsghdr){ CMSG_LEN(sizeof(info6)), IPPROTO_IPV6, IPV6_PKTINFO };
+		__builtin_memcpy(&info6.ipi6_addr, from, 16);
+		__builtin_memcpy(CMSG_DATA(&out->header), &info6, sizeof(info6));
+		return CMSG_SPACE(sizeof(info6));
+	}
+	out->header = (struct cmsghdr){ CMSG_LEN(sizeof(info4)), IPPROTO_IP, IP_PKTINFO };
+	info4.ipi_spec_dst.s_addr = __builtin_bswap32(address_4(from));
+	__builtin_memcpy(CMSG_DATA(&out->header), &info4, sizeof(info4));
+	return CMSG_SPACE(sizeof(info4));
+}
+
+long host_send_to(int fd, const struct net_endpoint *to, const struct net_address *from, const unsigned char *data, size_t size)
+{
+	static const struct net_address unknown;
+	bool ip6 = ports_is_ip6(fd);
+	struct sockaddr_in6 address;
+	struct iovec part = { (void *) (uintptr_t) data, size };
+	union told told;
+	struct msghdr message = { .msg_name = &address, .msg_iov = &part, .msg_iovlen = 1 };
+
+	message.msg_namelen = write_address(ip6, to, &address);
+	if (!address_same(from, &unknown)) {
+		message.msg_control = &told;
+		message.msg_controllen = write_told(ip6, from, &told);
+	}
+	return sys(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static long peek_beyond(int fd, uint32_t skip, unsigned char *out, size_t size)

@@ -62,7 +62,9 @@ static long open_socket(const struct net_endpoint *at, struct port *port)
 	if (port->ip6)
 		sys(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	one = 1;
-	if (!port->datagrams)
+	if (port->datagrams)
+		host_tell_address((int) fd, port->ip6);
+	else
 		sys(SYS_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	r = sys(SYS_bind, fd, &address, size);
 	if (r >= 0 && !port->datagrams)
@@ -123,30 +125,44 @@ bool ports_is_ip6(int fd)
 	return false;
 }
 
-void ports_event(unsigned int place)
+static void read_datagrams(const struct port *port)
+{
+	struct net_endpoint peer;
+	struct net_address local;
+
+	for (unsigned int i = 0; i < AT_ONCE; i++) {
+		long n = host_receive_from(port->fd, datagram, sizeof(datagram), &peer, &local);
+
+		if (n < 0)
+			return;
+		udp_call(port->fd, &peer, &local, port->inside, datagram, (size_t) n);
+	}
+}
+
+static void accept_connections(const struct port *port)
 {
 	static const struct timespec rest = { .tv_nsec = 10 * 1000 * 1000 };
-	const struct port *port = &ports[place];
 
 	for (unsigned int i = 0; i < AT_ONCE; i++) {
 		struct sockaddr_in6 address = { 0 };
 		uint32_t size = sizeof(address);
 		struct net_endpoint peer;
-		long r;
+		long fd = sys(SYS_accept4, port->fd, &address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (port->datagrams)
-			r = sys(SYS_recvfrom, port->fd, datagram, sizeof(datagram), MSG_DONTWAIT, &address, &size);
-		else
-			r = sys(SYS_accept4, port->fd, &address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		/* It stays in the queue, and we would be told of it without end. */
-		if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS)
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
 			sys(SYS_nanosleep, &rest, 0);
-		if (r < 0)
+		if (fd < 0)
 			return;
 		host_endpoint(&address, &peer);
-		if (port->datagrams)
-			udp_call(port->fd, &peer, port->inside, datagram, (size_t) r);
-		else
-			tcp_call((int) r, &peer, port->inside);
+		tcp_call((int) fd, &peer, port->inside);
 	}
+}
+
+void ports_event(unsigned int place)
+{
+	if (ports[place].datagrams)
+		read_datagrams(&ports[place]);
+	else
+		accept_connections(&ports[place]);
 }

@@ -32,3 +32,7 @@ uint32_t host_address(const struct net_endpoint *from, struct sockaddr_in6 *out)
 void host_endpoint(const struct sockaddr_in6 *from, struct net_endpoint *out);
 bool host_has_ip6(void);       /* a way to the world */
 void host_read_resolvers(void);
+/* One datagram of a published port, with where it came from and to which address of the host: its size or -errno. */
+long host_receive_from(int fd, unsigned char *out, size_t size, struct net_endpoint *from, struct net_address *to);
+/* So that it tells that address. */
+void host_tell_address(int fd, bool ip6);

@@ -99,9 +99,9 @@ static void make_room(void)
 void usernet_main(char **ports, int user_fd, int pidfd, int netns)
 {
 	static const uint16_t calls[] = {
-		SYS_read,    SYS_writev,     SYS_recvfrom,   SYS_recvmsg,    SYS_sendto,    SYS_socket,
-		SYS_connect, SYS_accept4,    SYS_close,      SYS_shutdown,   SYS_epoll_ctl, SYS_epoll_pwait,
-		SYS_ppoll,   SYS_getsockopt, SYS_setsockopt, SYS_exit_group, SYS_nanosleep, SYS_clock_gettime,
+		SYS_read,       SYS_writev,     SYS_recvfrom,  SYS_recvmsg,   SYS_sendto,        SYS_socket, SYS_connect,
+		SYS_accept4,    SYS_close,      SYS_shutdown,  SYS_epoll_ctl, SYS_epoll_pwait,   SYS_ppoll,  SYS_getsockopt,
+		SYS_setsockopt, SYS_exit_group, SYS_nanosleep, SYS_sendmsg,   SYS_clock_gettime,
 	};
 	uint64_t secret = 0;
 

@@ -169,7 +169,8 @@ struct flow {
 			uint8_t shift, repeats, tries, early; /* early: how many segments wait for their turn */
 		} tcp;
 		struct {
-			struct net_endpoint peer;    /* with FLOW_BY_PORT: the host's */
+			struct net_endpoint peer;    /* with FLOW_BY_PORT: the host's, */
+			struct net_address local;    /* and the address that it has asked */
 		} udp;
 	};
 };
@@ -218,7 +219,7 @@ void ping_take(const struct packet *packet);
 void datagram_event(struct flow *flow);
 void datagram_clock(struct flow *flow);
 /* One that came to a published port. */
-void udp_call(int fd, const struct net_endpoint *peer, uint16_t port, const unsigned char *data, size_t size);
+void udp_call(int fd, const struct net_endpoint *peer, const struct net_address *local, uint16_t port, const unsigned char *data, size_t size);
 /* UDP: nobody is there. */
 void udp_refuse(const struct flow *flow);
 
@@ -232,7 +233,7 @@ int host_open(const struct flow *flow);
 int host_adopt(int fd, const struct flow *flow); /* one that was accepted */
 int host_error(int fd);                          /* of a connect: 0 or -errno */
 long host_send(int fd, const unsigned char *data, size_t size);
-long host_send_to(int fd, const struct net_endpoint *to, const unsigned char *data, size_t size);
+long host_send_to(int fd, const struct net_endpoint *to, const struct net_address *from, const unsigned char *data, size_t size);
 /* What is there beyond @skip bytes of its queue, which were peeked at before; 0 at the end, -EAGAIN. */
 long host_peek(int fd, uint32_t skip, unsigned char *out, size_t size);
 void host_drop(int fd, uint32_t size); /* the first of its queue */

@@ -89,7 +89,7 @@ static void happen(unsigned int what, unsigned int value)
 		tcp_call(FAKE_FD, &peer, 80);
 		break;
 	case CALL_DATAGRAM:
-		udp_call(FAKE_FD, &peer, 80, (const unsigned char *) "ask", 3);
+		udp_call(FAKE_FD, &peer, &peer.address, 80, (const unsigned char *) "ask", 3);
 		break;
 	case ANSWER:
 		for (unsigned int i = table.n_live; i-- > 0;)

@@ -221,7 +221,7 @@ class Pasta(unittest.TestCase):
         self.assertTrue(eventually(lambda: not processes("scow-tether")))
 
     def test_refusals(self):
-        for args, words in ((["--network", "mine"], "no networks of his own"),
+        for args, words in ((["--network", "mine"], "no such network"),
                             (["--network", "pasta", "--network", "other"], "there is no other"),
                             (["--network", "pasta:--nonsense"], "--nonsense"),
                             (["--network", "pasta", "-p", "70:70/sctp"], "tcp and udp only")):

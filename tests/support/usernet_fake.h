@@ -106,9 +106,10 @@ long host_send(int fd, const unsigned char *data, size_t size)
 	return (long) n;
 }
 
-long host_send_to(int fd, const struct net_endpoint *to, const unsigned char *data, size_t size)
+long host_send_to(int fd, const struct net_endpoint *to, const struct net_address *from, const unsigned char *data, size_t size)
 {
 	(void) to;
+	(void) from;
 	return host_send(fd, data, size);
 }
 

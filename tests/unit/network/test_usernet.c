@@ -349,6 +349,7 @@ static void send_datagram(uint16_t port, const char *text)
 /* A flow for each pair of ends, bounded, whose place is free again when nothing is said any more. */
 static void test_datagrams(void **state)
 {
+	static const struct net_address unknown;
 	struct packet packet;
 	struct datagram datagram_in;
 
@@ -363,6 +364,11 @@ static void test_datagrams(void **state)
 	assert_true(packet_read(fake.frames[0].bytes, fake.frames[0].size, &packet) && datagram_read(&packet, &datagram_in));
 	assert_int_equal(datagram_in.to, 5000);
 	assert_memory_equal(datagram_in.data, "answer", 6);
+	/* To a published port, from two who look the same as the gateway would, and from one of them again. */
+	udp_call(FAKE_FD, &(struct net_endpoint){ address_of_4(OUTSIDE), 9 }, &unknown, 81, (const unsigned char *) "hi", 2);
+	udp_call(FAKE_FD + 1, &(struct net_endpoint){ address_of_4(OUTSIDE), 9 }, &unknown, 81, (const unsigned char *) "hi", 2);
+	udp_call(FAKE_FD + 1, &(struct net_endpoint){ address_of_4(OUTSIDE), 9 }, &unknown, 81, (const unsigned char *) "hi", 2);
+	assert_int_equal(table.n_live, 3);
 	for (unsigned int i = 0; i < 3 * USERNET_DATAGRAM_FLOWS; i++)
 		send_datagram((uint16_t) (1000 + i), "x");
 	assert_int_equal(table.n_live, USERNET_DATAGRAM_FLOWS);
