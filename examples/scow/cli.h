@@ -39,8 +39,6 @@ bool parse_bytes(const char *text, int64_t *bytes);
 bool parse_number(const char *text, int64_t *number);
 /* "1.5": @scale-ths of one. False if it is no number, or finer than that. */
 bool parse_decimal(const char *text, unsigned int scale, uint64_t *value);
-/* "1m30s", "500ms", as Go writes times; false if it is none, or negative, or finer than a millisecond. */
-bool parse_duration_ms(const char *text, unsigned int *ms);
 /* A whole file, NUL-terminated; NULL and errno. "-" is no special name. */
 char *read_whole(const char *path, size_t *size);
 /* @text fit for @stream: on a terminal, control characters are shown as escapes. Line ends stay if @lines. */
@@ -279,8 +277,6 @@ char *json_indent(const char *json);
 
 /* ---- when.c ---- */
 int64_t wall_ns(void);
-/* A date, seconds since 1970, or how long ago, in Docker's forms. */
-bool parse_when(const char *text, int64_t *ns);
 /* The same of an option; leaves *ns where there is no text. False after printing what is wrong. */
 bool option_when(const struct cli *cli, const char *name, const char *text, int64_t *ns);
 #define TIME_TEXT 64

@@ -29,7 +29,8 @@ static double unit_ms(const char *p, size_t *length)
 	return 0;
 }
 
-bool parse_duration_ms(const char *text, unsigned int *ms)
+/* "1m30s", "500ms", as Go writes times; false if it is none, or negative, or finer than a millisecond. */
+static bool parse_duration_ms(const char *text, unsigned int *ms)
 {
 	const char *p = text;
 	double total = 0;

@@ -120,7 +120,8 @@ int64_t wall_ns(void)
 	return now.tv_sec * NS + now.tv_nsec;
 }
 
-bool parse_when(const char *text, int64_t *ns)
+/* A date, seconds since 1970, or how long ago, in Docker's forms. */
+static bool parse_when(const char *text, int64_t *ns)
 {
 	if (parse_date(text, ns) || parse_seconds(text, ns))
 		return true;

@@ -93,18 +93,6 @@ int json_i64(const cJSON *object, const char *name, int64_t *out, scow_error **e
 	return 0;
 }
 
-int json_bool(const cJSON *object, const char *name, bool *out, scow_error **error)
-{
-	const cJSON *item = member(object, name);
-
-	if (!item)
-		return 0;
-	if (!cJSON_IsBool(item))
-		return wrong(name, "true or false", error);
-	*out = cJSON_IsTrue(item);
-	return 0;
-}
-
 int json_object(const cJSON *object, const char *name, const cJSON **out, scow_error **error)
 {
 	const cJSON *item = member(object, name);

@@ -24,7 +24,6 @@ int json_parse(const char *text, size_t size, const char *what, cJSON **out, sco
 /* Member access: a missing member or null gives the default; a member of the wrong type gives SCOW_E_CORRUPT. */
 int json_string(const cJSON *object, const char *name, const char **out, scow_error **error) _must_check_; /* default NULL */
 int json_i64(const cJSON *object, const char *name, int64_t *out, scow_error **error) _must_check_;         /* default: left as is */
-int json_bool(const cJSON *object, const char *name, bool *out, scow_error **error) _must_check_;           /* default: left as is */
 int json_object(const cJSON *object, const char *name, const cJSON **out, scow_error **error) _must_check_; /* default NULL */
 int json_array(const cJSON *object, const char *name, const cJSON **out, scow_error **error) _must_check_;  /* default NULL */
 /* An array whose elements are all strings. */

@@ -46,49 +46,6 @@ int path_open_beneath(int root_fd, const char *path, int flags, mode_t mode)
 	return open_resolved(root_fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
-int path_make_dirs_in(int root_fd, const char *path, mode_t mode)
-{
-	_cleanup_free_ char *clean = path_clean(path);
-	_cleanup_fd_ int fd = -1;
-	char *end;
-
-	if (!clean)
-		return -ENOMEM;
-	fd = path_open_in(root_fd, clean, O_PATH | O_DIRECTORY, 0);
-	if (fd != -ENOENT)
-		return take_fd(&fd);
-
-	/* One component more at a time; each step resolves from the root, so that a link on the way stays inside. */
-	for (end = clean + 1;; end++) {
-		char saved;
-
-		end += strcspn(end, "/");
-		saved = *end;
-		*end = 0;
-		fd = path_open_in(root_fd, clean, O_PATH | O_DIRECTORY, 0);
-		if (fd == -ENOENT) {
-			char *slash = strrchr(clean, '/');
-			_cleanup_fd_ int parent = -1;
-
-			*slash = 0;
-			parent = path_open_in(root_fd, slash == clean ? "/" : clean, O_PATH | O_DIRECTORY, 0);
-			*slash = '/';
-			if (parent < 0)
-				return parent;
-			if (mkdirat(parent, slash + 1, mode) < 0 && errno != EEXIST)
-				return -errno;
-			/* EEXIST without an open is a dangling link: the open below says so. */
-			fd = path_open_in(root_fd, clean, O_PATH | O_DIRECTORY, 0);
-		}
-		if (fd < 0)
-			return fd;
-		if (!saved)
-			return take_fd(&fd);
-		*end = saved;
-		close(take_fd(&fd));
-	}
-}
-
 char *path_clean(const char *path)
 {
 	char *out = malloc(strlen(path) + 2), *end = out;

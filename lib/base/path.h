@@ -17,8 +17,6 @@ int path_open_in(int root_fd, const char *path, int flags, mode_t mode);
  * For trees whose links are hostile (unpacking).
  */
 int path_open_beneath(int root_fd, const char *path, int flags, mode_t mode);
-/* Opens the directory @path inside the root, making what is missing with @mode. fd (O_PATH|O_DIRECTORY) or -errno. */
-int path_make_dirs_in(int root_fd, const char *path, mode_t mode);
 /* Removes a tree by descriptor, never following links, of any depth. -ENOENT is success. 0 or -errno (first failure, after trying all). */
 int path_remove_tree(int dir_fd, const char *name);
 /* Textual: collapses "//", "." and ".." (which stops at the root); result malloc'ed, absolute. NULL without memory. */

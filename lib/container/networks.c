@@ -210,7 +210,8 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 	return r < 0 ? r : naming_prepare(container, config, &networks->attachment, &networks->naming, spec, error);
 }
 
-int networks_write(const struct attachment *attachment, const struct str *end, bool held, int dir_fd, scow_error **error)
+/* The file that its supervisor reads before each run. @end: what to take out of the firewall then, or NULL. @held: a plain user's. */
+static int networks_write(const struct attachment *attachment, const struct str *end, bool held, int dir_fd, scow_error **error)
 {
 	_cleanup_batch_ struct batch host = { 0 }, inside = { 0 };
 	_cleanup_str_ struct str text = { 0 }, host_part = { 0 }, inside_part = { 0 };

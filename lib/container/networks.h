@@ -39,8 +39,6 @@ int networks_prepare(scow_container *container, const scow_container_config *con
 		     scow_error **error) _must_check_;
 /* Those of its interfaces; the spec then waits for these. */
 int networks_add_sysctls(const struct attachment *attachment, struct spec *spec, scow_error **error) _must_check_;
-/* The file that its supervisor reads before each run. @end: what to take out of the firewall when it is over; or NULL. @held: a plain user's. */
-int networks_write(const struct attachment *attachment, const struct str *end, bool held, int dir_fd, scow_error **error) _must_check_;
 /* The same of one whose networks change while it runs. */
 int networks_rewrite(scow_container *container, const struct attachment *attachment, int dir_fd, scow_error **error) _must_check_;
 /* Its ports on bridges let only its own addresses through, unless it may change them. */

@@ -378,7 +378,7 @@ const char *namespace_name(scow_namespace kind)
 	return namespace_names[kind];
 }
 
-bool network_name_is_valid(const char *name)
+static bool network_name_is_valid(const char *name)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";

@@ -56,7 +56,6 @@ struct namespace_choice {
 };
 /* NULL and "" are the default. @argument points into @text. SCOW_E_INVALID, SCOW_E_UNSUPPORTED (bridge and named networks). */
 int namespace_parse(scow_namespace kind, const char *text, struct namespace_choice *out, scow_error **error) _must_check_;
-bool network_name_is_valid(const char *name);
 const char *namespace_name(scow_namespace kind); /* "network" */
 
 /*

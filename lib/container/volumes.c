@@ -217,7 +217,8 @@ static int add_image_volumes(struct volumes *out, const struct image_config *ima
 	return 0;
 }
 
-bool volumes_expected(const struct image_config *image, const scow_container_config *config)
+/* Whether there can be any rows. */
+static bool volumes_expected(const struct image_config *image, const scow_container_config *config)
 {
 	bool any = config->n_volumes_from || (image && image->n_volumes);
 
@@ -268,7 +269,7 @@ int volumes_plan_one(scow_engine *engine, const scow_container_config *config, c
 
 /* ---- rows ---- */
 
-int volumes_insert_one(struct db_work *work, scow_engine *engine, const char *id, const struct held *held, scow_error **error)
+static int volumes_insert_one(struct db_work *work, scow_engine *engine, const char *id, const struct held *held, scow_error **error)
 {
 	int r = held->wish.name ? volume_hold(work, engine, &held->wish, error) : 0;
 

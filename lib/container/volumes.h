@@ -37,8 +37,7 @@ int volumes_plan(scow_engine *engine, const struct image_config *image, const sc
 /* SCOW_E_BUSY: a volume is being removed at this moment; try again. */
 int volumes_insert(struct db_work *work, scow_engine *engine, const char *id, const struct volumes *volumes, scow_error **error)
 	_must_check_;
-/* After it, one more: of a container that is there. */
-int volumes_insert_one(struct db_work *work, scow_engine *engine, const char *id, const struct held *held, scow_error **error) _must_check_;
+/* Of one more mount, of a container that is there. */
 int volumes_plan_one(scow_engine *engine, const scow_container_config *config, const struct config_mount *mount, struct volumes *out,
 		     scow_error **error) _must_check_;
 /* Empty volumes get what the image has where they are mounted. volumes-copy.c */
@@ -49,8 +48,6 @@ int volumes_read(struct db_work *work, const char *id, struct volumes *out, scow
 /* For a start: also where each comes from; drivers are asked. */
 int volumes_open(scow_container *container, const struct image_config *image, const scow_container_config *config, struct volumes *out,
 		 scow_error **error) _must_check_;
-/* Whether there can be any rows. */
-bool volumes_expected(const struct image_config *image, const scow_container_config *config);
 /* One of them, resolved. */
 int volumes_resolve(scow_engine *engine, const char *id, struct held *held, struct arena *arena, scow_error **error) _must_check_;
 

@@ -200,15 +200,6 @@ int deputy_unlink(struct deputy *deputy, int dir, const char *name, int flags)
 	return deputy ? (int) ask(deputy, &request, (int[]){ dir, -1 }, name, "") : result_of(unlinkat(dir, name, flags));
 }
 
-int deputy_rename(struct deputy *deputy, int dir, const char *name, int to_dir, const char *to_name, unsigned int flags)
-{
-	struct deputy_request request = { .op = DEPUTY_RENAME, .flags = flags };
-
-	if (deputy)
-		return (int) ask(deputy, &request, (int[]){ dir, to_dir }, name, to_name);
-	return result_of(renameat2(dir, name, to_dir, to_name, flags));
-}
-
 int deputy_chown(struct deputy *deputy, int dir, const char *name, uid_t uid, gid_t gid, int flags)
 {
 	struct deputy_request request = { .op = DEPUTY_CHOWN, .flags = (uint32_t) flags, .number = { uid, gid } };
@@ -249,14 +240,6 @@ int deputy_set_xattr(struct deputy *deputy, int fd, const char *name, const void
 		return -E2BIG;
 	r = send_request(deputy, &request, (int[]){ fd, -1 }, "", name, value);
 	return r < 0 ? r : (int) receive_answer(deputy, NULL, 0, NULL);
-}
-
-int deputy_remove_xattr(struct deputy *deputy, int fd, const char *name)
-{
-	struct deputy_request request = { .op = DEPUTY_REMOVE_XATTR };
-	char path[SELF_NAME];
-
-	return deputy ? (int) ask(deputy, &request, (int[]){ fd, -1 }, "", name) : result_of(removexattr(self(fd, path), name));
 }
 
 ssize_t deputy_get_xattr(struct deputy *deputy, int fd, const char *name, void *value, size_t size)

@@ -38,13 +38,11 @@ int deputy_mknod(struct deputy *deputy, int dir, const char *name, mode_t mode, 
 int deputy_symlink(struct deputy *deputy, const char *target, int dir, const char *name);
 int deputy_link(struct deputy *deputy, int dir, const char *name, int to_dir, const char *to_name, int flags);
 int deputy_unlink(struct deputy *deputy, int dir, const char *name, int flags);
-int deputy_rename(struct deputy *deputy, int dir, const char *name, int to_dir, const char *to_name, unsigned int flags);
 int deputy_chown(struct deputy *deputy, int dir, const char *name, uid_t uid, gid_t gid, int flags);
 int deputy_times(struct deputy *deputy, int dir, const char *name, const struct timespec times[2], int flags);
 /* Of @fd itself, which may be O_PATH; a link's own attributes, too. */
 int deputy_chmod(struct deputy *deputy, int fd, mode_t mode);
 int deputy_set_xattr(struct deputy *deputy, int fd, const char *name, const void *value, size_t size);
-int deputy_remove_xattr(struct deputy *deputy, int fd, const char *name);
 /* These two with @size 0: how much there is. */
 ssize_t deputy_get_xattr(struct deputy *deputy, int fd, const char *name, void *value, size_t size);
 ssize_t deputy_list_xattrs(struct deputy *deputy, int fd, char *names, size_t size);

@@ -458,11 +458,6 @@ const char *image_top_layer(const scow_image *image)
 	return image->top_layer;
 }
 
-const char *image_config_text(const scow_image *image)
-{
-	return image->config_text;
-}
-
 scow_engine *image_engine(const scow_image *image)
 {
 	return image->engine;

@@ -28,7 +28,6 @@ int image_record(scow_engine *engine, const struct image_record *record, scow_im
 /* Parsed config of an image; the handle's own, made on first use. */
 int image_config_of(scow_image *image, const struct image_config **out, scow_error **error) _must_check_;
 const char *image_top_layer(const scow_image *image); /* chain id or NULL */
-const char *image_config_text(const scow_image *image); /* the document */
 scow_engine *image_engine(const scow_image *image);
 const char *image_given_name(const scow_image *image); /* what it was got or pulled by: short reference or id */
 

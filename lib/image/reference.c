@@ -333,11 +333,6 @@ char *reference_by_digest(const struct reference *r, const char *digest)
 	return format(r->domain, r->path, NULL, digest);
 }
 
-char *reference_repository(const struct reference *r)
-{
-	return format(r->domain, r->path, NULL, NULL);
-}
-
 /* docker.io/a.b/c must not become "a.b/c", which names another registry. */
 static bool looks_like_domain(const char *path)
 {

@@ -25,4 +25,3 @@ char *reference_full(const struct reference *r);      /* docker.io/library/ubunt
 char *reference_tagged(const struct reference *r);    /* ... without the digest */
 char *reference_by_digest(const struct reference *r, const char *digest); /* docker.io/library/ubuntu@sha256:... */
 char *reference_short(const struct reference *r);     /* ubuntu:latest */
-char *reference_repository(const struct reference *r);/* docker.io/library/ubuntu */

@@ -22,12 +22,10 @@ enum deputy_op {
 	DEPUTY_SYMLINK,   /* path2 is what it says */
 	DEPUTY_LINK,      /* flags */
 	DEPUTY_UNLINK,    /* flags */
-	DEPUTY_RENAME,    /* flags */
 	DEPUTY_CHOWN,     /* flags; numbers: uid, gid */
 	DEPUTY_CHMOD,     /* of the descriptor; numbers: mode */
 	DEPUTY_TIMES,     /* flags; times */
 	DEPUTY_SET_XATTR, /* of the descriptor; path2 is its name */
-	DEPUTY_REMOVE_XATTR,
 	DEPUTY_GET_XATTR,
 	DEPUTY_LIST_XATTRS,
 	DEPUTY_OPS

@@ -82,8 +82,6 @@ static long carry(struct call *call)
 		return sys(SYS_linkat, fd, call->path, fd2, call->path2, request->flags);
 	case DEPUTY_UNLINK:
 		return sys(SYS_unlinkat, fd, call->path, request->flags);
-	case DEPUTY_RENAME:
-		return sys(SYS_renameat2, fd, call->path, fd2, call->path2, request->flags);
 	case DEPUTY_CHOWN:
 		return sys(SYS_fchownat, fd, call->path, number[0], number[1], request->flags);
 	case DEPUTY_CHMOD:
@@ -92,8 +90,6 @@ static long carry(struct call *call)
 		return sys(SYS_utimensat, fd, call->path, request->times, request->flags);
 	case DEPUTY_SET_XATTR:
 		return sys(SYS_setxattr, self(fd), call->path2, call->blob, request->blob_size, request->flags);
-	case DEPUTY_REMOVE_XATTR:
-		return sys(SYS_removexattr, self(fd), call->path2);
 	case DEPUTY_GET_XATTR:
 		return answer_blob(sys(SYS_getxattr, self(fd), call->path2, outbox.blob, sizeof(outbox.blob)));
 	case DEPUTY_LIST_XATTRS:

@@ -73,7 +73,6 @@ int tmpfs_make(const char *size, const char *option, const char *value, unsigned
 
 /* root.c: paths inside the new root */
 int root_open(const char *path, int flags); /* fd or -errno; links lead to places inside the root only */
-int root_make_dirs(const char *path);       /* O_PATH fd or -errno */
 /* The place to mount something on, made (a directory or an empty file) where it is missing. */
 int root_target(const char *path, bool directory);
 /* The directory that holds @path (borrowed, cached) and where its last name begins. */

@@ -79,7 +79,8 @@ static int make_missing(int dir, const char *rest)
 	}
 }
 
-int root_make_dirs(const char *path)
+/* O_PATH fd or -errno. */
+static int make_dirs(const char *path)
 {
 	char prefix[4096];
 	size_t n = text_length(path);
@@ -116,7 +117,7 @@ int root_parent(const char *path, const char **name)
 	root_parent_forget();
 	memcpy(parent.path, path, start);
 	parent.path[start] = 0;
-	parent.fd = root_make_dirs(start ? parent.path : "/");
+	parent.fd = make_dirs(start ? parent.path : "/");
 	return parent.fd;
 }
 
@@ -135,7 +136,7 @@ int root_target(const char *path, bool directory)
 	if (fd != -ENOENT)
 		return fd;
 	if (directory)
-		return root_make_dirs(path);
+		return make_dirs(path);
 	dir = root_parent(path, &name);
 	if (dir < 0)
 		return dir;
@@ -402,7 +403,7 @@ void step_make_dir(const struct wire_step *step)
 	long fd;
 
 	doing("make the working directory", path, NULL, NULL);
-	fd = must(root_make_dirs(path), "mkdirat");
+	fd = must(make_dirs(path), "mkdirat");
 	sys(SYS_close, fd);
 }
 

@@ -54,7 +54,6 @@ static inline bool network_has_names(const struct network *network)
 /* By name, id, or unique prefix of an id; in @work, whatever it is. Lives in @arena. SCOW_E_NOT_FOUND, SCOW_E_INVALID (ambiguous). */
 int network_read(struct db_work *work, const char *name, struct arena *arena, struct network **out, scow_error **error) _must_check_;
 /* All, by name; NULL-terminated. */
-int network_not_found(const char *name, scow_error **error);
 int network_read_all(struct db_work *work, struct arena *arena, struct network ***out, scow_error **error) _must_check_;
 /* Makes the row, with its pools. @owner: of an ephemeral one; or NULL. SCOW_E_EXISTS. */
 int network_insert(struct db_work *work, const struct network *network, const char *owner, scow_error **error) _must_check_;

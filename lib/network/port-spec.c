@@ -34,7 +34,8 @@ const char *port_protocol_name(int protocol)
 	return "unknown";
 }
 
-int port_protocol_parse(const char *text)
+/* Any case; "" is tcp. 0: not one. */
+static int parse_protocol(const char *text)
 {
 	if (!*text)
 		return IPPROTO_TCP;
@@ -155,7 +156,7 @@ static const char *cut(const char *text, struct pieces *out)
 
 static int protocol_read(const char *text, const char *name, int *out, scow_error **error)
 {
-	*out = port_protocol_parse(name);
+	*out = parse_protocol(name);
 	return *out ? 0 : refuse(text, "the protocol is tcp, udp or sctp", error);
 }
 

@@ -27,8 +27,6 @@ struct port_range {
 #define PORT_TEXT 16
 
 const char *port_protocol_name(int protocol); /* "tcp" */
-/* Any case; "" is tcp. 0: not one. */
-int port_protocol_parse(const char *text);
 
 /*
  * One argument of -p, in all of Docker's forms: [address:][host]:container[/protocol] with ranges, or

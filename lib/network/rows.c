@@ -53,7 +53,7 @@ static int read_pools(struct db_work *work, struct network *network, struct aren
 	return r;
 }
 
-int network_not_found(const char *name, scow_error **error)
+static int not_found(const char *name, scow_error **error)
 {
 	int r = error_at(error, error_set(error, SCOW_E_NOT_FOUND, "no such network: '%s'", name), NULL, name);
 
@@ -73,11 +73,11 @@ static int find_by_prefix(struct db_work *work, const char *name, struct arena *
 	int r;
 
 	if (!is_id_prefix(name))
-		return network_not_found(name, error);
+		return not_found(name, error);
 	snprintf(last, sizeof(last), "%sg", name); /* after all that begin so */
 	r = db_query(work, &row, error, "SELECT " NETWORK_COLUMNS " FROM networks WHERE id >= ? AND id < ?", "tt", name, last);
 	if (r == 0)
-		return network_not_found(name, error);
+		return not_found(name, error);
 	if (r > 0)
 		r = from_row(work, row, arena, out, error);
 	if (r == 0)

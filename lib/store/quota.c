@@ -111,7 +111,8 @@ static int set_limit(int fd, uint32_t project, uint64_t bytes)
 	return quotactl_by_fd(fd, Q_SETQUOTA, project, &limit);
 }
 
-uint32_t quota_project(struct db_work *work, enum quota_owner owner, const char *name)
+/* Inside a transaction: the project that @owner's @name has; 0: none. */
+static uint32_t quota_project(struct db_work *work, enum quota_owner owner, const char *name)
 {
 	sqlite3_stmt *row;
 	int r = db_query(work, &row, NULL,

@@ -23,7 +23,5 @@ int quota_take(struct db_work *work, enum quota_owner owner, const char *name, i
 	       scow_error **error) _must_check_;
 /* The directory @name, and what is made in it from now on, belongs to @project. */
 int quota_mark(int dir_fd, const char *name, uint32_t project, scow_error **error) _must_check_;
-/* Inside a transaction: the project that @owner's @name has; 0: none. */
-uint32_t quota_project(struct db_work *work, enum quota_owner owner, const char *name);
 /* Inside the transaction that deletes the owner's row: the limit goes. */
 void quota_release(struct db_work *work, enum quota_owner owner, const char *name, int fd);

@@ -33,7 +33,6 @@ static void test_members(void **state)
 	const char *text;
 	const cJSON *list;
 	int64_t number = 5;
-	bool flag = true;
 
 	(void) state;
 	assert_ok(parse("{\"s\":\"x\",\"n\":-3,\"b\":false,\"half\":1.5,\"l\":[\"a\"],\"mixed\":[\"a\",1],\"z\":null} \n", &item));
@@ -47,8 +46,6 @@ static void test_members(void **state)
 	assert_ok(json_i64(item, "n", &number, NULL));
 	assert_int_equal(number, -3);
 	assert_int_equal(json_i64(item, "half", &number, NULL), SCOW_E_CORRUPT);
-	assert_ok(json_bool(item, "b", &flag, NULL));
-	assert_false(flag);
 	assert_ok(json_strings(item, "l", &list, NULL));
 	assert_int_equal(cJSON_GetArraySize(list), 1);
 	assert_int_equal(json_strings(item, "mixed", &list, NULL), SCOW_E_CORRUPT);

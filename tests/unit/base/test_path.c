@@ -32,14 +32,11 @@ static void test_clean(void **state)
 static void test_links_stay_inside(void **state)
 {
 	struct scratch scratch = scratch_new();
-	int fd;
 
 	(void) state;
 	assert_ok(mkdirat(scratch.fd, "etc", 0755));
 	assert_ok(symlinkat("/", scratch.fd, "abs"));
 	assert_ok(symlinkat("../../../../../..", scratch.fd, "up"));
-	assert_ok(symlinkat("/proc/self/cwd", scratch.fd, "magic"));
-	assert_ok(symlinkat("/nowhere", scratch.fd, "dangling"));
 
 	/* /etc/passwd of the host exists; the root's own etc is empty. */
 	assert_int_equal(path_open_in(scratch.fd, "/abs/etc/passwd", O_RDONLY, 0), -ENOENT);
@@ -47,15 +44,6 @@ static void test_links_stay_inside(void **state)
 	assert_int_equal(path_open_in(scratch.fd, "../../etc/passwd", O_RDONLY, 0), -ENOENT);
 	assert_int_equal(path_open_beneath(scratch.fd, "abs/etc", O_PATH, 0), -ELOOP);
 	assert_int_equal(path_open_beneath(scratch.fd, "../x", O_PATH, 0), -EXDEV);
-	fd = path_make_dirs_in(scratch.fd, "/up/abs/etc/a/b/c", 0755);
-	assert_ok(fd);
-	close(fd);
-	assert_ok(faccessat(scratch.fd, "etc/a/b/c", F_OK, 0));
-	fd = path_make_dirs_in(scratch.fd, "/", 0755);
-	assert_ok(fd);
-	close(fd);
-	assert_true(path_make_dirs_in(scratch.fd, "/dangling/x", 0755) < 0);
-	assert_true(path_make_dirs_in(scratch.fd, "/magic/x", 0755) < 0);
 	scratch_done(&scratch);
 }
 

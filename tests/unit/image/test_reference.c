@@ -167,17 +167,15 @@ static void test_bad(void **state)
 static void test_forms(void **state)
 {
 	_cleanup_reference_ struct reference r = { 0 };
-	_cleanup_free_ char *tagged = NULL, *by_digest = NULL, *repository = NULL, *full = NULL;
+	_cleanup_free_ char *tagged = NULL, *by_digest = NULL, *full = NULL;
 
 	(void) state;
 	assert_int_equal(reference_parse("ubuntu:1@" DIGEST, &r, NULL), 0);
 	tagged = reference_tagged(&r);
 	by_digest = reference_by_digest(&r, DIGEST);
-	repository = reference_repository(&r);
 	full = reference_full(&r);
 	assert_string_equal(tagged, "docker.io/library/ubuntu:1");
 	assert_string_equal(by_digest, "docker.io/library/ubuntu@" DIGEST);
-	assert_string_equal(repository, "docker.io/library/ubuntu");
 	assert_string_equal(full, "docker.io/library/ubuntu:1@" DIGEST);
 	assert_int_equal(reference_default_tag(&r, NULL), 0);
 	assert_string_equal(r.tag, "1");
