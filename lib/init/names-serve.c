@@ -49,6 +49,14 @@ void names_watch(int op, int fd, uint32_t events, enum names_event what, unsigne
 	sys(SYS_epoll_ctl, epoll_fd, op, fd, &event);
 }
 
+void names_give_back(void *from, size_t size)
+{
+	uintptr_t begin = ((uintptr_t) from + 4095) & ~(uintptr_t) 4095, end = ((uintptr_t) from + size) & ~(uintptr_t) 4095;
+
+	if (end > begin)
+		sys(SYS_madvise, begin, end - begin, MADV_DONTNEED);
+}
+
 static bool is_here(unsigned int place, uint16_t generation)
 {
 	return names_clients[place].record && names_clients[place].generation == generation;
@@ -171,23 +179,44 @@ static void turn_away(unsigned int place)
 	spare_fd = open_spare();
 }
 
+/* All are taken: of the client that has most, the one that has been silent longest. */
+static struct stream *steal(void)
+{
+	struct stream *worst = streams;
+
+	for (struct stream *stream = streams + 1; stream < streams + STREAMS; stream++) {
+		unsigned int most = names_clients[worst->client].streams, of_client = names_clients[stream->client].streams;
+
+		if (of_client > most || (of_client == most && stream->deadline < worst->deadline))
+			worst = stream;
+	}
+	close_stream(worst);
+	return worst;
+}
+
+static struct stream *find_free(void)
+{
+	struct stream *stream = streams;
+
+	if (n_streams == STREAMS)
+		return steal();
+	while (stream->used)
+		stream++;
+	return stream;
+}
+
 static void accept_stream(unsigned int place)
 {
 	static uint16_t generation;
 	const int room = SEND_BUFFER;
-	struct stream *stream = streams;
+	struct stream *stream;
 	long fd = sys(SYS_accept4, names_clients[place].tcp, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd == -EMFILE || fd == -ENFILE)
 		turn_away(place);
 	if (fd < 0)
 		return;
-	while (stream < streams + STREAMS && stream->used)
-		stream++;
-	if (stream == streams + STREAMS) {
-		sys(SYS_close, fd);
-		return;
-	}
+	stream = find_free();
 	sys(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	stream->used = true;
 	stream->fd = (int) fd;
@@ -361,7 +390,9 @@ void names_serve(int orders)
 		if (!rested)
 			continue;
 		names_pending_rest();
-		if (!n_streams)
-			sys(SYS_madvise, ((uintptr_t) reply_bytes + 4095) & ~4095UL, (sizeof(reply_bytes) - 4096) & ~4095UL, MADV_DONTNEED);
+		if (n_streams)
+			continue;
+		names_give_back(reply_bytes, sizeof(reply_bytes));
+		names_give_back(streams, sizeof(streams));
 	}
 }

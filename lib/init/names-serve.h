@@ -28,6 +28,7 @@ uint64_t names_now(void); /* ms */
 
 /* names-serve.c */
 noreturn void names_serve(int orders);
+void names_give_back(void *from, size_t size); /* whole pages only; they read as zeros */
 void names_watch(int op, int fd, uint32_t events, enum names_event what, unsigned int place);
 /* How an answer goes back. */
 struct names_asker {

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mman.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -337,21 +336,12 @@ int names_pending_tick(void)
 	return count ? TICK_MS : -1;
 }
 
-/* Whole pages only, and nothing that is in use. */
-static void give_back(unsigned char *from, size_t size)
-{
-	uintptr_t begin = ((uintptr_t) from + 4095) & ~(uintptr_t) 4095, end = ((uintptr_t) from + size) & ~(uintptr_t) 4095;
-
-	if (end > begin)
-		sys(SYS_madvise, begin, end - begin, MADV_DONTNEED);
-}
-
 void names_pending_rest(void)
 {
 	if (count || !memory_used)
 		return;
 	memory_used = false;
-	give_back((unsigned char *) pendings, sizeof(pendings));
-	give_back((unsigned char *) tcp_buffers, sizeof(tcp_buffers));
-	give_back(answer, sizeof(answer));
+	names_give_back(pendings, sizeof(pendings));
+	names_give_back(tcp_buffers, sizeof(tcp_buffers));
+	names_give_back(answer, sizeof(answer));
 }

@@ -470,6 +470,17 @@ class Names(cli.Cli):
             one.close()
         self.assertEqual(bad.ask_tcp("good")[0].records, [self.address("good")])
 
+    def test_connections_of_many(self):
+        """Enough of them to take every place: who has fewest is taken all the same."""
+        good = self.detach("good")
+        bad = [self.detach(f"bad{i}") for i in range(16)]
+        held = [one.connect() for one in bad for _ in range(16)]
+        time.sleep(0.5)
+        self.assertEqual(good.ask_tcp("bad3", "bad5")[1].records, [self.address("bad5")])
+        for one in held:
+            one.close()
+        self.assertEqual(bad[7].ask_tcp("good")[0].records, [self.address("good")])
+
     def test_garbage(self):
         bad = self.detach("bad")
         good = dns.question("bad")
