@@ -3,6 +3,7 @@
 #include "template.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,8 +142,9 @@ static const cJSON *title(struct render *render, const char *text)
 static const cJSON *truncate_text(struct render *render, const char *text, double limit)
 {
 	const char *end = text;
+	int left = limit >= INT_MAX ? INT_MAX : limit > 0 ? (int) limit : 0;
 
-	for (double n = 0; *end && n < limit; n++)
+	for (; *end && left; left--)
 		for (end++; ((unsigned char) *end & 0xc0) == 0x80; end++)
 			;
 	return render_keep(render, cJSON_CreateString(keep_format("%.*s", (int) (end - text), text)));
