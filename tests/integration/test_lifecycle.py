@@ -49,6 +49,7 @@ class Life(cli.Cli):
         process = self.spawn("run", "--name", name, "--network", "none", *options, "base", "sh", "-c", script, stdout=subprocess.PIPE, **kwargs)
         self.assertEqual(process.stdout.readline(), "ready\n")
         self.addCleanup(self.scow, "rm", "-f", name)
+        self.until(lambda: self.state(name) != "created")  # the program may be quicker than the rows
         return process
 
     def refused(self, words, *args, code=1):
