@@ -74,7 +74,7 @@ static void test_life(void **state)
 	assert_string_equal(scow_container_name(container), "life");
 	assert_string_equal(scow_container_image_name(container), "busybox");
 	assert_string_equal(scow_container_image_id(container), scow_image_id(fixture.image));
-	assert_string_equal(scow_container_command(container), "sh -c exit 5");
+	assert_string_equal(scow_container_command(container), "sh -c 'exit 5'");
 	assert_true(scow_container_created(container) >= time(NULL) - 5);
 	assert_string_equal(scow_container_status_text(container), "Created");
 	expect_state(container, SCOW_CONTAINER_CREATED);
