@@ -44,21 +44,6 @@ static scow_process *start(scow_container *container)
 	return process;
 }
 
-static void remove_it(scow_container *container, unsigned int flags)
-{
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_remove(container, flags, &error), &error);
-	scow_container_unref(container);
-}
-
-static void expect_state(scow_container *container, int state)
-{
-	scow_error *error = NULL;
-
-	assert_int_equal(expect_ok(scow_container_state_now(container, &error), &error), state);
-}
-
 /* ---- create, get, list ---- */
 
 static void test_life(void **state)

@@ -41,14 +41,6 @@ static void expect_end(scow_container *container)
 	assert_int_equal(scow_container_state_now(container, NULL), SCOW_CONTAINER_EXITED);
 }
 
-static void remove_it(scow_container *container, unsigned int flags)
-{
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_remove(container, flags, &error), &error);
-	scow_container_unref(container);
-}
-
 static void test_goes_with_its_handle(void **state)
 {
 	scow_container *container = make(fixture.engine, "held", 0), *other;

@@ -47,21 +47,6 @@ static int wait_for(scow_container *container)
 	return code;
 }
 
-static void remove_it(scow_container *container, unsigned int flags)
-{
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_remove(container, flags, &error), &error);
-	scow_container_unref(container);
-}
-
-static void expect_state(scow_container *container, int state)
-{
-	scow_error *error = NULL;
-
-	assert_int_equal(expect_ok(scow_container_state_now(container, &error), &error), state);
-}
-
 /* A file of ROOT/containers/ID, malloc'ed. */
 static char *read_file(scow_container *container, const char *name, size_t *size)
 {

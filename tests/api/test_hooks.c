@@ -131,14 +131,6 @@ static scow_container *create(scow_container_config *config)
 	return container;
 }
 
-static void remove_it(scow_container *container)
-{
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_remove(container, SCOW_REMOVE_FORCE, &error), &error);
-	scow_container_unref(container);
-}
-
 /* What each was told, and where it ran. */
 static void expect_told(int pid)
 {
@@ -185,7 +177,7 @@ static void test_owned(void **state)
 	expect_ok(scow_container_start(container, NULL, &process, &error), &error);
 	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
 	expect_names("prestart runtime1 runtime2 container poststart poststop");
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static void test_run(void **state)
@@ -215,7 +207,7 @@ static void test_detached(void **state)
 	expect_told(scow_container_pid(container, NULL));
 	expect_ok(scow_container_stop(container, 0, &error), &error);
 	expect_names("prestart runtime1 runtime2 container poststart poststop");
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 /* How often @name was noted. */
@@ -249,7 +241,7 @@ static void test_restarts(void **state)
 	for (int i = 0; i < 500 && count_notes("poststart ") < 3; i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	assert_int_equal(count_notes("poststart "), 3);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static int start_either(scow_container *container, bool detached, scow_error **error)
@@ -280,7 +272,7 @@ static void expect_refusal(scow_hook_stage stage, const char *path, const char *
 	assert_int_equal(count_notes("poststart "), 0);
 	assert_int_equal(count_notes("poststop "), 1);
 	assert_int_equal(scow_container_state_now(container, NULL), SCOW_CONTAINER_CREATED);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static void test_failures(void **state)
@@ -420,7 +412,7 @@ static void test_callback(void **state)
 		called.answer = SCOW_E_DENIED;
 		expect_error(start_either(container, detached, &error), SCOW_E_DENIED, &error, "hook refused the start");
 		assert_int_equal(called.times, 3);
-		remove_it(container);
+		remove_it(container, SCOW_REMOVE_FORCE);
 	}
 }
 
@@ -488,7 +480,7 @@ static void test_bad_passed(void **state)
 	expect_error(scow_container_run(fixture.engine, fixture.image, config, many, NULL, &error), SCOW_E_INVALID, &error, "more than 64");
 	scow_io_set_capture(streams, 10);
 	expect_error(scow_container_start_detached_io(container, streams, &error), SCOW_E_INVALID, &error, "its supervisor's");
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 /* The environment's own LISTEN_* are replaced; the process's id is the right one also below an init, and in an exec. */
@@ -524,7 +516,7 @@ static void test_listen(void **state)
 	expect_ok(scow_container_exec(container, exec, io, &process, &error), &error);
 	expect_ok(scow_process_wait(process, 20000, &code, &error), &error);
 	assert_string_equal(scow_process_output(process, SCOW_STDOUT, NULL), "socket:\n2\n2\n");
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -549,7 +541,7 @@ static void test_passed_detached(void **state)
 	expect_ok(scow_container_wait(container, 20000, NULL, &error), &error);
 	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
 	assert_string_equal(text, "run\nlistens\nrun\nlistens\n");
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 	close(fd);
 }
 

@@ -211,23 +211,6 @@ static void test_ephemeral(void **state)
 
 /* ---- containers ---- */
 
-/* On the default network; @output: malloc'ed. */
-static int run_connected(const char *script, char **output)
-{
-	SCOW_AUTO(scow_container_config) *config = networked_config(script);
-	SCOW_AUTO(scow_process) *process = NULL;
-	SCOW_AUTO(scow_io) *io = scow_io_new();
-	scow_error *error = NULL;
-	int code;
-
-	scow_container_config_set_ephemeral(config, 1);
-	scow_io_set_capture(io, 1 << 20);
-	code = expect_ok(scow_container_run(fixture.engine, fixture.image, config, io, &process, &error), &error);
-	if (output)
-		*output = strdup(scow_process_output(process, SCOW_STDOUT, NULL));
-	return code;
-}
-
 static void test_default(void **state)
 {
 	SCOW_AUTO(scow_network) *bridge = NULL;

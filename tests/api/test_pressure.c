@@ -141,14 +141,6 @@ static bool was_oom_killed(scow_container *container)
 	return killed;
 }
 
-static void remove_it(scow_container *container)
-{
-	scow_error *error = NULL;
-
-	expect_ok(scow_container_remove(container, SCOW_REMOVE_FORCE, &error), &error);
-	scow_container_unref(container);
-}
-
 static void test_host_decides(void **state)
 {
 	SCOW_AUTO(scow_pressure_options) *options = scow_pressure_options_new();
@@ -172,7 +164,7 @@ static void test_host_decides(void **state)
 	assert_false(was_oom_killed(container));
 	scow_pressure_unref(pressure);
 	scow_process_unref(process);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 /* Each kill is told of, whichever descriptor is looked at first. */
@@ -195,7 +187,7 @@ static void test_every_kill_is_told(void **state)
 		assert_true(heard.kills >= 1);
 		scow_pressure_unref(pressure);
 		scow_process_unref(process);
-		remove_it(container);
+		remove_it(container, SCOW_REMOVE_FORCE);
 	}
 }
 
@@ -226,7 +218,7 @@ static void test_kill_of_a_child(void **state)
 	}
 	scow_pressure_unref(pressure);
 	scow_process_unref(process);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 /* The watch goes, and the kernel may kill again. */
@@ -257,7 +249,7 @@ static void test_end_of_hold(void **state)
 	expect_ok(scow_process_wait(process, LONG_MS, &code, &error), &error);
 	assert_int_equal(code, 137);
 	scow_process_unref(process);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static void test_mark(void **state)
@@ -283,7 +275,7 @@ static void test_mark(void **state)
 	assert_int_equal(heard.counts[SCOW_PRESSURE_MEMORY], 1);
 	scow_pressure_unref(pressure);
 	scow_process_unref(process);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static void test_stalls(void **state)
@@ -315,7 +307,7 @@ static void test_stalls(void **state)
 	scow_pressure_unref(pressure);
 	close(heard.go);
 	scow_process_unref(process);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 static void test_refusals(void **state)
@@ -347,8 +339,8 @@ static void test_refusals(void **state)
 	assert_null(pressure);
 	close(heard.go);
 	scow_process_unref(process);
-	remove_it(container);
-	remove_it(detached);
+	remove_it(container, SCOW_REMOVE_FORCE);
+	remove_it(detached, SCOW_REMOVE_FORCE);
 }
 
 /* A detached one restarts after each kill: all are told, and the watch ends with the last. */
@@ -379,7 +371,7 @@ static void test_detached(void **state)
 	assert_true(heard.kills >= 1);
 	assert_true(was_oom_killed(container));
 	scow_pressure_unref(pressure);
-	remove_it(container);
+	remove_it(container, SCOW_REMOVE_FORCE);
 }
 
 int main(void)

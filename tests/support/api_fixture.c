@@ -152,9 +152,8 @@ scow_container_config *shell_config(const char *script)
 	return config;
 }
 
-int run_shell(const char *script, char **output)
+static int run_it(scow_container_config *config, char **output)
 {
-	SCOW_AUTO(scow_container_config) *config = shell_config(script);
 	SCOW_AUTO(scow_process) *process = NULL;
 	SCOW_AUTO(scow_io) *io = scow_io_new();
 	scow_error *error = NULL;
@@ -166,6 +165,35 @@ int run_shell(const char *script, char **output)
 	if (output)
 		*output = strdup(scow_process_output(process, SCOW_STDOUT, NULL));
 	return code;
+}
+
+int run_shell(const char *script, char **output)
+{
+	SCOW_AUTO(scow_container_config) *config = shell_config(script);
+
+	return run_it(config, output);
+}
+
+int run_connected(const char *script, char **output)
+{
+	SCOW_AUTO(scow_container_config) *config = networked_config(script);
+
+	return run_it(config, output);
+}
+
+void remove_it(scow_container *container, unsigned int flags)
+{
+	scow_error *error = NULL;
+
+	expect_ok(scow_container_remove(container, flags, &error), &error);
+	scow_container_unref(container);
+}
+
+void expect_state(scow_container *container, int state)
+{
+	scow_error *error = NULL;
+
+	assert_int_equal(expect_ok(scow_container_state_now(container, &error), &error), state);
 }
 
 struct remains count_remains(void)

@@ -33,8 +33,12 @@ void expect_error(int r, scow_status status, scow_error **error, const char *wor
 /* A config of `sh -c SCRIPT`, for the caller to change: without a network, or with the default one. */
 scow_container_config *shell_config(const char *script);
 scow_container_config *networked_config(const char *script);
-/* Runs SCRIPT ephemerally; its exit code. @output: NULL, or malloc'ed stdout. */
+/* Runs SCRIPT ephemerally; its exit code. @output: NULL, or malloc'ed stdout. Without a network, or on the default one. */
 int run_shell(const char *script, char **output);
+int run_connected(const char *script, char **output);
+/* Removes it, and gives the handle back. */
+void remove_it(scow_container *container, unsigned int flags);
+void expect_state(scow_container *container, int state);
 /* Files in ROOT/containers, open descriptors, child processes: for before and after. */
 struct remains {
 	int directories, descriptors, children;
