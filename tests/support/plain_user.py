@@ -169,7 +169,8 @@ class PlainUser(unittest.TestCase):
                 return peer.recv(64)
         return self.in_outside(connect)
 
-    ASK_OUTSIDE = f"(echo ask; sleep 0.3) | nc -w 2 {OUTSIDE} 7777"  # says "outside"
+    # Says "outside". Again, if need be: pasta of 2023 now and then never tells that the other side has said all.
+    ASK_OUTSIDE = f"for i in 1 2 3; do (echo ask; sleep 0.3) | timeout 3 nc -w 2 {OUTSIDE} 7777 >/tmp/said && break; done; cat /tmp/said"
 
     @contextlib.contextmanager
     def outside_server(self):
@@ -179,7 +180,8 @@ class PlainUser(unittest.TestCase):
             with contextlib.suppress(OSError):
                 while True:
                     peer, _ = tcp.accept()
-                    with peer, contextlib.suppress(ConnectionError):
+                    peer.settimeout(2)
+                    with peer, contextlib.suppress(OSError):
                         peer.recv(16)
                         peer.sendall(b"outside\n")
 
