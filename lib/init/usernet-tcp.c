@@ -18,9 +18,13 @@
 
 #define SHIFT 7 /* of the windows that we tell */
 #define WINDOW_UNSCALED 0xffffu
-#define ROOM_MIN 8192 /* a smaller window is told as 0 */
 #define IN_FLIGHT_MAX (1u << 20)
 #define SEGMENT_MAX (USERNET_MTU - 60)
+/*
+ * What we ask the container's segments to be at most, and the smallest window but 0 that it is told: it sends no part of a segment for
+ * which the window has no room, and a socket of the host may have little. Its frames are as large as ever: they are of many segments.
+ */
+#define ROOM_MIN 8192
 #define MSS_MIN 536
 #define MSS_DEFAULT 536
 #define WAIT_MS 200 /* for an acknowledgement; twice as long each time */
@@ -76,7 +80,7 @@ static void emit(struct flow *flow, unsigned int flags, uint32_t seq, const unsi
 		.ack = flags & SEGMENT_ACK ? flow->tcp.received : 0,
 		.flags = (uint8_t) flags,
 		.window = window_of(flow, syn),
-		.mss = syn ? SEGMENT_MAX : 0,
+		.mss = syn ? ROOM_MIN : 0,
 		.shift = syn && flow->flags & FLOW_SCALED ? SHIFT : -1,
 	};
 	struct headers headers;
