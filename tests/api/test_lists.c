@@ -267,7 +267,8 @@ static void test_df_and_prune(void **state)
 	assert_string_equal(text, "{\"ImagesDeleted\":[],\"SpaceReclaimed\":0}");
 	scow_free(text);
 	expect_error(scow_image_prune(fixture.engine, 0, "{\"dangling\":[\"perhaps\"]}", &text, &error), SCOW_E_INVALID, &error, "perhaps");
-	expect_ok(scow_image_list_filtered(fixture.engine, "{\"dangling\":[\"false\"],\"until\":[\"2100-01-01\"]}", &images, &error), &error);
+	expect_ok(scow_image_list_filtered(fixture.engine, "{\"dangling\":[\"false\"],\"until\":[\"2100-01-01\"]}", &images, &error),
+		  &error);
 	assert_non_null(scow_iter_next_image(images));
 	images = scow_iter_unref(images);
 	expect_error(scow_image_list_filtered(fixture.engine, "{\"before\":[\"nothing\"]}", &images, &error), SCOW_E_NOT_FOUND, &error,
@@ -281,9 +282,9 @@ static void test_df_and_prune(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_top, fixture_clear),          cmocka_unit_test_teardown(test_stats, fixture_clear),
-		cmocka_unit_test_teardown(test_filters, fixture_clear),      cmocka_unit_test_teardown(test_health, fixture_clear),
-		cmocka_unit_test_teardown(test_listed, fixture_clear),       cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
+		cmocka_unit_test_teardown(test_top, fixture_clear),     cmocka_unit_test_teardown(test_stats, fixture_clear),
+		cmocka_unit_test_teardown(test_filters, fixture_clear), cmocka_unit_test_teardown(test_health, fixture_clear),
+		cmocka_unit_test_teardown(test_listed, fixture_clear),  cmocka_unit_test_teardown(test_df_and_prune, fixture_clear),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
