@@ -35,13 +35,6 @@ struct layer_sink_options {
 	const char *diff_id;       /* expected; NULL: layer_sink_diff_id() tells it */
 	enum codec_kind codec;     /* or found from the first bytes when @sniff */
 	bool sniff;
-	/*
-	 * Where to keep the compressed bytes, or NULL: borrowed until finish or abort returns, and not to be touched meanwhile.
-	 * The caller writes the whole stream into the sink, the @writer->offset bytes of an earlier try (read back from
-	 * @writer->fd) included: those are hashed and unpacked but not written again. ->offset grows with what was written, so
-	 * that a broken transfer can be resumed. Publishing or closing it stays with the caller.
-	 */
-	struct blob_writer *writer;
 };
 int layer_sink_open(scow_engine *engine, const struct layer_sink_options *options, struct layer_sink **out, scow_error **error) _must_check_;
 /* Blocks while the pipeline is full (bounded memory: at most 4 MiB in flight). Returns the pipeline's failure early if it has one. */

@@ -42,8 +42,6 @@ struct layer_sink {
 	/* Of the first thread, until it is joined. */
 	enum codec_kind kind;
 	bool sniff;
-	struct blob_writer *writer;
-	uint64_t skip; /* bytes that the writer has already */
 	uint64_t packed_size;
 	char packed_digest[DIGEST_STRING];
 	/* Of the second. */
@@ -55,7 +53,7 @@ struct layer_sink {
 	char blob_digest[DIGEST_STRING]; /* expected; "" if not known */
 	uint64_t blob_size;
 	char diff_id[DIGEST_STRING]; /* expected, or "" until it is known */
-	char name[LAYER_TMP_NAME]; /* in ROOT/tmp; "" once it is elsewhere */
+	char name[LAYER_TMP_NAME];   /* in ROOT/tmp; "" once it is elsewhere */
 	int dir_fd;
 };
 
@@ -91,21 +89,6 @@ static int broken(scow_error **error)
 	return error_set(error, SCOW_E_CANCELED, "the layer was given up"); /* never seen where there is a reason: that came first */
 }
 
-static int keep_packed(struct layer_sink *sink, const unsigned char *data, size_t size, scow_error **error)
-{
-	uint64_t known = sink->skip < size ? sink->skip : size;
-	int r;
-
-	sink->skip -= known;
-	if (!sink->writer || known == size)
-		return 0;
-	r = fd_write_all(sink->writer->fd, data + known, size - known);
-	if (r < 0)
-		return error_errno(error, -r, "write", "keep the blob '%s'", sink->writer->digest);
-	sink->writer->offset += size - known;
-	return 0;
-}
-
 static int give_plain(void *userdata, const void *data, size_t size, scow_error **error)
 {
 	struct layer_sink *sink = userdata;
@@ -116,15 +99,12 @@ static int give_plain(void *userdata, const void *data, size_t size, scow_error 
 static int inflate_some(struct layer_sink *sink, struct codec *codec, struct digest_ctx *ctx, const void *data, size_t size,
 			scow_error **error)
 {
-	int r;
-
 	sink->packed_size += size;
 	if (sink->packed_size > sink->blob_size)
 		return error_set(error, SCOW_E_CORRUPT, "the layer '%s' is longer than the %llu bytes that its manifest states",
 				 sink->blob_digest, (unsigned long long) sink->blob_size);
 	digest_update(ctx, data, size);
-	r = keep_packed(sink, data, size, error);
-	return r < 0 ? r : codec_feed(codec, data, size, error);
+	return codec_feed(codec, data, size, error);
 }
 
 static int inflate_all(struct layer_sink *sink, struct digest_ctx *ctx, scow_error **error)
@@ -245,8 +225,6 @@ int layer_sink_open(scow_engine *engine, const struct layer_sink_options *option
 	sink->dir_fd = -1;
 	sink->kind = options->codec;
 	sink->sniff = options->sniff;
-	sink->writer = options->writer;
-	sink->skip = options->writer ? options->writer->offset : 0;
 	sink->blob_size = options->blob_size;
 	snprintf(sink->blob_digest, sizeof(sink->blob_digest), "%s", options->blob_digest ? options->blob_digest : "");
 	snprintf(sink->diff_id, sizeof(sink->diff_id), "%s", options->diff_id ? options->diff_id : "");

@@ -32,7 +32,6 @@
 #include "store/recover-internal.h"
 
 /* A download that broke off is worth resuming for a day. */
-#define RESUMABLE_SECONDS (24 * 3600)
 /* Longer than any kernel keeps dirty pages by default (30 s), so that the syncfs has nothing to write. */
 #define SETTLED_NS (60 * INT64_C(1000000000))
 
@@ -86,8 +85,6 @@ static int sweep_tmp(scow_engine *engine, int dir_fd, const char *name)
 	_cleanup_fd_ int fd = seize(dir_fd, name, &st);
 
 	if (fd < 0)
-		return 0;
-	if (str_has_prefix(name, "blob-") && st.st_mtime > time(NULL) - RESUMABLE_SECONDS)
 		return 0;
 	if (S_ISDIR(st.st_mode)) {
 		_cleanup_(drop_error) scow_error *error = NULL;

@@ -333,36 +333,6 @@ static void test_plain_and_trailing(void **state)
 	assert_int_equal(layer_sink_publish(sink, NULL, NULL, NULL), 0);
 }
 
-/* The bytes of an earlier try are hashed and unpacked, but not written again. */
-static void test_resumed_blob(void **state)
-{
-	struct fixture *f = *state;
-	struct blob_writer writer = { .fd = -1 };
-	struct layer_sink_options options;
-	struct layer_sink *sink;
-	char found[DIGEST_STRING];
-	unsigned char *kept;
-	int r;
-
-	make_layer(f, 1);
-	writer.fd = openat(f->engine.tmp_fd, ".blob", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	assert_int_equal(write(writer.fd, f->packed, 12345), 12345);
-	writer.offset = 12345;
-	strcpy(writer.digest, f->digest);
-	options = options_of(f);
-	options.writer = &writer;
-	sink = feed(f, &options, f->packed, f->packed_size, &r);
-	assert_non_null(sink);
-	layer_sink_abort(sink);
-	assert_int_equal(writer.offset, f->packed_size);
-	kept = malloc(f->packed_size + 1);
-	assert_int_equal(pread(writer.fd, kept, f->packed_size + 1, 0), f->packed_size);
-	assert_int_equal(digest_bytes(kept, f->packed_size, found, NULL), 0);
-	assert_string_equal(found, f->digest);
-	free(kept);
-	close(writer.fd);
-}
-
 static void test_abort(void **state)
 {
 	struct fixture *f = *state;
@@ -508,8 +478,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_chain_id),     TEST(test_publish), TEST(test_leftovers), TEST(test_refused),     TEST(test_plain_and_trailing),
-		TEST(test_resumed_blob), TEST(test_abort),   TEST(test_collect),   TEST(test_opaque_root),
+		TEST(test_chain_id),           TEST(test_publish), TEST(test_leftovers), TEST(test_refused),
+		TEST(test_plain_and_trailing), TEST(test_abort),   TEST(test_collect),   TEST(test_opaque_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,62 +70,17 @@ static void test_read_verifies(void **state)
 static void test_refuses_names(void **state)
 {
 	struct bare *bare = *state;
-	static const char *const bad[] = { "", "hello", "sha256:", "sha256:../../../etc/passwd", "md5:2cf24dba5fb0a30e26e83b2ac5b9e29e",
+	static const char *const bad[] = { "",
+					   "hello",
+					   "sha256:",
+					   "sha256:../../../etc/passwd",
+					   "md5:2cf24dba5fb0a30e26e83b2ac5b9e29e",
 					   "sha256:2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(blob_exists(&bare->engine, bad[i], NULL), SCOW_E_INVALID);
 		assert_int_equal(blob_open(&bare->engine, bad[i], NULL), SCOW_E_INVALID);
 	}
-}
-
-static void test_resume(void **state)
-{
-	struct bare *bare = *state;
-	struct blob_writer w;
-	_cleanup_free_ char *data = NULL;
-
-	assert_int_equal(blob_writer_open(&bare->engine, HELLO, &w, NULL), 0);
-	assert_int_equal(w.offset, 0);
-	assert_int_equal(fd_write_all(w.fd, "hel", 3), 0);
-	blob_writer_close(&bare->engine, &w, true);
-	assert_int_equal(blob_writer_open(&bare->engine, HELLO, &w, NULL), 0);
-	assert_int_equal(w.offset, 3);
-	assert_int_equal(fd_write_all(w.fd, "lo", 2), 0);
-	assert_ok(blob_writer_publish(&bare->engine, &w, 5, NULL));
-	assert_int_equal(w.fd, -1);
-	assert_ok(blob_read(&bare->engine, HELLO, 100, &data, NULL, NULL));
-	assert_string_equal(data, "hello");
-	/* The next one is told that there is nothing to do. */
-	assert_int_equal(blob_writer_open(&bare->engine, HELLO, &w, NULL), 1);
-	assert_int_equal(w.fd, -1);
-}
-
-static void test_give_up(void **state)
-{
-	struct bare *bare = *state;
-	struct blob_writer w;
-
-	assert_int_equal(blob_writer_open(&bare->engine, HELLO, &w, NULL), 0);
-	assert_int_equal(fd_write_all(w.fd, "x", 1), 0);
-	blob_writer_close(&bare->engine, &w, false);
-	blob_writer_close(&bare->engine, &w, false);
-	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 0);
-}
-
-static void test_unknown_digest(void **state)
-{
-	struct bare *bare = *state;
-	struct blob_writer w;
-
-	assert_ok(blob_writer_new(&bare->engine, &w, NULL));
-	assert_int_equal(fd_write_all(w.fd, "hello", 5), 0);
-	strcpy(w.digest, HELLO);
-	assert_ok(blob_writer_publish(&bare->engine, &w, 5, NULL));
-	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 1);
-	/* Without one, it is not published, and gone. */
-	assert_ok(blob_writer_new(&bare->engine, &w, NULL));
-	assert_int_equal(blob_writer_publish(&bare->engine, &w, 0, NULL), SCOW_E_INVALID);
 }
 
 static void test_file_gone(void **state)
@@ -140,34 +95,13 @@ static void test_file_gone(void **state)
 	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 1);
 }
 
-static void test_drop(void **state)
-{
-	struct bare *bare = *state;
-	char digest[DIGEST_STRING];
-
-	assert_ok(blob_put(&bare->engine, "hello", 5, digest, NULL));
-	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('i', '{}', 'm', NULL, 'linux/amd64', 0, 0, 0)");
-	bare_sql(bare, "INSERT INTO image_blobs VALUES('i', '" HELLO "')");
-	assert_int_equal(blob_drop(&bare->engine, HELLO, NULL), 1);
-	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 1);
-	bare_sql(bare, "DELETE FROM images");
-	assert_int_equal(blob_drop(&bare->engine, HELLO, NULL), 0);
-	assert_int_equal(blob_exists(&bare->engine, HELLO, NULL), 0);
-	assert_int_equal(bare_number(bare, "SELECT count(*) FROM blobs"), 0);
-	assert_int_equal(blob_drop(&bare->engine, HELLO, NULL), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_put_and_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_verifies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_give_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_digest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,21 +48,15 @@ static void make_dir(struct bare *bare, const char *path)
 static void test_tmp(void **state)
 {
 	struct bare *bare = *state, other;
-	const struct timespec old[2] = { { time(NULL) - 100000, 0 }, { time(NULL) - 100000, 0 } };
 	int lock, dir;
-	struct blob_writer w;
 
 	bare_open(&other, &bare->scratch);
 	bare_write(bare, "tmp/dead", "x");
 	make_dir(bare, "tmp/dead-tree");
 	make_dir(bare, "tmp/dead-tree/a");
 	bare_write(bare, "tmp/dead-tree/a/b", "x");
-	bare_write(bare, "tmp/blob-fresh", "x");
-	bare_write(bare, "tmp/blob-old", "x");
-	assert_int_equal(utimensat(bare->engine.tmp_fd, "blob-old", old, 0), 0);
 	assert_int_equal(symlinkat("/etc", bare->engine.tmp_fd, "link"), 0);
 	lock = work_lock(&other.engine, "busy", NULL, NULL);
-	assert_ok(blob_writer_new(&other.engine, &w, NULL));
 	make_dir(bare, "tmp/live-tree");
 	dir = dir_open_at(bare->engine.tmp_fd, "live-tree");
 	assert_int_equal(flock(dir, LOCK_EX), 0);
@@ -70,14 +64,10 @@ static void test_tmp(void **state)
 	assert_ok(recover_store(&bare->engine, NULL));
 	assert_false(bare_has(bare, "tmp/dead"));
 	assert_false(bare_has(bare, "tmp/dead-tree"));
-	assert_false(bare_has(bare, "tmp/blob-old"));
-	assert_true(bare_has(bare, "tmp/blob-fresh"));
 	assert_true(bare_has(bare, "tmp/lock-busy"));
 	assert_true(bare_has(bare, "tmp/live-tree"));
-	assert_int_equal(faccessat(bare->engine.tmp_fd, w.tmp_name, F_OK, 0), 0);
 
 	work_unlock(&other.engine, "busy", lock);
-	blob_writer_close(&other.engine, &w, false);
 	close(dir);
 	bare_close(&other);
 	assert_ok(recover_store(&bare->engine, NULL));
@@ -112,7 +102,8 @@ static void test_orphans(void **state)
 	make_dir(bare, "containers/orphan");
 	bare_write(bare, "blobs/sha256/0000000000000000000000000000000000000000000000000000000000000000", "x");
 	assert_ok(blob_put(&bare->engine, "hello", 5, digest, NULL));
-	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('c1', 'bbbbbbbbbbbbbbbbbbbbbbbb', NULL, 'd1', NULL, 0, 0, " THIS_BOOT ", 1)");
+	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('c1', "
+		       "'bbbbbbbbbbbbbbbbbbbbbbbb', NULL, 'd1', NULL, 0, 0, " THIS_BOOT ", 1)");
 	/* Nothing tells of a crash: nobody looks. */
 	assert_ok(recover_store(&bare->engine, NULL));
 	assert_true(bare_has(bare, "layers/aaaaaaaaaaaaaaaaaaaaaaaa"));
@@ -165,10 +156,14 @@ static void make_images(struct bare *bare)
 	assert_int_equal(linkat(bare->engine.layers_fd, "a/other", bare->engine.layers_fd, "a/link", 0), 0);
 	make_dir(bare, "layers/b");
 	bare_write(bare, "layers/b/file", "123");
-	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('ca', 'a', NULL, 'd1', NULL, 10, 0, " OLD_BOOT ", 0)");
-	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('cb', 'b', 'ca', 'd1', NULL, 3, 0, " OLD_BOOT ", 0)");
-	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('one', '{}', 'm', 'ca', 'linux/amd64', 0, 0, 0)");
-	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('two', '{}', 'm', 'cb', 'linux/amd64', 0, 0, 0)");
+	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('ca', 'a', NULL, "
+		       "'d1', NULL, 10, 0, " OLD_BOOT ", 0)");
+	bare_sql(bare, "INSERT INTO layers(chain_id, name, parent, diff_id, blob, size, created, boot_id, synced) VALUES('cb', 'b', 'ca', "
+		       "'d1', NULL, 3, 0, " OLD_BOOT ", 0)");
+	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('one', '{}', 'm', 'ca', "
+		       "'linux/amd64', 0, 0, 0)");
+	bare_sql(bare, "INSERT INTO images(id, config, manifest, top_layer, platform, size, created, added) VALUES('two', '{}', 'm', 'cb', "
+		       "'linux/amd64', 0, 0, 0)");
 	bare_sql(bare, "INSERT INTO tags VALUES('t1', 'one', 0)");
 	bare_sql(bare, "INSERT INTO tags VALUES('t2', 'two', 0)");
 	assert_ok(blob_put(&bare->engine, "hello", 5, digest, NULL));
@@ -211,7 +206,8 @@ static void test_power_cut_took_lower_layer(void **state)
 
 	make_images(bare);
 	/* A container stands on the upper image: that stays as a row, to be filled again by the next pull. */
-	bare_sql(bare, "INSERT INTO containers(id, name, image, image_name, config, state, created) VALUES('c', 'n', 'two', 't2', '{}', 1, 0)");
+	bare_sql(bare,
+		 "INSERT INTO containers(id, name, image, image_name, config, state, created) VALUES('c', 'n', 'two', 't2', '{}', 1, 0)");
 	assert_int_equal(unlinkat(bare->engine.layers_fd, "a/sub/file", 0), 0);
 	assert_ok(recover_store(&bare->engine, NULL));
 	assert_int_equal(bare_number(bare, "SELECT count(*) FROM layers"), 0);
