@@ -298,7 +298,7 @@ static int read_plain(struct yaml *y, cJSON **out)
 	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE", NULL };
 	const size_t size = plain_size(y);
 	_cleanup_free_ char *text = strndup(y->at, size);
-	double number;
+	double number = 0;
 	int r = check_plain(y);
 
 	if (r < 0)
