@@ -25,6 +25,7 @@
 #define OUT_BYTES (1024 * 1024)
 #define OUT_SPARE 64 /* for what must not be missed */
 #define INPUT_BYTES 8192
+#define PLACES_TO_SPEAK 8 /* of CLIENTS_MAX, kept from those who hear: who stops the container finds one */
 #define BODY_BYTES 8 /* of messages that are not input */
 #define LAST_WAIT_MS 500
 #define PATIENCE_MS 10000
@@ -350,6 +351,15 @@ struct window {
 	unsigned short rows, columns, x, y;
 };
 
+static bool is_full(void)
+{
+	unsigned int hearers = 0;
+
+	for (struct client *client = clients; client < clients + CLIENTS_MAX; client++)
+		hearers += client->fd && client->hears;
+	return hearers >= CLIENTS_MAX - PLACES_TO_SPEAK;
+}
+
 static void act(struct client *client)
 {
 	const uint32_t *numbers = (const void *) client->body;
@@ -357,7 +367,10 @@ static void act(struct client *client)
 
 	switch (client->frame.type) {
 	case WIRE_FRAME_SUBSCRIBE:
-		welcome(client);
+		if (is_full())
+			leave(client);
+		else
+			welcome(client);
 		break;
 	case WIRE_FRAME_CLOSE_STDIN:
 		end_input();

@@ -364,6 +364,19 @@ class Restarts(Detached):
                 time.sleep(1)
                 self.assertEqual((self.state(policy)["Status"], self.count(policy)), ("exited", count))
 
+    def test_stopped_with_many_attached(self):
+        """However many listen: who stops it is heard."""
+        self.detach("heard", "--restart", "always", "base", "sleep", "1000")
+        listeners = [subprocess.Popen([cli.SCOW, "attach", "--no-stdin", "--sig-proxy=false", "heard"], env=self.env,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(70)]
+        self.until(lambda: sum(one.poll() is not None for one in listeners) >= 6)
+        self.ok("stop", "-t", "0", "heard")
+        self.until_state("heard", "exited")
+        for one in listeners:
+            one.wait(10)
+        time.sleep(1)
+        self.assertEqual(self.state("heard")["Status"], "exited")
+
     def test_after_a_reboot(self):
         for name, policy in ("a-always", "always"), ("a-unless", "unless-stopped"), ("a-no", "no"), ("stopped-always", "always"), ("stopped-unless", "unless-stopped"):
             self.detach(name, "--restart", policy, "base", "sleep", "1000")
