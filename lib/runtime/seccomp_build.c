@@ -26,6 +26,7 @@
 #include "runtime/seccomp-internal.h"
 
 #define X32_BIT 0x40000000u
+#define LEAF_REACH 200
 
 static __typeof__(&seccomp_init) p_init;
 static __typeof__(&seccomp_release) p_release;
@@ -376,32 +377,60 @@ static void emit_leave(struct program *program)
 	emit(program, BPF_JMP | BPF_JA, 0, 0, UINT32_MAX);
 }
 
-/* Instructions for @count ranges, without the detours around far jumps. */
-static void emit_tree(struct program *program, const struct range *ranges, size_t count)
+/*
+ * A tree is made from its end: jumps lead forward only, so what they lead to is there already, and leaves are shared. The kernel's time
+ * for a new filter grows with its length. An index below counts from the end: the instruction at 5 goes on at 4.
+ */
+static size_t put(struct program *back, uint16_t code, size_t if_true, size_t if_false, uint32_t value)
 {
-	size_t left = count / 2, at;
+	emit(back, code, if_true, if_false, value);
+	return back->full ? 0 : back->count - 1;
+}
 
-	if (count == 1 && ranges->defer) {
-		emit_leave(program);
-	} else if (count == 1) {
-		emit(program, BPF_RET | BPF_K, 0, 0, ranges->action);
-	} else {
-		/* Either way through a long jump: a short one reaches 255 instructions, and a tree may be longer. */
-		at = program->count;
-		emit(program, BPF_JMP | BPF_JGE | BPF_K, 0, 0, ranges[left].first);
-		emit(program, BPF_JMP | BPF_JA, 0, 0, 0);
-		emit_tree(program, ranges, left);
-		if (!program->full && program->count - at - 2 < UINT8_MAX) {
-			/* It fits: the long jump is taken out again. */
-			memmove(&program->insns[at + 1], &program->insns[at + 2], (program->count - at - 2) * sizeof(program->insns[0]));
-			program->count--;
-			program->insns[at].jt = (uint8_t) (program->count - at - 1);
-		} else if (!program->full) {
-			program->insns[at].jf = 1;
-			program->insns[at + 1].k = (uint32_t) (program->count - at - 2);
-		}
-		emit_tree(program, ranges + left, count - left);
-	}
+static size_t put_leaf(struct program *back, const struct range *range)
+{
+	const uint16_t code = range->defer ? BPF_JMP | BPF_JA : BPF_RET | BPF_K;
+	const uint32_t value = range->defer ? UINT32_MAX : range->action;
+
+	for (size_t i = back->count; i-- > 0 && back->count - i < LEAF_REACH;)
+		if (back->insns[i].code == code && back->insns[i].k == value)
+			return i;
+	return put(back, code, 0, 0, value);
+}
+
+/* Short jumps reach 255 instructions. */
+static size_t within_reach(struct program *back, size_t target)
+{
+	return back->count - target < UINT8_MAX ? target : put(back, BPF_JMP | BPF_JA, 0, 0, (uint32_t) (back->count - target - 1));
+}
+
+static size_t put_tree(struct program *back, const struct range *ranges, size_t count)
+{
+	size_t left = count / 2, below, above;
+
+	if (count == 1)
+		return put_leaf(back, ranges);
+	above = put_tree(back, ranges + left, count - left);
+	below = put_tree(back, ranges, left);
+	below = within_reach(back, below);
+	above = within_reach(back, above);
+	return put(back, BPF_JMP | BPF_JGE | BPF_K, back->count - above - 1, back->count - below - 1, ranges[left].first);
+}
+
+/* Instructions for @count ranges. */
+static int emit_tree(struct program *program, const struct range *ranges, size_t count, scow_error **error)
+{
+	_cleanup_free_ struct program *back = calloc(1, sizeof(*back));
+
+	if (!back)
+		return error_oom(error);
+	put_tree(back, ranges, count);
+	if (back->full || back->count > BPF_MAXINSNS - program->count)
+		program->full = true;
+	else
+		while (back->count > 0)
+			program->insns[program->count++] = back->insns[--back->count];
+	return 0;
 }
 
 static int emit_arch(struct program *program, const struct seccomp_profile *profile, const struct calls *calls, uint32_t arch,
@@ -411,7 +440,7 @@ static int emit_arch(struct program *program, const struct seccomp_profile *prof
 	int r = find_ranges(profile, calls, arch, &ranges, error);
 
 	if (r == 0)
-		emit_tree(program, ranges.items, ranges.count);
+		r = emit_tree(program, ranges.items, ranges.count, error);
 	free(ranges.items);
 	return r;
 }
