@@ -62,8 +62,8 @@ SCOW_API void scow_container_config_set_domainname(scow_container_config *config
  * @endpoint: what is asked for there, copied; NULL for the next free address and nothing else
  *
  * The first one is its way out, unless another's gateway priority is higher. Default: "bridge" for root; for a plain user "pasta" where
- * it can be had, else "none" (SCOW_LOG_INFO says why). He can also ask for "pasta", "pasta:OPTION,VALUE,..." or "usernet", alone: his own
- * connections, by the program pasta(1), or without any.
+ * it can be had, else slirp4netns where no port is published, else "usernet" (SCOW_LOG_INFO says why). He can also ask for "pasta",
+ * "pasta:OPTION,VALUE,..." or "usernet", alone: his own connections, by the program pasta(1), or without any.
  * Since: 0.1.  See: pasta(1).
  */
 SCOW_API void scow_container_config_add_network(scow_container_config *config, const char *network, const scow_endpoint_config *endpoint);

@@ -59,7 +59,9 @@ static int begin(struct change *change, scow_error **error)
 		return r;
 	if (!networks_are_wanted(container->engine, config))
 		return error_set(error, SCOW_E_INVALID, "container '%s' has the network '%s' and can be on no other", container->name,
-				 config_network_is_unsaid(config) ? CONFIG_PASTA : config->namespaces[SCOW_NAMESPACE_NETWORK]);
+				 pasta_is_usernet(config)           ? CONFIG_USERNET
+				 : config_network_is_unsaid(config) ? CONFIG_PASTA
+								    : config->namespaces[SCOW_NAMESPACE_NETWORK]);
 	if (change->network->driver == NETWORK_HOST || change->network->driver == NETWORK_NONE)
 		return error_set(error, SCOW_E_INVALID, "a container can have the network '%s' only from its creation on",
 				 change->network->name);

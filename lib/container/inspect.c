@@ -294,11 +294,15 @@ static bool put_paths(cJSON *out, const scow_container_config *config)
 	return ok;
 }
 
-static bool add_host_config(cJSON *root, const scow_container_config *config, cJSON *stored)
+static bool add_host_config(cJSON *root, scow_container *container, const scow_container_config *config, cJSON *stored)
 {
 	cJSON *out = cJSON_Parse(host_defaults);
 
 	if (!put_item(root, "HostConfig", out) || !overlay(out, stored))
+		return false;
+	/* A plain user's is on no bridge then, and each start decides anew (pasta.h). */
+	if (container->engine->facts.rootless && config_network_is_unsaid(config) &&
+	    !put_item(out, "NetworkMode", cJSON_CreateString("default")))
 		return false;
 	/* What is in force where nothing else was asked for. */
 	return put_paths(out, config) && (!config->memory_bytes || config->has_memory_swap ||
@@ -332,7 +336,8 @@ static int add_id_mappings(cJSON *root, const scow_container *container, const s
 	if (r < 0 || !maps.n_uids)
 		return r;
 	out = cJSON_AddObjectToObject(root, "IDMappings");
-	return out && add_maps(out, "UidMap", maps.uids, maps.n_uids) && add_maps(out, "GidMap", maps.gids, maps.n_gids) ? 0 : error_oom(error);
+	return out && add_maps(out, "UidMap", maps.uids, maps.n_uids) && add_maps(out, "GidMap", maps.gids, maps.n_gids) ? 0
+															 : error_oom(error);
 }
 
 static int add_graph_driver(cJSON *root, const scow_container *container, scow_error **error)
@@ -457,7 +462,7 @@ static int fill_document(cJSON *root, scow_container *container, const struct co
 	if (r < 0)
 		return r;
 	host = cJSON_DetachItemFromObjectCaseSensitive(stored, "HostConfig");
-	if (!add_head(root, container, row) || !add_host_config(root, config, host))
+	if (!add_head(root, container, row) || !add_host_config(root, container, config, host))
 		return error_oom(error);
 	r = add_graph_driver(root, container, error);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A plain user's container with a way out of its own (network/uplink.h), by pasta(1): its ports and options, and what becomes of a
- * container that has not asked for it where it cannot be had. What is published is bound by the program.
+ * container that has not asked for it where it cannot be had: scow-init's own way out. What is published is bound by the program.
  */
 #include "container/pasta.h"
 
@@ -37,11 +37,29 @@ static bool is_named(const scow_container_config *config)
 	return name && (str_eq(name, CONFIG_PASTA) || str_has_prefix(name, CONFIG_PASTA ":") || str_eq(name, CONFIG_USERNET));
 }
 
+/* SCOW_E_UNSUPPORTED: there is none, or none that does what is asked for. */
+static int choose_program(const scow_container_config *config, struct uplink *out, scow_error **error)
+{
+	const bool publishes = config->n_ports || config->publish_all;
+
+	if (str_eq(config->namespaces[SCOW_NAMESPACE_PID], "host"))
+		return error_set(error, SCOW_E_UNSUPPORTED,
+				 "conflicting options: the network '" CONFIG_PASTA
+				 "', whose program would be seen, and the host's processes");
+	/* slirp4netns would publish nothing. */
+	return uplink_choose(out, !is_named(config) && !publishes, error);
+}
+
 bool pasta_is_usernet(const scow_container_config *config)
 {
-	const char *name = first_network(config);
+	struct uplink uplink = { .arguments = { 0 } };
+	int r;
 
-	return name && str_eq(name, CONFIG_USERNET);
+	if (!config_network_is_unsaid(config))
+		return is_named(config) && str_eq(first_network(config), CONFIG_USERNET);
+	r = choose_program(config, &uplink, NULL);
+	uplink_done(&uplink);
+	return r < 0;
 }
 
 bool pasta_is_meant(const scow_container_config *config)
@@ -51,7 +69,7 @@ bool pasta_is_meant(const scow_container_config *config)
 
 bool pasta_is_wanted(scow_engine *engine, const scow_container_config *config)
 {
-	return engine->facts.rootless && (is_named(config) || (config_network_is_unsaid(config) && uplink_is_possible(true, NULL) == 0));
+	return engine->facts.rootless && pasta_is_meant(config);
 }
 
 int pasta_check(const scow_container_config *config, scow_error **error)
@@ -140,6 +158,8 @@ static int add_ports(scow_container *container, const scow_container_config *con
 
 	ports_init(&ports);
 	r = published_wanted(container, config, &ports.arena, &wanted, error);
+	if (r == 0 && uplink->kind == UPLINK_USERNET && wanted.n > USERNET_PORTS_MAX)
+		r = error_set(error, SCOW_E_LIMIT, "a plain user's container can publish %d ports at most", USERNET_PORTS_MAX);
 	for (size_t i = 0; i < wanted.n && r == 0; i++)
 		r = add_port(&wanted.specs[i], uplink, &ports, error);
 	if (uplink->kind == UPLINK_PASTA && has_none(&ports, IPPROTO_TCP)) {
@@ -169,45 +189,33 @@ static void add_options(const char *network, struct uplink *uplink)
 	}
 }
 
-static int choose(const scow_container_config *config, struct pasta *out, scow_error **error)
+static int choose(const scow_container *container, const scow_container_config *config, struct pasta *out, scow_error **error)
 {
-	int r;
+	scow_error *failure = NULL;
 
-	if (pasta_is_usernet(config)) {
-		usernet_choose(&out->uplink);
+	if (!out->optional && !pasta_is_usernet(config))
+		return choose_program(config, &out->uplink, error);
+	if (out->optional && choose_program(config, &out->uplink, &failure) == 0)
 		return 0;
-	}
-	if (str_eq(config->namespaces[SCOW_NAMESPACE_PID], "host"))
-		return error_set(error, SCOW_E_UNSUPPORTED,
-				 "conflicting options: the network '" CONFIG_PASTA
-				 "', whose program would be seen, and the host's processes");
-	r = uplink_choose(&out->uplink, out->optional, error);
-	if (r == 0 && out->uplink.kind == UPLINK_SLIRP && config->n_ports)
-		return error_hint(error, error_set(error, SCOW_E_UNSUPPORTED, "ports cannot be published by slirp4netns"), "install passt");
-	return r;
+	if (failure)
+		engine_log(container->engine, SCOW_LOG_INFO, "container %.12s has the network '" CONFIG_USERNET "': %s", container->id,
+			   scow_error_message(failure));
+	scow_error_unref(failure);
+	uplink_done(&out->uplink);
+	usernet_choose(&out->uplink);
+	return 0;
 }
 
 int pasta_prepare(scow_container *container, const scow_container_config *config, struct pasta *out, scow_error **error)
 {
-	scow_error *failure = NULL;
 	int r;
 
 	if (!container->engine->facts.rootless || !pasta_is_meant(config))
 		return 0;
 	out->optional = !is_named(config);
-	r = choose(config, out, &failure);
-	if (r < 0 && out->optional) {
-		engine_log(container->engine, SCOW_LOG_INFO, "container %.12s has no network: %s", container->id,
-			   scow_error_message(failure));
-		scow_error_unref(failure);
-		return 0;
-	}
-	if (r < 0) {
-		if (error)
-			*error = take_ptr(&failure);
-		scow_error_unref(failure);
+	r = choose(container, config, out, error);
+	if (r < 0)
 		return r;
-	}
 	if (out->uplink.kind != UPLINK_SLIRP) {
 		r = add_ports(container, config, &out->uplink, error);
 		if (r < 0)
@@ -253,9 +261,9 @@ static int try_to_start(const struct pasta *pasta, pid_t pid, scow_error **error
 	return r < 0 ? error_wrap(error, r, "connect the container to its network") : 0;
 }
 
-static bool is_about_a_port(const scow_error *failure)
+static bool says(const scow_error *failure, const char *word)
 {
-	return strstr(scow_error_message(failure), WIRE_TETHER_BIND) != NULL;
+	return strstr(scow_error_message(failure), word) != NULL;
 }
 
 int pasta_start(const struct pasta *pasta, pid_t pid, scow_error **error)
@@ -264,13 +272,14 @@ int pasta_start(const struct pasta *pasta, pid_t pid, scow_error **error)
 	int r = try_to_start(pasta, pid, &failure);
 
 	/* That of a container which has just ended may have the ports for a moment. */
-	for (unsigned int i = 0; i < WIRE_TETHER_TRIES && r < 0 && is_about_a_port(failure); i++) {
+	for (unsigned int i = 0; i < WIRE_TETHER_TRIES && r < 0 && says(failure, WIRE_TETHER_BIND); i++) {
 		error_clear(&failure);
 		poll(NULL, 0, WIRE_TETHER_NAP_MS);
 		r = try_to_start(pasta, pid, &failure);
 	}
 	/* Nobody has asked for it; a host may have no way out itself. */
-	if (r < 0 && pasta->optional && scow_error_errno(failure) != ESRCH && !is_about_a_port(failure)) {
+	if (r < 0 && pasta->optional && scow_error_errno(failure) != ESRCH && !says(failure, WIRE_TETHER_BIND) &&
+	    !says(failure, WIRE_USERNET_BIND)) {
 		engine_log(pasta->container->engine, SCOW_LOG_INFO, "container %.12s has no network: %s", pasta->container->id,
 			   scow_error_message(failure));
 		r = 0;

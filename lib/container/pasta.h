@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The network "pasta" of a plain user's container: his own connections for what it sends, by the program of that name (passt). He who
- * says nothing of networks has it where it can be had, and none elsewhere.
+ * says nothing of networks has it where it can be had, and elsewhere slirp4netns, which publishes no ports, or "usernet".
  */
 #pragma once
 
 #include "container/container.h"
 #include "network/uplink.h"
 
-/* A plain user's container of this config has it if it can be had, and is on no network. */
+/* A plain user's container of this config has it, or what takes its place, and is on no network. */
 bool pasta_is_meant(const scow_container_config *config);
-/* It has asked for scow-init's own (network/usernet.h): its resolv.conf leads there. */
+/* What it has is scow-init's own (network/usernet.h), asked for or the last resort: its resolv.conf leads there. */
 bool pasta_is_usernet(const scow_container_config *config);
-/* And it seems that it can, or it was asked for. */
+/* And it is a plain user's. */
 bool pasta_is_wanted(scow_engine *engine, const scow_container_config *config);
 /* SCOW_E_INVALID: it is wanted, and something else with it. */
 int pasta_check(const scow_container_config *config, scow_error **error) _must_check_;
@@ -25,7 +25,7 @@ struct pasta {
 	struct uplink uplink;
 };
 void pasta_done(struct pasta *pasta);
-/* SCOW_E_UNSUPPORTED: the program is not installed, or /dev/net/tun cannot be opened. */
+/* SCOW_E_UNSUPPORTED: it was asked for, and the program is not installed, or /dev/net/tun cannot be opened. */
 int pasta_prepare(scow_container *container, const scow_container_config *config, struct pasta *out, scow_error **error) _must_check_;
 /* For one that a supervisor runs: the arguments into its directory; without @pasta->on nothing is there. */
 int pasta_hand_over(const struct pasta *pasta, int dir_fd, scow_error **error) _must_check_;

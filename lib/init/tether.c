@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define ARGUMENTS_MAX 128
+#define ARGUMENTS_MAX 400 /* as many ports as usernet has, and more */
 #define FILE_MAX 16384
 #define ERRORS_MAX 1024
 
@@ -308,5 +308,7 @@ const struct wire_failure *tether_begin(int pid, int pidfd)
 		sys(SYS_nanosleep, &nap, 0);
 		problem = try_to_begin(pid, pidfd);
 	}
-	return problem && is_optional() && !says(problem->text, WIRE_TETHER_BIND) ? NULL : problem;
+	if (problem && is_optional() && !says(problem->text, WIRE_TETHER_BIND) && !says(problem->text, WIRE_USERNET_BIND))
+		return NULL;
+	return problem;
 }

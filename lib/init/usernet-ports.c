@@ -97,7 +97,7 @@ static void open_port(const char *text)
 		fd = open_socket(&at, port);
 	}
 	text_add_number(number, number + sizeof(number), at.port);
-	doing("bind port", number, "of the host", NULL);
+	doing(WIRE_USERNET_BIND, number, "of the host", NULL);
 	port->fd = (int) must(fd, "bind");
 	n_ports++;
 }

@@ -234,6 +234,7 @@ struct wire_later {
 #define WIRE_TETHER_BIND "Failed to bind"
 #define WIRE_TETHER_TRIES 40
 #define WIRE_TETHER_NAP_MS 20
+#define WIRE_USERNET_BIND "bind port" /* scow-init's own words, when it has waited */
 
 /* What comes back. The end of file without a report is success: the program runs. */
 enum wire_report_kind {

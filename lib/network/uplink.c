@@ -70,19 +70,19 @@ int uplink_choose(struct uplink *out, bool any, scow_error **error)
 		return error_hint(error,
 				  error_set(error, SCOW_E_UNSUPPORTED, "a way out needs the program pasta%s, which is not in PATH",
 					    any ? " or slirp4netns" : ""),
-				  "install passt, or use --network none");
+				  "install passt, or use --network usernet");
 	tun = open(TUN, O_RDWR | O_CLOEXEC);
 	if (tun < 0)
 		return error_hint(error, error_errno_status(error, SCOW_E_UNSUPPORTED, errno, "open", "a way out needs " TUN),
-				  "let the user open it (usually its mode is 0666), or use --network none");
+				  "let the user open it (usually its mode is 0666), or use --network usernet");
 	add_all(out, out->kind == UPLINK_PASTA ? pasta : slirp);
 	return 0;
 }
 
-int uplink_is_possible(bool any, scow_error **error)
+int uplink_is_possible(scow_error **error)
 {
 	struct uplink uplink = { .arguments = { 0 } };
-	int r = uplink_choose(&uplink, any, error);
+	int r = uplink_choose(&uplink, true, error);
 
 	uplink_done(&uplink);
 	return r;

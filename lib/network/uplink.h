@@ -21,8 +21,8 @@ struct uplink {
 void uplink_done(struct uplink *uplink);
 void uplink_add(struct uplink *uplink, const char *argument);
 
-/* 0, or what uplink_choose() would say. */
-int uplink_is_possible(bool any, scow_error **error);
+/* 0, or what uplink_choose() would say of any. */
+int uplink_is_possible(scow_error **error);
 /*
  * Chooses it, and begins its arguments: those of every use. @any: slirp4netns will do. SCOW_E_UNSUPPORTED: none is installed, or
  * /dev/net/tun cannot be opened; with a hint.

@@ -60,15 +60,15 @@ static int add_ids(scow_engine *engine, cJSON *object, scow_error **error)
 	return 0;
 }
 
-/* Why a plain user's containers have no network unless they ask for one. */
+/* Why a plain user's containers have scow-init's own way out. */
 static int add_uplink_warning(cJSON *warnings, scow_error **error)
 {
 	_cleanup_free_ char *text = NULL;
 	scow_error *failure = NULL;
 
-	if (uplink_is_possible(true, &failure) == 0)
+	if (uplink_is_possible(&failure) == 0)
 		return 0;
-	text = strf("containers have no way out: %s; %s", scow_error_message(failure), scow_error_hint(failure));
+	text = strf("containers that ask for no network have usernet: %s", scow_error_message(failure));
 	scow_error_unref(failure);
 	return text && cJSON_AddItemToArray(warnings, cJSON_CreateString(text)) ? 0 : error_oom(error);
 }

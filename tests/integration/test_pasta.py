@@ -230,7 +230,7 @@ class Pasta(unittest.TestCase):
             self.assertIn(words, done.stderr)
         done = self.scow("run", "--rm", "--network", "pasta", "base", "true", env={"PATH": "/nowhere"})
         self.assertEqual(done.returncode, 125)
-        self.assertIn("install passt, or use --network none", done.stderr)
+        self.assertIn("install passt, or use --network usernet", done.stderr)
 
     def test_usernet(self):
         """Without any program, and without /dev/net/tun: TCP, UDP, the host's resolver, pings; nothing of the host itself."""

@@ -27,7 +27,7 @@ class RootlessNetworks(plain_user.PlainUser):
         return str(directory)
 
     def test_who_says_nothing(self):
-        """He has a way out where there is one, and else runs all the same."""
+        """A way out by the best that can be had: with nothing installed, scow-init's own."""
         with self.outside_server():
             self.assertEqual(self.ok("run", "--rm", "base", "sh", "-c", self.ASK_OUTSIDE), "outside\n")
             self.ok("run", "-d", "--name", "ask", "-p", "8070:80", "base", "sh", "-c", self.ASK_OUTSIDE + "; sleep 100")
@@ -40,14 +40,41 @@ class RootlessNetworks(plain_user.PlainUser):
                 path = self.programs("slirp4netns")
                 done = self.scow("run", "--rm", "base", "sh", "-c", self.ASK_OUTSIDE + "; ls /sys/class/net", env={"PATH": path})
                 self.assertEqual((done.returncode, done.stdout), (0, "outside\nlo\ntap0\n"), done)
-        done = self.scow("run", "--rm", "base", "ls", "/sys/class/net", env={"PATH": "/nowhere"})
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "lo\n", ""))
+        self.last_resort(self.programs("slirp4netns") if shutil.which("slirp4netns") else "/nowhere")
         # On bridges there is one in any case.
         self.ok("network", "create", "mine")
         with self.outside_server():
             done = self.scow("run", "--rm", "--network", "mine", "base", "sh", "-c", self.ASK_OUTSIDE, env={"PATH": "/nowhere"})
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "outside\n", ""))
-        self.assertIn("containers have no way out: a way out needs the program", self.ok("info", env={"PATH": "/nowhere"}))
+        self.assertIn("have usernet: a way out needs the program", self.ok("info", env={"PATH": "/nowhere"}))
+
+    def last_resort(self, path):
+        """Where no program can be had; nor one that publishes ports, in @path; nor one that the host's processes may see."""
+        show = self.ASK_OUTSIDE + "; ls /sys/class/net; grep -c 10.255.42.3 /etc/resolv.conf"
+        with self.outside_server():
+            self.assertEqual(self.ok("run", "--rm", "base", "sh", "-c", show, env={"PATH": "/nowhere"}), "outside\neth0\nlo\n1\n")
+            self.assertEqual(self.ok("run", "--rm", "--pid", "host", "base", "sh", "-c", show), "outside\neth0\nlo\n1\n")
+            os.chmod(f"{self.work}/dev/tun", 0)
+            try:
+                self.assertEqual(self.ok("run", "--rm", "base", "sh", "-c", show), "outside\neth0\nlo\n1\n")
+            finally:
+                os.chmod(f"{self.work}/dev/tun", 0o666)
+        self.ok("run", "-d", "--name", "last", "-p", "8071:80", "base", "nc", "-ll", "-p", "80", "-e", "echo", "served", env={"PATH": path})
+        self.assertTrue(eventually(lambda: self.ask(8071) == b"served\n"))
+        self.assertEqual(self.ok("exec", "last", "ls", "/sys/class/net"), "eth0\nlo\n")
+        self.assertEqual(self.ok("port", "last"), "80/tcp -> 0.0.0.0:8071\n")
+        self.assertIn("0.0.0.0:8071->80/tcp\n", self.ok("ps", "--format", "{{.Ports}}"))
+        self.assertEqual(self.ok("inspect", "-f", "{{.HostConfig.NetworkMode}}", "last"), "default\n")
+        # A run that its supervisor begins; and nobody runs without the ports that he has asked for.
+        os.kill(int(self.ok("inspect", "-f", "{{.State.Pid}}", "last")), signal.SIGKILL)
+        self.ok("wait", "last")
+        self.ok("start", "last", env={"PATH": path})
+        self.assertTrue(eventually(lambda: self.ask(8071) == b"served\n"))
+        with socket.create_server(("127.0.0.1", 8072)):
+            done = self.scow("run", "--rm", "-p", "127.0.0.1:8072:80", "base", "true", env={"PATH": path})
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("bind port '8072' of the host", done.stderr)
+        self.assertIn("has the network 'usernet'", self.scow("network", "connect", "bridge", "last", env={"PATH": "/nowhere"}).stderr)
 
     def test_networks(self):
         """Names, addresses, the way out, several networks, connected while a container runs."""
