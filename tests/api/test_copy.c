@@ -215,12 +215,12 @@ static void test_commit_of_a_running_one(void **state)
 
 static void test_host_files(void **state)
 {
-	scow_container *container =
-		make("set -e; [ \"$(cat /tmp/dir/a/f)\" = F ]; [ \"$(readlink /tmp/dir/l)\" = a/f ]; [ \"$(cat /tmp/one)\" = F ]; "
-		     "[ \"$(stat -c %u:%g:%a /tmp/dir/a/f)\" = 0:0:640 ]; [ \"$(cat /tmp/named)\" = F ]; [ -f /tmp/all/a/f ]; "
-		     "[ \"$(stat -c %Y /tmp/dir/a)\" = 1580608922 ]; mkdir /out; echo o >/out/o; ln -s /etc/passwd /out/l; "
-		     "chmod 555 /out; ln -s out /outlink; mkdir /trap; echo p >/trap/p; chown 5:6 /trap/p; chmod 6751 /trap/p; "
-		     "chmod 2755 /trap; mknod -m 666 /trap/disk b 7 0 || [ $(id -u) != 0 ]");
+	scow_container *container = make(
+		"set -e; [ \"$(cat /tmp/dir/a/f)\" = F ]; [ \"$(readlink /tmp/dir/l)\" = a/f ]; [ \"$(cat /tmp/one)\" = F ]; "
+		"[ \"$(stat -c %u:%g:%a /tmp/dir/a/f)\" = 0:0:640 ]; [ \"$(cat /tmp/named)\" = F ]; [ -f /tmp/all/a/f ]; "
+		"[ \"$(stat -c %Y /tmp/dir/a)\" = 1580608922 ]; mkdir /out; echo o >/out/o; ln -s /etc/passwd /out/l; "
+		"chmod 555 /out; ln -s out /outlink; mkdir /trap; echo p >/trap/p; chown 5:6 /trap/p || :; "
+		"chmod 6751 /trap/p; chmod 2755 /trap; mknod -m 666 /trap/disk b 7 0 || :"); /* a plain user has no other ids, no devices */
 	scow_error *error = NULL;
 
 	(void) state;
