@@ -60,7 +60,7 @@ int usernet_start(scow_engine *engine, const struct uplink *uplink, const struct
 	job_step(&job, WIRE_ENTER, 0);
 	step = job_step(&job, WIRE_TETHER, 0);
 	for (unsigned int i = 0; i < process.n_fds; i++)
-		step->number[i] = (uint64_t) (WIRE_FD_NS + i);
+		step->number[i] = (uint64_t) WIRE_FD_NS + i;
 	job_vector(&job, step, 0, args, n, 0);
 	r = job_run(engine, &job, &process, error);
 	if (r < 0)

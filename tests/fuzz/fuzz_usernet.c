@@ -3,7 +3,7 @@
  * What a container sends as frames, and when: usernet's pure parts with a host that is played. The input is a row of turns, each one byte
  * that says what happens, and for a frame two bytes of its size and the frame; for the rest one byte more.
  */
-#include "support/usernet_fake.h"
+#include "usernet_fake.h"
 
 #include <sys/epoll.h>
 
