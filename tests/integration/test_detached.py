@@ -250,6 +250,7 @@ class Attach(Detached):
         """run -d -i: neither the end of a client's stdin nor its death is the end of the program's."""
         self.detach("kept", "-i", *self.ECHOES)
         first, second, killed = self.pipes("kept"), self.pipes("kept"), self.pipes("kept")
+        self.until(lambda: self.ok("events", "--since", "1m", "--until", "0s", "--filter", "container=kept").count("container attach") == 3)
         first.stdin.close()
         second.stdin.write("line\n")
         second.stdin.flush()
