@@ -61,6 +61,7 @@ class Inside(cli.Cli):
         self.make_image("libraries", [(entry(f"{place}/{name}", mode=0o755), evil) for name in names for place in places] +
                         [("etc/nsswitch.conf", b"passwd: files systemd\ngroup: files compat\nhosts: files\n"), ("etc/ld.so.preload", b"/lib/libc.so.6\n"),
                          ("etc/passwd", b"root:x:0:0::/:/bin/sh\nuser:x:7:7::/:/bin/sh\n")])
+        self.addCleanup(self.scow, "rm", "-f", "-v", "still")
         self.assertEqual(self.scow("create", "--name", "still", "-v", "/data", "-u", "user", "libraries", "sleep", "100").returncode, 0)
         for running in False, True:
             if running:
