@@ -161,13 +161,15 @@ int uplink_start_shared(struct netns *ns, int *pidfd, scow_error **error)
 	struct uplink uplink = { .arguments = { 0 } };
 	int r;
 
-	/* Where none is installed, or has what it needs, scow-init's own will do. */
-	if (start_program(ns, &place, pidfd) == 0)
-		return 0;
+	/* scow-init's own first: through one more bridge the programs carry a twentieth of what it does. They are there if it cannot start. */
 	usernet_choose(&uplink);
 	r = uplink_finish(&uplink, error);
 	if (r == 0)
 		r = uplink_start(ns->engine, &uplink, &place, pidfd, error);
+	if (r < 0 && start_program(ns, &place, pidfd) == 0) {
+		error_clear(error);
+		r = 0;
+	}
 	uplink_done(&uplink);
 	return r;
 }

@@ -91,7 +91,7 @@ class RootlessNetworks(plain_user.PlainUser):
             # Two at once, and no more than one of what they share.
             both = [self.start("run", "--rm", "--network", "mine", "base", "sh", "-c", self.ASK_OUTSIDE) for _ in range(2)]
             self.assertEqual([process.communicate(timeout=30)[0] for process in both], ["outside\n"] * 2)
-        self.assertEqual((len(self.processes("scow-networks")), len(self.processes("/pasta"))), (1, 1))
+        self.assertEqual((len(self.processes("scow-networks")), len(self.processes("scow-usernet"))), (1, 1))
         self.ok("network", "connect", "inner", "web")
         out = self.ok("run", "--rm", "--network", "inner", "base", "sh", "-c", "(echo; sleep 0.2) | nc -w 2 web 80; ip route")
         self.assertTrue(out.startswith("served\n"), out)
@@ -172,7 +172,7 @@ class RootlessNetworks(plain_user.PlainUser):
         ask = "run", "--rm", "--network", "mine", "base", "sh", "-c", self.ASK_OUTSIDE
         with self.outside_server():
             # The way out: the next who starts has a new one made, for all.
-            for pid in self.processes("/pasta"):
+            for pid in self.processes("scow-usernet"):
                 os.kill(pid, signal.SIGKILL)
             self.assertTrue(eventually(lambda: not self.processes("scow-tether")))
             self.assertEqual(self.ok(*ask), "outside\n")
