@@ -161,7 +161,8 @@ int uplink_start_shared(struct netns *ns, int *pidfd, scow_error **error)
 	struct uplink uplink = { .arguments = { 0 } };
 	int r;
 
-	/* scow-init's own first: through one more bridge the programs carry a twentieth of what it does. They are there if it cannot start. */
+	/* scow-init's own first: through one more bridge the programs carry a twentieth of what it does. They are there if it cannot start.
+	 */
 	usernet_choose(&uplink);
 	r = uplink_finish(&uplink, error);
 	if (r == 0)
