@@ -16,6 +16,7 @@
 #include <scow/container.h>
 
 #include "container/config.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "image/image.h"
 #include "runtime/process.h"
@@ -144,7 +145,6 @@ int container_erase(scow_engine *engine, const char *id, const struct process_ex
 int container_pidfd(scow_engine *engine, const struct container_row *row);
 /* From /proc/PID/stat: start time in ticks and, of a zombie, its status as from wait(2) (else -1). false: no such process. */
 bool process_stat(pid_t pid, int64_t *start, int *status);
-int64_t now_ns(void);
 
 /* ---- start.c ---- */
 

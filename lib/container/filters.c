@@ -192,7 +192,7 @@ static bool read_date(const char *text, int64_t *ns)
 			continue;
 		if (*end == '.')
 			end += 1 + strspn(end + 1, "0123456789");
-		*ns = (int64_t) timegm(&tm) * SECOND;
+		*ns = utc_seconds(&tm) * SECOND;
 		if (!*end || str_eq(end, "Z"))
 			return true;
 		if (sscanf(end, "%c%2d:%2d", &sign, &hours, &minutes) != 3 || (sign != '+' && sign != '-') || strlen(end) != 6)

@@ -77,14 +77,6 @@ int container_not_found(const char *name, scow_error **error)
 	return error_at(error, error_set(error, SCOW_E_NOT_FOUND, "no such container: '%s'", name), NULL, name);
 }
 
-int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 bool process_stat(pid_t pid, int64_t *start, int *status)
 {
 	char path[32], text[1024], *field;

@@ -3,6 +3,7 @@
  * Spans of an operation: kept while it lasts, told at its end. Times are the realtime clock's, the only one that is the same in all
  * time namespaces, and that tracing formats want.
  */
+#include "base/clock.h"
 #include "engine/trace.h"
 
 #include <stdio.h>
@@ -42,17 +43,9 @@ static const char *const step_names[WIRE_KINDS] = {
 	[WIRE_CREDENTIALS] = "credentials",
 };
 
-static int64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 int64_t trace_now(const scow_engine *engine)
 {
-	return engine && engine->trace ? wall_ns() : 0;
+	return engine && engine->trace ? now_ns() : 0;
 }
 
 void trace_begin(struct trace *trace, scow_engine *engine, const char *name, int64_t began)
@@ -62,7 +55,7 @@ void trace_begin(struct trace *trace, scow_engine *engine, const char *name, int
 		return;
 	trace->name = name;
 	trace->count = trace->first_part = 0;
-	trace->began = trace->mark = began ? began : wall_ns();
+	trace->began = trace->mark = began ? began : now_ns();
 }
 
 static void add(struct trace *trace, const char *name, int64_t begin, int64_t end)
@@ -77,7 +70,7 @@ void trace_phase(struct trace *trace, const char *name)
 
 	if (!trace_is_on(trace) || trace->count == TRACE_SPANS_MAX)
 		return;
-	now = wall_ns();
+	now = now_ns();
 	for (; trace->first_part < trace->count; trace->first_part++)
 		trace->spans[trace->first_part].parent = (int) trace->count;
 	add(trace, name, trace->mark, now);

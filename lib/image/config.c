@@ -12,34 +12,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 
-/* In the Gregorian calendar, since 1970. Not timegm(): it takes the process's lock of time zones, and reads their file. */
-static int64_t days_until(int year, int month, int day)
-{
-	const int64_t from_march = month > 2 ? month - 3 : month + 9, y = month > 2 ? year : year - 1;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * from_march + 2) / 5 + day - 719469;
-}
-
 int64_t image_time_parse(const char *text)
 {
-	int year, month, day, hour, minute, second, zone_hours, zone_minutes, length = 0;
+	struct tm tm = { 0 };
 	const char *p;
 	int64_t seconds;
+	int hours, minutes;
 
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &length) != 6)
+	if (!text)
 		return 0;
-	if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-	    second < 0 || second > 60)
+	p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!p)
 		return 0;
-	p = text + length;
 	if (*p == '.')
 		p += 1 + strspn(p + 1, "0123456789");
-	seconds = ((days_until(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-	if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d", &zone_hours, &zone_minutes) == 2)
-		seconds -= (*p == '+' ? 1 : -1) * (zone_hours * 3600 + zone_minutes * 60);
+	seconds = utc_seconds(&tm);
+	if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d", &hours, &minutes) == 2)
+		seconds -= (*p == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
 	/* Go's zero time is what builders write for "unknown". */
 	return seconds > 0 ? seconds : 0;
 }

@@ -48,6 +48,5 @@ int image_event(struct db_work *work, const char *action, const char *id, const 
 /* The short form of a stored reference; NULL without memory. */
 char *image_short_name(const char *full);
 int image_not_found(const char *name, scow_error **error);
-int64_t image_now_ns(void); /* wall clock */
 int image_check(const scow_image *image, scow_error **error) _must_check_;
 void image_unref_item(void *item); /* scow_image_unref() for an iterator */

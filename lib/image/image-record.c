@@ -10,15 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
-
-int64_t image_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static int collected(const char *what, const char *name, scow_error **error)
 {
@@ -91,7 +84,7 @@ static int insert(struct db_work *work, const struct image_record *record, const
 		    "?7, ?8) "
 		    "ON CONFLICT(id) DO UPDATE SET manifest = ?3, top_layer = ?4, size = ?6, added = ?8",
 		    "tttttiii", record->id, text, record->manifest_digest, record->top_chain_id, platform, size, config->created,
-		    image_now_ns());
+		    now_ns());
 	if (r >= 0)
 		r = add_blobs(work, record, error);
 	if (r >= 0 && record->tag)

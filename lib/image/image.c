@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/iter.h"
 #include "base/str.h"
 
@@ -424,7 +425,7 @@ int scow_image_tag(scow_image *image, const char *reference, scow_error **error)
 		return r < 0 ? r : image_not_found(image->id, error);
 	r = image_set_name(&work, image->id, full, false, error);
 	if (r >= 0)
-		r = db_exec(&work, error, "UPDATE images SET added = ?2 WHERE id = ?1", "ti", image->id, image_now_ns());
+		r = db_exec(&work, error, "UPDATE images SET added = ?2 WHERE id = ?1", "ti", image->id, now_ns());
 	if (r >= 0)
 		r = image_event(&work, "tag", image->id, full, NULL, error);
 	return r < 0 ? r : db_commit(&work, error);

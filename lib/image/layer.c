@@ -19,6 +19,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -28,14 +29,6 @@
 #define NAME_HEX 24
 #define OVERLAY_LAYERS_MAX 500 /* the kernel's own limit: fs/overlayfs, OVL_MAX_STACK */
 #define GRACE_NS (INT64_C(600) * 1000000000)
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 int layer_chain_id(const char *parent, const char *diff_id, char out[DIGEST_STRING], scow_error **error)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "network/subnet.h"
 
@@ -25,16 +26,13 @@ static int has_builtin(struct db_work *work, scow_error **error)
 static int insert(struct db_work *work, struct network *network, const char *name, enum network_driver driver, unsigned int flags,
 		  scow_error **error)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
 	if (!network->id[0] || driver != NETWORK_BRIDGE)
 		random_hex(network->id, 32);
 	network->name = name;
 	network->driver = driver;
 	network->flags = NETWORK_BUILTIN | flags;
 	network->settings = "{}";
-	network->created = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	network->created = now_ns();
 	return network_insert(work, network, NULL, error);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -206,9 +207,6 @@ static int insert(scow_engine *engine, struct subnet_uses *uses, struct arena *a
 
 static void describe(struct network *network, const char *name, const scow_network_config *config, const char *settings)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
 	random_hex(network->id, 32);
 	network->name = name;
 	network->driver = config->driver;
@@ -216,7 +214,7 @@ static void describe(struct network *network, const char *name, const scow_netwo
 	network->mtu = config->mtu;
 	network->mode = config->mode;
 	network->settings = settings;
-	network->created = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	network->created = now_ns();
 	if (config->link)
 		snprintf(network->link, sizeof(network->link), "%s", config->link);
 	else

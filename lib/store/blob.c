@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "store/db.h"
@@ -28,14 +29,6 @@ static int check(const char *digest, scow_error **error)
 	if (digest && digest_is_valid(digest))
 		return 0;
 	return error_set(error, SCOW_E_INVALID, "'%.100s' is not a sha256 digest", digest ? digest : "");
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 int blob_exists(scow_engine *engine, const char *digest, scow_error **error)

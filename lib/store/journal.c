@@ -6,6 +6,7 @@
  * The wake comes after the commit: a listener that watched the log file itself would be woken by the write of the last page,
  * before the commit shows, and then never again.
  */
+#include "base/clock.h"
 #include "store/journal.h"
 
 #include <fcntl.h>
@@ -17,10 +18,7 @@
 
 int journal_add(struct db_work *work, const char *type, const char *action, const char *id, const char *attributes, scow_error **error)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return journal_add_at(work, (int64_t) now.tv_sec * 1000000000 + now.tv_nsec, type, action, id, attributes, error);
+	return journal_add_at(work, now_ns(), type, action, id, attributes, error);
 }
 
 int journal_add_at(struct db_work *work, int64_t time, const char *type, const char *action, const char *id, const char *attributes,

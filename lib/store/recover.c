@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -34,14 +35,6 @@
 /* A download that broke off is worth resuming for a day. */
 /* Longer than any kernel keeps dirty pages by default (30 s), so that the syncfs has nothing to write. */
 #define SETTLED_NS (60 * INT64_C(1000000000))
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 int recover_each(int dir_fd, int (*visit)(scow_engine *engine, int dir_fd, const char *name), scow_engine *engine)
 {

@@ -20,6 +20,7 @@
 #include <scow/event.h>
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "container/detached.h"
@@ -40,14 +41,6 @@ struct scow_events {
 	int epoll_fd, timer_fd;
 	uint64_t looked_us; /* when containers were looked at; 0: not yet */
 };
-
-static int64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* 0: never. In the past: at once. */
 static int set_timer(scow_events *events, int64_t at_ns, scow_error **error)
@@ -258,7 +251,7 @@ int scow_events_dispatch(scow_events *events, scow_error **error)
 	r = set_timer(events, 1, error);
 	if (r == 0)
 		r = look_at_containers(events, told, error);
-	past = events->until && wall_ns() >= events->until;
+	past = events->until && now_ns() >= events->until;
 	if (r == 0)
 		r = journal_last(events->engine->db, past, &last, error);
 	if (r == 0)

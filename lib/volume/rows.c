@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -192,17 +193,15 @@ static int limit(struct db_work *work, scow_engine *engine, const struct volume 
 static int insert(struct db_work *work, scow_engine *engine, const struct volume_wish *wish, scow_error **error)
 {
 	const char *driver = wish->driver ? wish->driver : VOLUME_LOCAL;
-	struct timespec now;
 	int r;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	r = str_eq(driver, VOLUME_LOCAL) ? make_directory(engine, wish->name, error) : 0;
 	if (r == 0)
 		r = db_exec(work, error,
 			    "INSERT INTO volumes (name, driver, options, labels, created, anonymous, ephemeral, owner) "
 			    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			    "ttttiiit", wish->name, driver, wish->options ? wish->options : "{}", wish->labels ? wish->labels : "{}",
-			    (int64_t) now.tv_sec * 1000000000 + now.tv_nsec, (int64_t) wish->anonymous, (int64_t) wish->ephemeral,
+			    now_ns(), (int64_t) wish->anonymous, (int64_t) wish->ephemeral,
 			    wish->ephemeral ? engine->owner_id : NULL);
 	if (r > 0)
 		r = limit(work, engine,
