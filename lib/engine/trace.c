@@ -7,7 +7,6 @@
 #include "engine/trace.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* Steps of one kind of work come together, mostly; neighbours are one span. */
 static const char *const step_names[WIRE_KINDS] = {

@@ -8,7 +8,6 @@
 #include "image/image-internal.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/str.h"

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <time.h>
 
 #define EVENTS_KEPT 100000
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <scow/event.h>
